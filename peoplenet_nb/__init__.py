@@ -1,0 +1,1 @@
+"""PeopleNet in notebooks."""
