@@ -1,0 +1,192 @@
+"""The raw output of one frame, kept: the object that everything after the network works on.
+
+One decision to know: ``Grids`` is checked once, when it is made, so that decode, the tuner and the exports
+never meet a wrong shape or NaN. It is 122 KB for PeopleNet, so a whole clip fits in memory or on the volume.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import GridsError
+from peoplenet_nb.preprocess import Fit
+from peoplenet_nb.settings import FitMode, choose
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Grids:
+    """Coverage and box distances of one frame, as the network left them.
+
+    Parameters
+    ----------
+    coverage : ndarray
+        ``(C, rows, cols)`` float32, already through the sigmoid.
+    boxes : ndarray or None
+        ``(4 C, rows, cols)`` float32: for class ``c`` the channels ``4c .. 4c + 3`` are the distances to
+        left, top, right and bottom over 35. None for a coverage-only model.
+    fit : Fit
+        How the frame was brought to the network's size.
+    labels : tuple of str
+        One name per class.
+    stride : int
+        Network pixels per cell.
+
+    Raises
+    ------
+    GridsError
+        For wrong shapes or dtypes, labels that do not match, NaN or infinity.
+    """
+
+    coverage: npt.NDArray[np.float32]
+    boxes: npt.NDArray[np.float32] | None
+    fit: Fit
+    labels: tuple[str, ...]
+    stride: int = 16
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.coverage)
+        if len(shape) != 3 or 0 in shape:
+            raise GridsError(
+                "Coverage must have the shape (classes, rows, columns)",
+                seen=shape,
+                next_step="pass one frame of the model's coverage output, without the batch axis.",
+            )
+        classes, rows, cols = shape
+        if self.boxes is not None and np.shape(self.boxes) != (4 * classes, rows, cols):
+            raise GridsError(
+                f"Boxes must have the shape {(4 * classes, rows, cols)} to go with coverage {shape}",
+                seen=np.shape(self.boxes),
+                next_step="pass the box output of the same frame; the two are told apart by their channel counts.",
+            )
+        if len(self.labels) != classes:
+            raise GridsError(
+                f"There must be one label for each of the {classes} classes",
+                seen=self.labels,
+                next_step="mend labels.txt beside the model.",
+            )
+        for name in ("coverage", "boxes"):
+            self._check_values(name)
+
+    def _check_values(self, name: str) -> None:
+        array = getattr(self, name)
+        if array is None:
+            return
+        if array.dtype != np.float32:
+            raise GridsError(
+                f"{name} must be float32", seen=array.dtype, next_step="convert it with astype('float32')."
+            )
+        if not np.isfinite(array).all():
+            bad = int(array.size - np.isfinite(array).sum())
+            raise GridsError(
+                f"{name} holds values that are not numbers",
+                seen=f"{bad} of {array.size} are NaN or infinite",
+                next_step="check the network input (is it RGB / 255?) and try device='cpu'.",
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Classes, rows and columns."""
+        classes, rows, cols = self.coverage.shape
+        return (classes, rows, cols)
+
+    def cell_at(self, x: float, y: float) -> tuple[int, int] | None:
+        """Return the ``(row, column)`` of the cell under a point in frame pixels, or None outside."""
+        network_x, network_y = self.fit.to_network((x, y))
+        row, col = int(np.floor(network_y / self.stride)), int(np.floor(network_x / self.stride))
+        _, rows, cols = self.shape
+        return (row, col) if 0 <= row < rows and 0 <= col < cols else None
+
+    def save(self, path: str | Path) -> Path:
+        """Write everything to one ``.npz`` (through a temporary name) and return its path."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(path.name + ".part")
+        arrays: dict[str, npt.NDArray[np.generic]] = {
+            "format": np.array(_FORMAT),
+            "coverage": self.coverage,
+            "fit_mode": np.array(str(self.fit.mode)),
+            "sizes": np.array([self.fit.frame_size, self.fit.network_size, self.fit.content_size], np.int64),
+            "labels": np.array(self.labels, dtype=np.str_),
+            "stride": np.array(self.stride),
+        }
+        if self.boxes is not None:
+            arrays["boxes"] = self.boxes
+        with partial.open("wb") as stream:
+            np.savez(stream, **arrays)  # type: ignore[arg-type]
+        partial.replace(path)
+        return path
+
+    @classmethod
+    def load(cls, path: str | Path) -> Grids:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        GridsError
+            When there is no such file, or it is not one that `save` wrote.
+        """
+        path = Path(path)
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                if int(data["format"]) != _FORMAT:
+                    raise GridsError(
+                        "The grids were saved by another version",
+                        seen=f"{path}: format {int(data['format'])}",
+                        next_step="run the film again with --save-grids.",
+                    )
+                sizes = [(int(w), int(h)) for w, h in data["sizes"]]
+                fit = Fit(choose(FitMode, data["fit_mode"].item(), "fit"), sizes[0], sizes[1], sizes[2])
+                boxes = data.get("boxes")
+                labels = tuple(str(label) for label in data["labels"])
+                return cls(data["coverage"], boxes, fit, labels, int(data["stride"]))
+        except FileNotFoundError:
+            raise GridsError("No such grids file", seen=path, next_step="check the path.") from None
+        except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
+            raise GridsError(
+                "The file does not hold saved grids",
+                seen=f"{path}: {error}",
+                next_step="save it with Grids.save.",
+            ) from error
+
+
+class GridsFolder(Sequence[Grids]):
+    """The saved grids of a run, read when asked for: ``grids/000000.npz``, named by frame index.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The folder that ``--save-grids`` made.
+
+    Raises
+    ------
+    GridsError
+        When there are none in it.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.paths = sorted(self.folder.glob("[0-9]*.npz"))
+        if not self.paths:
+            raise GridsError(
+                "No saved grids in this folder",
+                seen=self.folder,
+                next_step="run the film with --save-grids first.",
+            )
+        self.frames = [int(path.stem) for path in self.paths]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Grids:  # type: ignore[override]
+        return Grids.load(self.paths[index])
+
+    def __iter__(self) -> Iterator[Grids]:
+        return (Grids.load(path) for path in self.paths)

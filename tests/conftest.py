@@ -1,0 +1,81 @@
+"""Fixtures that several test files share; none of them touches the network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.preprocess import Fit
+
+LABELS = ("person", "bag", "face")
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the real weights and film; tests that need it skip where it is not named."""
+    named = os.environ.get("PEOPLENET_SHARED")
+    if not named:
+        pytest.skip("PEOPLENET_SHARED is not set: real weights and film are not here")
+    path = Path(named).resolve()
+    assert (path / "data" / "vtest.avi").is_file(), f"PEOPLENET_SHARED={path} holds no data/vtest.avi"
+    return path
+
+
+@pytest.fixture(scope="session")
+def real_model_path(shared: Path) -> Path:
+    (path,) = (shared / "models").glob("*/*.onnx")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the user's models, caches and outputs."""
+    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+    monkeypatch.delenv("PEOPLENET_MODEL", raising=False)
+
+
+def stretched(frame_size: tuple[int, int] = (960, 544)) -> Fit:
+    return Fit.of(frame_size, (960, 544), "stretch")
+
+
+def make_grids(
+    cells: dict[tuple[int, int, int], tuple[float, tuple[float, float, float, float]]] | None = None,
+    *,
+    fit: Fit | None = None,
+    labels: tuple[str, ...] = LABELS,
+) -> Grids:
+    """Grids that are empty but for ``{(class, row, col): (coverage, (L, T, R, B))}``."""
+    coverage = np.zeros((len(labels), 34, 60), np.float32)
+    boxes = np.zeros((4 * len(labels), 34, 60), np.float32)
+    for (class_id, row, col), (value, distances) in (cells or {}).items():
+        coverage[class_id, row, col] = value
+        boxes[4 * class_id : 4 * class_id + 4, row, col] = distances
+    return Grids(coverage, boxes, fit or stretched(), labels)
+
+
+def random_grids(seed: int, objects: int = 12, *, ties: bool = False) -> Grids:
+    """Grids as a network leaves them: blobs of coverage whose cells agree on a box, and a noisy rest."""
+    rng = np.random.default_rng(seed)
+    coverage = rng.uniform(0, 0.05, (3, 34, 60)).astype(np.float32)
+    boxes = rng.normal(0, 1.5, (12, 34, 60)).astype(np.float32)
+    for _ in range(objects):
+        c, row, col = int(rng.integers(3)), int(rng.integers(2, 32)), int(rng.integers(2, 58))
+        size = rng.uniform(0.3, 3.0, 2)
+        for dy in range(-2, 3):
+            for dx in range(-2, 3):
+                j, i = row + dy, col + dx
+                if not (0 <= j < 34 and 0 <= i < 60):
+                    continue
+                coverage[c, j, i] = max(
+                    coverage[c, j, i], rng.uniform(0.1, 1.0) * np.exp(-(dx * dx + dy * dy) / 3)
+                )
+                shift = np.array([dx, dy, -dx, -dy]) * 16 / 35
+                boxes[4 * c : 4 * c + 4, j, i] = np.tile(size, 2) + shift + rng.normal(0, 0.05, 4)
+    if ties:
+        coverage = np.round(coverage * 8) / 8
+        boxes = np.round(boxes * 4) / 4
+    return Grids(coverage.astype(np.float32), boxes.astype(np.float32), stretched((1280, 720)), LABELS)

@@ -1,0 +1,93 @@
+"""Straightforward implementations to hold the fast ones against: loops, no cleverness, written from the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from peoplenet_nb.grids import Grids
+
+
+def iou(a: Sequence[float], b: Sequence[float]) -> float:
+    width = max(0.0, min(a[2], b[2]) - max(a[0], b[0]))
+    height = max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - width * height
+    return width * height / union if union > 0 else 0.0
+
+
+def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[list[int], dict[int, int]]:
+    """Return the kept indices, best first, and who suppressed whom."""
+    order = sorted(range(len(boxes)), key=lambda i: (-scores[i], i))
+    kept: list[int] = []
+    suppressed: dict[int, int] = {}
+    for i in order:
+        for k in kept:
+            if iou(boxes[k], boxes[i]) > threshold:
+                suppressed[i] = k
+                break
+        else:
+            kept.append(i)
+    return kept, suppressed
+
+
+def dbscan(
+    boxes: np.ndarray, weights: np.ndarray, eps: float, min_mass: float, *, deepstream: bool
+) -> list[int]:
+    count = len(boxes)
+
+    def near(i: int, j: int) -> bool:
+        if i == j:
+            return True
+        distance = 1.0 - iou(boxes[i], boxes[j])
+        return distance < eps if deepstream else distance <= eps
+
+    neighbours = [[j for j in range(count) if near(i, j)] for i in range(count)]
+    mass = [len(n) if deepstream else sum(weights[j] for j in n) for n in neighbours]
+    core = [m >= min_mass for m in mass]
+    cluster = [-1] * count
+    number = 0
+    for seed in range(count):
+        if not core[seed] or cluster[seed] >= 0:
+            continue
+        stack = [seed]
+        while stack:
+            i = stack.pop()
+            if cluster[i] >= 0:
+                continue
+            cluster[i] = number
+            if core[i]:
+                stack += [j for j in neighbours[i] if cluster[j] < 0 and (core[j] or not deepstream)]
+        number += 1
+    return cluster
+
+
+def decode_nms(
+    grids: Grids, thresholds: Sequence[float], iou_threshold: float
+) -> list[tuple[int, int, int, float, list[float]]]:
+    """Decode a frame cell by cell: ``(class, row, col, coverage, xyxy in frame pixels)``, best first per class."""
+    found = []
+    width, height = grids.fit.content_size
+    frame_width, frame_height = grids.fit.frame_size
+    for c in range(grids.coverage.shape[0]):
+        cells, boxes, scores = [], [], []
+        for j in range(grids.coverage.shape[1]):
+            for i in range(grids.coverage.shape[2]):
+                coverage = float(grids.coverage[c, j, i])
+                if coverage < thresholds[c]:
+                    continue
+                left, top, right, bottom = (float(v) for v in grids.boxes[4 * c : 4 * c + 4, j, i])
+                x1 = min(max(16 * i + 0.5 - 35 * left, 0), width)
+                y1 = min(max(16 * j + 0.5 - 35 * top, 0), height)
+                x2 = min(max(16 * i + 0.5 + 35 * right, 0), width)
+                y2 = min(max(16 * j + 0.5 + 35 * bottom, 0), height)
+                if x2 > x1 and y2 > y1:
+                    cells.append((j, i))
+                    boxes.append([x1, y1, x2, y2])
+                    scores.append(coverage)
+        kept, _ = nms(np.array(boxes), np.array(scores), iou_threshold)
+        sx, sy = frame_width / width, frame_height / height
+        for k in kept:
+            x1, y1, x2, y2 = boxes[k]
+            found.append((c, *cells[k], scores[k], [x1 * sx, y1 * sy, x2 * sx, y2 * sy]))
+    return found

@@ -1,0 +1,63 @@
+"""Matching and average precision on cases that can be counted by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.evaluate import match, precision_recall, read_mot
+
+A, B, C = [0, 0, 10, 10], [100, 0, 110, 10], [200, 0, 210, 10]
+NONE = np.zeros((0, 4))
+
+
+def test_the_confident_box_chooses_first_and_a_truth_is_used_once() -> None:
+    near_a = [1, 0, 11, 10]
+    assert match([near_a, A], [0.5, 0.9], [A]).tolist() == [-1, 0]
+    assert match([near_a, A], [0.9, 0.5], [A]).tolist() == [0, -1]
+    assert match([A], [0.9], NONE).tolist() == [-1]
+    assert match(NONE, [], [A]).tolist() == []
+
+
+@pytest.mark.parametrize(("iou", "expected"), [(0.5, 0), (0.51, -1)])
+def test_iou_on_the_threshold_matches(iou: float, expected: int) -> None:
+    assert match([[0, 0, 10, 5]], [1.0], [A], iou).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("frames", "expected"),
+    [
+        ([([A, B], [0.9, 0.8], [A, B])], 1.0),
+        ([([A], [0.9], [A, B])], 51 / 101),
+        # A false box ahead of both true ones: precision 1/2 then 2/3, the envelope is 2/3 everywhere.
+        ([([C, A, B], [0.9, 0.8, 0.7], [A, B])], 2 / 3),
+        ([([A, C, B], [0.9, 0.8, 0.7], [A, B])], (51 + 50 * 2 / 3) / 101),
+        ([([A], [0.9], NONE)], 0.0),
+        ([(NONE, [], [A])], 0.0),
+        ([([A], [0.9], [A]), (NONE, [], NONE)], 1.0),
+    ],
+    ids=["all", "half", "false first", "false between", "no truth", "nothing found", "empty frame"],
+)
+def test_average_precision(frames: list, expected: float) -> None:
+    assert precision_recall(frames).average_precision == pytest.approx(expected)
+
+
+def test_best_f1_names_its_threshold() -> None:
+    curve = precision_recall([([A, B, C], [0.9, 0.6, 0.3], [A, B])])
+    assert curve.best() == (1.0, 0.6, 1.0, 1.0)
+    assert precision_recall([]).best() == (0.0, 0.0, 0.0, 0.0)
+
+
+def test_mot_frames_count_from_zero_here(tmp_path: Path) -> None:
+    path = tmp_path / "gt.txt"
+    path.write_text("1,7,10,20,30,40,1,-1,-1,0\n3,7,1,2,3,4,1,-1,-1,0\n3,8,5,5,5,5,0,-1,-1,0\n")
+    truth = read_mot(path)
+    assert sorted(truth) == [0, 2]
+    assert truth[0].tolist() == [[10, 20, 40, 60]]
+    assert len(truth[2]) == 2
+    path.write_text("hello")
+    with pytest.raises(SourceError, match="ground truth cannot be read"):
+        read_mot(path)

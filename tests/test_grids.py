@@ -1,0 +1,90 @@
+"""Raw output is checked when it is made, and survives the disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import LABELS, random_grids, stretched
+from peoplenet_nb.errors import GridsError
+from peoplenet_nb.grids import Grids, GridsFolder
+from peoplenet_nb.preprocess import Fit
+
+GOOD = np.zeros((3, 34, 60), np.float32)
+BOXES = np.zeros((12, 34, 60), np.float32)
+
+
+def with_value(array: np.ndarray, value: float) -> np.ndarray:
+    array = array.copy()
+    array[0, 1, 2] = value
+    return array
+
+
+@pytest.mark.parametrize(
+    ("coverage", "boxes", "labels", "message"),
+    [
+        (GOOD[None], BOXES, LABELS, r"classes, rows, columns.*\(1, 3, 34, 60\)"),
+        (GOOD, BOXES[:11], LABELS, r"\(12, 34, 60\).*\(11, 34, 60\)"),
+        (BOXES, GOOD, LABELS, r"\(48, 34, 60\)"),
+        (GOOD, BOXES, LABELS[:2], "one label for each of the 3 classes"),
+        (GOOD.astype(np.float64), BOXES, LABELS, "coverage must be float32"),
+        (with_value(GOOD, np.nan), BOXES, LABELS, "coverage holds values that are not numbers.*1 of 6120"),
+        (GOOD, with_value(BOXES, np.inf), LABELS, "boxes holds values that are not numbers"),
+        (np.zeros((3, 0, 60), np.float32), None, LABELS, "classes, rows, columns"),
+    ],
+    ids=["batch axis", "channels", "swapped", "labels", "float64", "nan", "inf", "empty"],
+)
+def test_wrong_output_is_refused(
+    coverage: np.ndarray, boxes: np.ndarray, labels: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(GridsError, match=message):
+        Grids(coverage, boxes, stretched(), labels)
+
+
+@pytest.mark.parametrize("with_boxes", [True, False])
+def test_survives_the_disk(with_boxes: bool, tmp_path: Path) -> None:
+    made = random_grids(1)
+    fit = Fit.of((512, 600), (960, 544), "letterbox")
+    made = Grids(made.coverage, made.boxes if with_boxes else None, fit, ("a", "b", "ü"), 16)
+    read = Grids.load(made.save(tmp_path / "deep" / "g.npz"))
+    assert np.array_equal(read.coverage, made.coverage)
+    assert (read.boxes is None) == (not with_boxes)
+    assert (read.fit, read.labels, read.stride) == (made.fit, made.labels, made.stride)
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["g.npz"], "no temporary file is left"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04broken"], ids=["empty", "text", "broken zip"])
+def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "g.npz"
+    path.write_bytes(content)
+    with pytest.raises(GridsError, match="does not hold saved grids"):
+        Grids.load(path)
+    with pytest.raises(GridsError, match="No such grids file"):
+        Grids.load(tmp_path / "none.npz")
+
+
+def test_another_npz_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "g.npz", coverage=GOOD)
+    with pytest.raises(GridsError, match="does not hold saved grids"):
+        Grids.load(tmp_path / "g.npz")
+
+
+def test_folder_reads_by_frame_number(tmp_path: Path) -> None:
+    for index in (200, 7):
+        random_grids(index).save(tmp_path / f"{index:06d}.npz")
+    folder = GridsFolder(tmp_path)
+    assert (folder.frames, len(folder)) == ([7, 200], 2)
+    assert np.array_equal(folder[1].coverage, random_grids(200).coverage)
+    with pytest.raises(GridsError, match="No saved grids"):
+        GridsFolder(tmp_path / "none")
+
+
+def test_cell_at_finds_the_cell_of_a_frame_pixel() -> None:
+    grids = random_grids(0)  # of a frame of 1280 x 720
+    assert grids.cell_at(0, 0) == (0, 0)
+    assert grids.cell_at(1279.9, 719.9) == (33, 59)
+    assert grids.cell_at(1280 / 960 * 16, 0) == (0, 1)
+    assert grids.cell_at(-1, 5) is None
+    assert grids.cell_at(1281, 5) is None

@@ -1,0 +1,85 @@
+"""The way to the network and back."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from peoplenet_nb.errors import SettingsError, SourceError
+from peoplenet_nb.preprocess import Fit, Preprocessor
+
+SIZE = (960, 544)
+
+
+def picture(width: int, height: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("size", [(960, 544), (1280, 720), (768, 576), (37, 501), (1, 1)])
+def test_stretch_equals_the_plain_recipe_to_the_bit(size: tuple[int, int]) -> None:
+    frame = picture(*size)
+    rgb = cv2.cvtColor(cv2.resize(frame, SIZE), cv2.COLOR_BGR2RGB)
+    expected = (rgb.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
+    made, fit = Preprocessor(SIZE)(frame)
+    assert np.array_equal(made, expected)
+    assert made.dtype == np.float32
+    assert fit.content_size == SIZE
+
+
+@pytest.mark.parametrize(
+    ("size", "content"),
+    [((1280, 720), (960, 540)), ((512, 600), (464, 544)), ((960, 544), (960, 544)), ((4000, 10), (960, 2))],
+)
+def test_letterbox_keeps_aspect_top_left_on_black(size: tuple[int, int], content: tuple[int, int]) -> None:
+    preprocess = Preprocessor(SIZE, "letterbox")
+    preprocess(np.full((544, 960, 3), 255, np.uint8))  # what an earlier frame left must not shine through
+    made, fit = preprocess(np.full((size[1], size[0], 3), 255, np.uint8))
+    assert fit.content_size == content
+    assert (made[..., : content[1], : content[0]] == 1).all()
+    assert made[..., content[1] :, :].sum() + made[..., content[0] :].sum() == 0
+
+
+sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
+
+
+@given(size=sizes, mode=st.sampled_from(["stretch", "letterbox"]), x=st.floats(0, 1), y=st.floats(0, 1))
+def test_there_and_back_again(size: tuple[int, int], mode: str, x: float, y: float) -> None:
+    fit = Fit.of(size, SIZE, mode)
+    point = (x * size[0], y * size[1])
+    network = fit.to_network(point)
+    assert (network <= np.array(fit.content_size) + 1e-9).all()
+    np.testing.assert_allclose(fit.to_frame(network), point, atol=1e-6)
+    assert 0 < fit.content_size[0] <= SIZE[0]
+    assert 0 < fit.content_size[1] <= SIZE[1]
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ([[1]], "must be a numpy array.*list"),
+        (np.zeros((4, 4), np.uint8), r"uint8 \(4, 4\)"),
+        (np.zeros((4, 4, 4), np.uint8), r"\(4, 4, 4\)"),
+        (np.zeros((4, 4, 3), np.float32), "float32"),
+        (np.zeros((0, 4, 3), np.uint8), r"\(0, 4, 3\)"),
+    ],
+    ids=["list", "grey", "alpha", "float", "empty"],
+)
+def test_what_is_no_picture_is_refused(frame: object, message: str) -> None:
+    with pytest.raises(SourceError, match=message):
+        Preprocessor(SIZE)(frame)  # type: ignore[arg-type]
+
+
+def test_unknown_fit_is_refused() -> None:
+    with pytest.raises(SettingsError, match="Unknown fit"):
+        Preprocessor(SIZE, "crop")
+
+
+def test_writes_into_a_given_batch() -> None:
+    batch = np.full((2, 3, 544, 960), -1, np.float32)
+    made, _ = Preprocessor(SIZE)(picture(64, 48), batch[1:2])
+    assert np.shares_memory(made, batch)
+    assert (batch[0] == -1).all()
+    assert batch[1].min() >= 0

@@ -1,0 +1,89 @@
+"""Settings refuse what makes no sense, and survive the trip through a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.settings import ClassSettings, Settings
+
+
+@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
+    chosen = preset(name, fit)
+    assert Settings.from_yaml(chosen.to_yaml(tmp_path / "sub" / "s.yaml")) == chosen
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"classes": {"person": {"threshold": 1.5}}}, r"threshold must be between 0 and 1.*1\.5"),
+        ({"classes": {"person": {"threshold": -0.1}}}, r"threshold must be between 0 and 1"),
+        ({"classes": {"person": {"threshold": float("nan")}}}, r"threshold must be between 0 and 1.*nan"),
+        ({"classes": {"person": {"threshold": "high"}}}, r"threshold must be between.*high"),
+        ({"classes": {"person": {"threshold": True}}}, r"threshold must be between.*True"),
+        (
+            {"classes": {"person": {"treshold": 0.5}}},
+            r"Unknown key of class 'person'.*treshold.*did you mean 'threshold'",
+        ),
+        ({"classes": {"person": 0.5}}, r"class 'person' must be a table"),
+        ({"nms": {"iou": 2}}, r"nms_iou must be between 0 and 1"),
+        ({"nms": {"Iou": 0.5}}, r"Unknown key under nms"),
+        ({"clusterng": "nms"}, r"Unknown key.*did you mean 'clustering'"),
+        ({"clustering": "soft-nms"}, r"Unknown clustering.*soft-nms.*nms, dbscan, hybrid"),
+        ({"dbscan": {"flavour": "vanilla"}}, r"Unknown DBSCAN flavour"),
+        ({"dbscan": {"min_mass": -1}}, r"min_mass must be a number of at least 0"),
+        ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox"),
+        ({"top_k": 0}, r"top_k must be a whole number"),
+        ({"top_k": 2.5}, r"top_k must be a whole number"),
+        ([1, 2], r"settings must be a table"),
+    ],
+)
+def test_bad_values_are_named(data: Any, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(": : :", "cannot be read as YAML"), ("- 1", "must be a table")],
+    ids=["no yaml", "list"],
+)
+def test_bad_files_are_named(content: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(content)
+    with pytest.raises(SettingsError, match=message):
+        Settings.from_yaml(path)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such settings file"):
+        Settings.from_yaml(tmp_path / "none.yaml")
+
+
+def test_an_empty_file_means_defaults_and_classes_inherit_from_default(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text("")
+    assert Settings.from_yaml(path) == Settings()
+    path.write_text("classes:\n  default: {threshold: 0.6}\n  Face: {min_width: 9}\n")
+    assert Settings.from_yaml(path).for_class("face") == ClassSettings(threshold=0.6, min_width=9)
+
+
+def test_with_class_changes_one_class_only() -> None:
+    chosen = preset("deepstream").with_class("Person", threshold=0.7)
+    assert chosen.for_class("person").threshold == 0.7
+    assert chosen.for_class("face").threshold == 0.2
+    with pytest.raises(SettingsError, match="Unknown class setting"):
+        chosen.with_class("person", iou=0.5)
+    with pytest.raises(SettingsError, match="Unknown setting.*nms_iou"):
+        chosen.replace(nms_io=0.5)
+
+
+def test_unknown_preset_lists_what_there_is() -> None:
+    with pytest.raises(SettingsError, match=r"Unknown preset.*tlt.*default, deepstream"):
+        preset("tlt")
