@@ -1,0 +1,28 @@
+"""PeopleNet from NVIDIA's catalogue (NGC): fetched, verified, moved into place, recorded.
+
+`download` fetches a version as guest, with either kind of API key, or through the NGC CLI; `find_model`
+finds what is already on this machine.
+
+One decision to know: what needs `requests` is imported when something is really fetched, so that finding a
+model stays quick.
+"""
+
+from __future__ import annotations
+
+from peoplenet_nb.ngc.errors import Unreachable
+from peoplenet_nb.ngc.find import find_model
+from peoplenet_nb.ngc.get import download
+from peoplenet_nb.ngc.record import RECORD_NAME, FileEntry, ModelRecord
+from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS, KnownVersion
+
+__all__ = [
+    "DEFAULT_VERSION",
+    "RECORD_NAME",
+    "VERSIONS",
+    "FileEntry",
+    "KnownVersion",
+    "ModelRecord",
+    "Unreachable",
+    "download",
+    "find_model",
+]

@@ -1,0 +1,210 @@
+"""What can go wrong with NGC, as sentences, and how secrets stay out of them.
+
+Every way in which a download fails is one row of `ROWS`: what happened and what to do about it. The HTTP
+route and the CLI route share the rows, so the same cause reads the same on both.
+
+One decision to know: a key or a presigned address must not reach any message, so texts from outside go
+through `redact` first, keys travel as `Secret`, and errors are built where no `requests` exception is being
+handled: chained, that one would carry the address it failed on.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from peoplenet_nb.errors import DownloadError
+
+CATALOG = "https://catalog.ngc.nvidia.com/orgs/nvidia/teams/tao/models/peoplenet"
+MODEL = "nvidia/tao/peoplenet"
+
+ROWS: dict[str, tuple[str, str]] = {
+    "key": (
+        "NGC does not accept this API key: it is wrong or was revoked (Invalid apikey)",
+        "Make a new key at https://org.ngc.nvidia.com/setup, or unset NGC_API_KEY and go on as guest: "
+        "PeopleNet needs no key.",
+    ),
+    "org": (
+        "The API key and the org do not go together (Missing org, Invalid org)",
+        "Give the key's own org with it (NGC_CLI_ORG), or neither key nor org nor team: a guest has none.",
+    ),
+    "not found": (
+        "NGC knows no model or version of that name (NOT_FOUND)",
+        f"Check the spelling against {CATALOG}: versions such as pruned_quantized_decrypted_v2.3.4 belong to "
+        f"{MODEL}; older names such as nvidia/tlt_peoplenet are gone.",
+    ),
+    "licence": (
+        "NGC wants the model's licence accepted first (412)",
+        f"Open {CATALOG} in a browser, sign in and accept it, then download again with that account's key.",
+    ),
+    "wants key": (
+        "NGC does not give this version to guests",
+        "Set NGC_API_KEY to a key of an account that may have it.",
+    ),
+    "forbidden": (
+        "NGC refuses this download",
+        "Try again without a key as guest, with a key of another org, or behind another proxy.",
+    ),
+    "storage": (
+        "The storage host that NGC redirects to refuses the download",
+        "Try again in a minute: the address it gives out expires.",
+    ),
+    "not a model": (
+        "What came is not the model",
+        "Download again in a minute; if it stays, a proxy or login page answers in NGC's place.",
+    ),
+    "damaged": (
+        "What came does not match what NGC lists",
+        "Download again later: NGC may be replacing the file, or something on the way changes it.",
+    ),
+    "cli": (
+        "The NGC CLI failed",
+        "Download without it (via='http'): the same files, and no program is needed.",
+    ),
+    "space": (
+        "Not enough space on the disk (a container disk is small)",
+        "Free some, or keep the model on the volume: PEOPLENET_HOME=/workspace/peoplenet.",
+    ),
+    "write": (
+        "The model cannot be written to that folder",
+        "Name a folder that you may write to: PEOPLENET_HOME, or --dest.",
+    ),
+    "busy": (
+        "NGC is out of order or too busy right now",
+        "Try again later; the stand-in network runs the demo clip until then.",
+    ),
+    "unreachable": (
+        "NGC cannot be reached from here",
+        "Check the network, its proxy and its certificates; the stand-in network runs the demo clip until then.",
+    ),
+    "cut": (
+        "The connection to NGC keeps breaking",
+        "Run the same command again: it goes on where this one stopped; the stand-in network runs the demo "
+        "clip until then.",
+    ),
+}
+_UNREACHABLE = {"busy", "unreachable", "cut"}
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
+# What the CLI and the API say, and the row it belongs to. First match wins.
+_TEXTS: tuple[tuple[str, str], ...] = (
+    (r"not enough (disk )?space|no space left", "space"),
+    (r"missing (org|team)|invalid (org|team)|org[^.\n]{0,20} (is )?required", "org"),
+    (
+        r"invalid api.?key|api.?key[^.\n]{0,30}(invalid|expired)|authentication failed|\b401\b|unauthorized",
+        "key",
+    ),
+    (r"\b412\b|precondition|licen[cs]e|terms of (use|service)", "licence"),
+    (r"not[_ ]found|could not be found|cannot be found|\b404\b|does not exist", "not found"),
+    (r"access denied|forbidden|\b403\b", "forbidden"),
+    (r"connection|timed? ?out|resolve|unreachable|ssl|certificate|proxy", "unreachable"),
+)
+
+
+class Unreachable(DownloadError):  # noqa: N818  (a state of the network, as callers read it)
+    """NGC could not be reached or kept failing; nothing is wrong with the request itself.
+
+    Set-up goes on with the stand-in when it meets this one.
+    """
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which version goes where; every failure names it as the way by hand.
+
+    Attributes
+    ----------
+    version : str
+        The version asked for.
+    folder : Path
+        Where its files will stand.
+    """
+
+    version: str
+    folder: Path
+
+    @property
+    def by_hand(self) -> str:
+        """How to bring the files without this program."""
+        return (
+            f"By hand: download {MODEL}:{self.version} from {CATALOG} in a browser and put its files into "
+            f"{self.folder} (or set PEOPLENET_MODEL to the .onnx file)."
+        )
+
+    def failure(self, row: str, seen: object = None) -> DownloadError:
+        """Build the error of a row of `ROWS`, with the way by hand behind its next step."""
+        what, next_step = ROWS[row]
+        kind = Unreachable if row in _UNREACHABLE else DownloadError
+        return kind(what, seen=seen, next_step=f"{next_step} {self.by_hand}")
+
+    def write_failure(self, number: int | None, reason: str | None, path: Path) -> DownloadError:
+        """Build the error for a write that failed, from the OSError's number and words."""
+        return self.failure("space" if number in _NO_SPACE else "write", f"{path}: {reason}")
+
+
+def row_for(status: int, body: str, *, with_key: bool) -> str:
+    """Return the row of `ROWS` that an answer of NGC's API belongs to."""
+    spoken = row_for_text(body)
+    if status == 404:
+        return "not found"
+    if status == 412:
+        return "licence"
+    if status in (408, 429) or status >= 500:
+        return "busy"
+    if status == 407:
+        return "unreachable"
+    if spoken in ("org", "licence") or (spoken == "key" and with_key):
+        return spoken
+    if status == 401:
+        return "key" if with_key else "wants key"
+    return "forbidden"
+
+
+def row_for_text(text: str) -> str | None:
+    """Return the row of `ROWS` that a message belongs to, None if it fits none."""
+    return next((row for pattern, row in _TEXTS if re.search(pattern, text, re.IGNORECASE)), None)
+
+
+class Secret:
+    """A key or token that no repr, log or traceback shows.
+
+    Parameters
+    ----------
+    value : str
+        The secret.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the secret itself, for the one place that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(hidden)"
+
+
+def redact(text: str, secrets: Iterable[Secret | None] = ()) -> str:
+    """Return a text from outside without keys, tokens and query strings.
+
+    Parameters
+    ----------
+    text : str
+        What a server, a library or the CLI said.
+    secrets : iterable of Secret
+        Replaced wherever they occur, also inside a basic-auth header.
+    """
+    for secret in secrets:
+        if secret is not None and secret.reveal():
+            plain = secret.reveal()
+            basic = base64.b64encode(f"$oauthtoken:{plain}".encode()).decode()
+            text = text.replace(plain, "[hidden]").replace(basic, "[hidden]")
+    text = re.sub(r"nvapi-[\w-]+", "[hidden]", text)
+    text = re.sub(r"(?i)\b(bearer|basic)\s+[\w.+/=~-]{8,}", r"\1 [hidden]", text)
+    return re.sub(r"\?[^\s\"'<>]*=[^\s\"'<>]*", "?[hidden]", text)

@@ -1,0 +1,104 @@
+"""Find a model that is already on this machine.
+
+One decision to know: what a person named (``PEOPLENET_MODEL``) must exist or it is an error; only where
+nothing was named does the search go on, and only then may the caller fall back to the stand-in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from peoplenet_nb import paths
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.ngc.errors import MODEL
+from peoplenet_nb.ngc.record import ModelRecord
+from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS
+
+# Names that NGC gives, the default's first; a folder may hold models derived from them as well.
+_ORIGINALS = tuple(dict.fromkeys(known.model for known in VERSIONS.values()))
+
+
+def find_model(name: str | Path | None = None) -> Path | None:
+    """Return the model file that a name, or nothing at all, stands for.
+
+    Parameters
+    ----------
+    name : str or Path, optional
+        A file, a folder with a model in it, or a version of NGC. Without it: ``PEOPLENET_MODEL``, then the
+        default version and then any other version in ``models_dir()``, in ``/workspace`` (where the NGC CLI
+        of the tutorial puts it) and in ``$PEOPLENET_SHARED/models``.
+
+    Returns
+    -------
+    Path or None
+        The ``.onnx`` file; None when there is none.
+
+    Raises
+    ------
+    ModelError
+        ``PEOPLENET_MODEL`` names nothing, or a folder holds several models and none of NGC's names.
+    """
+    if name is None or not str(name):
+        named = os.environ.get("PEOPLENET_MODEL", "").strip()
+        if named:
+            found = find_model(named)
+            if found is None:
+                raise ModelError(
+                    "PEOPLENET_MODEL names no model",
+                    seen=named,
+                    next_step="Correct it or unset it; it may be an .onnx file, its folder or an NGC version.",
+                )
+            return found
+        return next((model for folder in _folders() if (model := model_in(folder))), None)
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    if path.is_dir():
+        return model_in(path)
+    version = str(name).removeprefix(f"{MODEL}:").removeprefix("peoplenet_v")
+    if "/" not in version:
+        places = (root / f"peoplenet_v{version}" for root in _roots())
+        return next((model for folder in places if (model := model_in(folder))), None)
+    return None
+
+
+def model_in(folder: Path) -> Path | None:
+    """Return the model of a folder: the recorded one, else one with NGC's name, else the only one.
+
+    Raises
+    ------
+    ModelError
+        There are several and nothing tells which is meant.
+    """
+    models = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    if not models:
+        return None
+    record = ModelRecord.load(folder)
+    if record is not None and record.path in models:
+        return record.path
+    for original in _ORIGINALS:
+        if folder / original in models:
+            return folder / original
+    if len(models) > 1:
+        raise ModelError(
+            "The folder holds several models",
+            seen=f"{folder}: {', '.join(path.name for path in models)}",
+            next_step="Name one of the files, or set PEOPLENET_MODEL to it.",
+        )
+    return models[0]
+
+
+def _roots() -> list[Path]:
+    shared = os.environ.get("PEOPLENET_SHARED", "").strip()
+    return [paths.models_dir(), paths.VOLUME, *([Path(shared) / "models"] if shared else [])]
+
+
+def _folders() -> Iterator[Path]:
+    for root in _roots():
+        yield root / f"peoplenet_v{DEFAULT_VERSION}"
+    for root in _roots():
+        # What a download moved aside is not offered again.
+        found = (p for p in root.glob("peoplenet_v*") if p.is_dir() and ".replaced-" not in p.name)
+        yield from sorted(found, reverse=True)

@@ -1,0 +1,100 @@
+"""The record beside a downloaded model: which version, from where, and how it was verified.
+
+One decision to know: the record is also the proof. A folder whose files still have the recorded sizes and
+hashes is good, so a second run needs no network at all.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from peoplenet_nb.onnxfile.kind import sha256_of
+
+RECORD_NAME = "peoplenet-nb-record.json"
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """Size in bytes and hexadecimal SHA-256 of one file."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """Where a model on disk came from.
+
+    Attributes
+    ----------
+    version : str
+        NGC's version.
+    path : Path
+        The ``.onnx`` file.
+    size : int
+        Its size in bytes.
+    sha256 : str
+        Its SHA-256, hexadecimal.
+    verified : str
+        "listing" (size and SHA-256 of NGC's listing), "size+structure" (a known size and an ONNX model with
+        the expected tensors) or "structure". The structure is checked in every case.
+    source_url : str
+        The address, without query.
+    via : str
+        "http", "cli" or, for files that were already there, "hand".
+    fetched_at : str
+        UTC, ISO 8601.
+    files : Mapping[str, FileEntry]
+        Every file that came, by its path within the folder.
+    """
+
+    version: str
+    path: Path
+    size: int
+    sha256: str
+    verified: str
+    source_url: str
+    via: str
+    fetched_at: str
+    files: Mapping[str, FileEntry]
+
+    def save(self, folder: Path) -> None:
+        """Write the record into a folder; paths in it are relative, so the folder may be moved."""
+        told = asdict(self) | {"path": self.path.name}
+        text = json.dumps(told, indent=2) + "\n"
+        temporary = folder / (RECORD_NAME + ".tmp")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(folder / RECORD_NAME)
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelRecord | None:
+        """Read a folder's record; None when there is none or it cannot be understood."""
+        try:
+            told = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+            files = {name: FileEntry(int(e["size"]), str(e["sha256"])) for name, e in told["files"].items()}
+            texts = {
+                key: str(told[key])
+                for key in ("version", "sha256", "verified", "source_url", "via", "fetched_at")
+            }
+            return cls(path=folder / str(told["path"]), size=int(told["size"]), files=files, **texts)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            log.warning("%s cannot be understood (%s)", folder / RECORD_NAME, type(error).__name__)
+            return None
+
+    def fault(self) -> str:
+        """Say which file no longer is what was recorded, "" when all are."""
+        for name, entry in self.files.items():
+            path = self.path.parent / name
+            if not path.is_file():
+                return f"{name} is missing"
+            if path.stat().st_size != entry.size or sha256_of(path) != entry.sha256:
+                return f"{name} has changed since it was fetched"
+        return "" if self.path.name in self.files else f"{self.path.name} is not in the record"

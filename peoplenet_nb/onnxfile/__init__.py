@@ -1,0 +1,12 @@
+"""What is inside a model file, read without running it.
+
+One decision to know: a file is judged by its content, never by its name: half of what ends in ``.onnx`` and
+does not load is an error page.
+"""
+
+from __future__ import annotations
+
+from peoplenet_nb.onnxfile.file import HeadHealth, ModelFile, head_health, read_model_file
+from peoplenet_nb.onnxfile.parse import TensorInfo
+
+__all__ = ["HeadHealth", "ModelFile", "TensorInfo", "head_health", "read_model_file"]

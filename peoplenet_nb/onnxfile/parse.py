@@ -1,0 +1,263 @@
+"""From bytes on disk to a parsed ONNX model with a known input, outputs and labels.
+
+These are the steps behind `peoplenet_nb.onnxfile`, each of which refuses with a sentence of its own.
+
+One decision to know: what is wrong with a file is told from its first bytes before any parser sees it,
+because a parser's own words ("Error parsing message") help nobody whose download saved an error page
+(`peoplenet_nb.onnxfile.kind`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.onnxfile.kind import DOWNLOAD_AGAIN, HEAD, sha256_of, what_it_is
+
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """Name, dtype and shape of a tensor.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the graph.
+    dtype : str
+        numpy's name of the element type, e.g. "float32".
+    shape : tuple of int or str
+        Sizes; a name such as "N" where the size is chosen at run time.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | str, ...]
+
+
+def parse(path: Path) -> tuple[int, str, ModelProto]:
+    """Return size, SHA-256 and the parsed model of a file.
+
+    Raises
+    ------
+    ModelError
+        The file is missing, empty, another format, or no complete ONNX model.
+    """
+    if path.is_dir():
+        raise ModelError(
+            "That is a folder, not a model file", seen=path, next_step="Name the .onnx file in it."
+        )
+    if not path.exists():
+        raise ModelError(
+            "There is no such model file", seen=path, next_step="Fetch it: peoplenet-nb download."
+        )
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+        sha256 = sha256_of(path)
+    except OSError as error:
+        raise ModelError(
+            "The model file cannot be read",
+            seen=f"{path}: {error.strerror}",
+            next_step="Check its permissions.",
+        ) from error
+    if size == 0:
+        raise ModelError("The model file is empty", seen=path, next_step=DOWNLOAD_AGAIN)
+    other = what_it_is(head)
+    if other:
+        raise ModelError(f"The model file is {other[0]}", seen=f"{path}, {size} bytes", next_step=other[1])
+    return size, sha256, _load(path, size)
+
+
+def _load(path: Path, size: int) -> ModelProto:
+    import onnx
+    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+    model: ModelProto | None = None
+    try:
+        # Weights stored outside are not read here: they may be large, and nothing below needs them.
+        model = onnx.load(str(path), format="protobuf", load_external_data=False)
+        broken = _incomplete(model)
+    except (DecodeError, ValueError, UnicodeDecodeError) as error:
+        broken = f"its structure cannot be parsed ({type(error).__name__})"
+    if model is None or broken:
+        raise ModelError(
+            "The model file is a truncated ONNX, or no ONNX at all",
+            seen=f"{path}, {size} bytes: {broken}",
+            next_step=DOWNLOAD_AGAIN,
+        )
+    for tensor in model.graph.initializer:
+        place = next((e.value for e in tensor.external_data if e.key == "location"), None)
+        if place is not None and not (path.parent / place).is_file():
+            raise ModelError(
+                "The model keeps its weights in a second file, which is missing",
+                seen=f"{place} beside {path}",
+                next_step="Put that file into the same folder.",
+            )
+    return model
+
+
+def _incomplete(model: ModelProto) -> str:
+    """Say what is missing in a message that parsed, "" if nothing is.
+
+    A file cut at the border between two fields parses without complaint, so the graph itself is walked:
+    every operation must find its inputs and every output must be made.
+    """
+    graph = model.graph
+    if not graph.node or not graph.output or not model.opset_import:
+        return "it has no graph, no outputs or no operator set"
+    known = {""} | {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input}
+    known |= {tensor.values.name for tensor in graph.sparse_initializer}
+    for node in graph.node:
+        absent = [name for name in node.input if name not in known]
+        if absent:
+            return f"the operation {node.name or node.op_type} reads {absent[0]!r}, which nothing makes"
+        known.update(node.output)
+    absent = [value.name for value in graph.output if value.name not in known]
+    return f"nothing makes its output {absent[0]!r}" if absent else ""
+
+
+def tensor_info(value: ValueInfoProto) -> TensorInfo:
+    """Return a graph value as `TensorInfo`; unnamed run-time sizes become "?"."""
+    from onnx import helper
+
+    tensor = value.type.tensor_type
+    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if tensor.elem_type else "unknown"
+    shape = tuple(
+        int(d.dim_value) if d.HasField("dim_value") else (d.dim_param or "?") for d in tensor.shape.dim
+    )
+    return TensorInfo(value.name, dtype, shape)
+
+
+def single_input(model: ModelProto, path: Path) -> TensorInfo:
+    """Return the image input: the one graph input that no initializer fills, with 3 channels."""
+    filled = {tensor.name for tensor in model.graph.initializer}
+    inputs = [tensor_info(value) for value in model.graph.input if value.name not in filled]
+    if len(inputs) == 1 and len(inputs[0].shape) == 4:
+        shape = inputs[0].shape
+        sides = shape[2:4] if shape[1] == 3 else shape[1:3] if shape[3] == 3 else ()
+        if sides and all(isinstance(side, int) and side > 0 for side in sides):
+            return inputs[0]
+    raise another_network(path, "its input is not one picture of 3 channels and a fixed size", inputs)
+
+
+def another_network(path: Path, why: str, tensors: list[TensorInfo]) -> ModelError:
+    """Build the error for a valid ONNX that is not DetectNet_v2."""
+    listed = ", ".join(f"{tensor.name} {list(tensor.shape)}" for tensor in tensors) or "none"
+    return ModelError(
+        f"This is another network: {why}",
+        seen=f"{path.name}: {listed}",
+        next_step="Name a DetectNet_v2 model such as PeopleNet: outputs of C and 4C channels on one grid.",
+    )
+
+
+def sort_outputs(model: ModelProto, path: Path) -> tuple[TensorInfo, TensorInfo | None]:
+    """Tell coverage and boxes apart, by name, else by channel count.
+
+    Returns
+    -------
+    tuple of (TensorInfo, TensorInfo or None)
+        Coverage, and boxes unless the model has coverage only.
+
+    Raises
+    ------
+    ModelError
+        No pair of outputs has C and 4C channels on one grid.
+    """
+    outputs = [tensor_info(value) for value in model.graph.output]
+    if not all(_is_grid(output) for output in outputs):
+        outputs = _inferred(model, outputs)
+    grids = [output for output in outputs if _is_grid(output)]
+    named_boxes = [grid for grid in grids if "bbox" in grid.name.lower()]
+    named_coverage = [grid for grid in grids if "cov" in grid.name.lower() and grid not in named_boxes]
+    if len(named_coverage) == 1 and len(named_boxes) == 1:
+        pairs = [(named_coverage[0], named_boxes[0])]
+    elif len(outputs) == 1 and len(grids) == 1 and not named_boxes:
+        if named_coverage or _is_sigmoid(model, grids[0].name):
+            return grids[0], None
+        raise another_network(
+            path, "its only output is neither called coverage nor made by a sigmoid", outputs
+        )
+    else:
+        pairs = [(a, b) for a in grids for b in grids if a is not b]
+    fitting = [
+        (coverage, boxes)
+        for coverage, boxes in pairs
+        if boxes.shape[1] == 4 * int(coverage.shape[1]) and coverage.shape[2:] == boxes.shape[2:]
+    ]
+    if len(fitting) != 1:
+        raise another_network(path, "its outputs are not C and 4C channels on one grid", outputs)
+    return fitting[0]
+
+
+def _is_grid(output: TensorInfo) -> bool:
+    return len(output.shape) == 4 and all(isinstance(size, int) and size > 0 for size in output.shape[1:])
+
+
+def _inferred(model: ModelProto, outputs: list[TensorInfo]) -> list[TensorInfo]:
+    """Fill in output sizes that the file leaves open, where they follow from the input's."""
+    from onnx import shape_inference
+
+    bare = type(model)()
+    bare.CopyFrom(model)
+    for value in bare.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    try:
+        known = shape_inference.infer_shapes(bare)
+    except (RuntimeError, ValueError):  # an operator it does not know: what the file says must do
+        return outputs
+    return [tensor_info(value) for value in known.graph.output]
+
+
+def _is_sigmoid(model: ModelProto, name: str) -> bool:
+    passing = {"Identity", "Cast", "Reshape", "Transpose", "QuantizeLinear", "DequantizeLinear"}
+    made_by = {output: node for node in model.graph.node for output in node.output}
+    while name in made_by and made_by[name].op_type in passing:
+        name = made_by[name].input[0]
+    return name in made_by and made_by[name].op_type == "Sigmoid"
+
+
+def labels_for(path: Path, classes: int, metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return one lower-case label per class: from labels.txt, the metadata, or made up.
+
+    Raises
+    ------
+    ModelError
+        There are labels, but not one distinct label per class.
+    """
+    beside = next((p for p in sorted(path.parent.iterdir()) if p.name.lower() == "labels.txt"), None)
+    source, labels = "", []
+    if beside is not None:
+        source = str(beside)
+        # DeepStream writes its classifier labels on one line with semicolons; both forms occur.
+        labels = re.split(r"[\n;]", beside.read_text(encoding="utf-8-sig", errors="replace"))
+    elif metadata.get("labels", "").strip():
+        source, text = f"metadata of {path.name}", metadata["labels"]
+        labels = _json_list(text) or re.split(r"[\n;,]", text)
+    labels = [label.strip().lower() for label in labels if label.strip()]
+    if not labels:
+        known = ("person", "bag", "face")  # PeopleNet's three classes, in its order
+        return known if classes == len(known) else tuple(f"class{i}" for i in range(classes))
+    if len(labels) != classes or len(set(labels)) != classes:
+        raise ModelError(
+            f"The model has {classes} classes but there are {len(labels)} labels, or two of the same name",
+            seen=f"{source}: {', '.join(labels)}",
+            next_step="Give labels.txt one line per class, or move it away to use the default names.",
+        )
+    return tuple(labels)
+
+
+def _json_list(text: str) -> list[str]:
+    try:
+        parsed = json.loads(text)
+    except ValueError:
+        return []
+    return [str(item) for item in parsed] if isinstance(parsed, list) else []

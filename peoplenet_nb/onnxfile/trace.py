@@ -1,0 +1,183 @@
+"""Follow an ONNX output back to the weights that make it.
+
+The health of a class head is read off its weights, and exporters wrap those in many ways: a bias added
+after the convolution, reshapes and transposes behind it, Q/DQ pairs around the kernel.
+
+One decision to know: tracing never guesses. Whatever does not lead to one weight matrix whose rows are the
+output's channels raises `Untraceable` with the reason, and the caller reports "unknown" instead of "dead".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from onnx import ModelProto, NodeProto
+
+# Ops that hand each channel on unchanged, or squash it; the weights lie behind their first input.
+_PASS = {
+    *("Identity", "Cast", "Sigmoid", "HardSigmoid", "Clip", "Relu", "Reshape", "Transpose", "Squeeze"),
+    *("Unsqueeze", "Flatten", "QuantizeLinear", "DequantizeLinear", "BatchNormalization", "Dropout"),
+}
+_WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv"}
+_DEEPEST = 64
+
+
+class Untraceable(Exception):  # noqa: N818  (an outcome, not a fault: callers turn it into "unknown")
+    """The output's weights cannot be told; the message says where the trace ended."""
+
+
+class WeightTracer:
+    """Finds the weight rows behind the outputs of one model.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+        The parsed model.
+    folder : Path
+        Where tensors stored outside the file are looked for.
+    """
+
+    def __init__(self, model: ModelProto, folder: Path) -> None:
+        self._folder = folder
+        self._made_by = {name: node for node in model.graph.node for name in node.output if name}
+        self._initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+
+    def rows(self, output: str, channels: int) -> NDArray[np.float64]:
+        """Return the weights of an output, one row per channel.
+
+        Parameters
+        ----------
+        output : str
+            Name of a graph output.
+        channels : int
+            Channels the output has.
+
+        Returns
+        -------
+        ndarray, (channels, fan_in) float64
+            Weights as the network applies them; Q/DQ pairs are undone.
+
+        Raises
+        ------
+        Untraceable
+            With the reason why no such matrix was found.
+        """
+        try:
+            found = self._rows(output)
+        except (ValueError, IndexError, KeyError, TypeError, OSError, AttributeError) as error:
+            raise Untraceable(f"the weights could not be read ({type(error).__name__})") from error
+        if len(found) != channels:
+            raise Untraceable(f"{len(found)} weight rows found for {channels} channels")
+        return found
+
+    def _rows(self, name: str) -> NDArray[np.float64]:
+        scale: NDArray[np.float64] = np.ones(1)
+        for _ in range(_DEEPEST):
+            node = self._made_by.get(name)
+            if node is None:
+                raise Untraceable(f"no operation makes {name!r}")
+            if node.op_type in _WEIGHTED:
+                return self._own_rows(node) * scale[:, None]
+            if node.op_type == "Concat":
+                found = np.concatenate([self._rows(part) for part in node.input])
+                return found * scale[:, None]
+            if node.op_type in ("Add", "Sub", "Mul", "Div"):
+                name, constant = self._through_constant(node)
+                # A bias changes no row; a factor per channel, or one for all, is carried back to the rows.
+                if node.op_type in ("Mul", "Div"):
+                    factor = self._constant(constant).ravel()
+                    scale = scale * (factor if node.op_type == "Mul" else 1.0 / factor)
+            elif node.op_type in _PASS:
+                name = node.input[0]
+            else:
+                raise Untraceable(f"the trace ends at an operation of type {node.op_type}")
+        raise Untraceable(f"no weights within {_DEEPEST} operations of the output")
+
+    def _through_constant(self, node: NodeProto) -> tuple[str, str]:
+        """Return the names of the branch that is computed and of the constant it is combined with."""
+        first, second = node.input[:2]
+        for data, constant in ((first, second), (second, first)):
+            if self._is_constant(constant) and not self._is_constant(data):
+                return data, constant
+        raise Untraceable(f"two computed branches meet in an operation of type {node.op_type}")
+
+    def _own_rows(self, node: NodeProto) -> NDArray[np.float64]:
+        operation = node.op_type
+        if operation == "QLinearConv":
+            kernel = _dequantize(*(self._constant(name) for name in node.input[3:6]), axis=0)
+        elif operation == "MatMul" and self._is_constant(node.input[0]):
+            kernel = self._constant(node.input[0])
+            return kernel.reshape(len(kernel), -1)
+        else:
+            kernel = self._constant(node.input[1])
+        if operation == "ConvTranspose":
+            kernel = np.moveaxis(kernel, 1, 0)
+        elif operation == "MatMul" or (operation == "Gemm" and not _integer(node, "transB", 0)):
+            kernel = kernel.T
+        return kernel.reshape(len(kernel), -1)
+
+    def _is_constant(self, name: str) -> bool:
+        if name in self._initializers:
+            return True
+        node = self._made_by.get(name)
+        if node is None:
+            return False
+        return node.op_type == "Constant" or (
+            node.op_type in _PASS and all(self._is_constant(part) for part in node.input if part)
+        )
+
+    def _constant(self, name: str) -> NDArray[np.float64]:
+        from onnx import numpy_helper
+
+        tensor = self._initializers.get(name)
+        if tensor is not None:
+            return np.asarray(numpy_helper.to_array(tensor, str(self._folder)), dtype=np.float64)
+        node = self._made_by.get(name)
+        if node is None:
+            raise Untraceable(f"the weights {name!r} are fed from outside")
+        if node.op_type == "Constant":
+            for attribute in node.attribute:
+                if attribute.name == "value":
+                    return np.asarray(numpy_helper.to_array(attribute.t), dtype=np.float64)
+                if attribute.name in ("value_float", "value_int"):
+                    return np.asarray(attribute.f or attribute.i, dtype=np.float64)
+        if node.op_type == "DequantizeLinear":
+            parts = [self._constant(part) for part in node.input if part]
+            return _dequantize(*parts, axis=_integer(node, "axis", 1))
+        if node.op_type == "Transpose":
+            order = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+            return np.transpose(self._constant(node.input[0]), order)
+        if node.op_type in ("Identity", "Cast", "QuantizeLinear"):
+            # A quantised constant counts with the value it had before: rounding changes no verdict.
+            return self._constant(node.input[0])
+        raise Untraceable(f"the weights come out of an operation of type {node.op_type}")
+
+
+def _integer(node: NodeProto, name: str, default: int) -> int:
+    return next((int(a.i) for a in node.attribute if a.name == name), default)
+
+
+def _dequantize(
+    values: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    zero: NDArray[np.float64] | None = None,
+    *,
+    axis: int,
+) -> NDArray[np.float64]:
+    """Undo linear quantisation, per tensor or along ``axis`` (ONNX DequantizeLinear)."""
+
+    def spread(part: NDArray[np.float64]) -> NDArray[np.float64]:
+        if part.size == 1:
+            return part.reshape(())
+        if part.ndim > 1:
+            raise Untraceable("the weights are quantised in blocks")
+        shape = [1] * values.ndim
+        shape[axis] = part.size
+        return part.reshape(shape)
+
+    return (values - (0.0 if zero is None else spread(zero))) * spread(scale)

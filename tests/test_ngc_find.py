@@ -1,0 +1,133 @@
+"""Finding a model that is already here, and the record beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from onnx_builder import detectnet, write
+from peoplenet_nb import ngc, paths
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.ngc.record import FileEntry, ModelRecord
+
+MODEL = ngc.VERSIONS[ngc.DEFAULT_VERSION].model
+DEFAULT = f"peoplenet_v{ngc.DEFAULT_VERSION}"
+NEWER = "peoplenet_vdeployable_quantized_onnx_v2.6.3"
+
+
+@pytest.fixture(autouse=True)
+def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("PEOPLENET_MODEL", raising=False)
+    monkeypatch.delenv("PEOPLENET_SHARED", raising=False)
+    monkeypatch.setattr(paths, "VOLUME", tmp_path / "workspace")
+    return tmp_path
+
+
+def put(folder: Path, name: str = MODEL) -> Path:
+    return write(detectnet(), folder / name)
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    assert ngc.find_model() is None
+    assert ngc.find_model("") is None
+    assert ngc.find_model("pruned_v9") is None
+    assert ngc.find_model("some/where/model.onnx") is None
+
+
+def test_order_of_the_places(places: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEOPLENET_SHARED", str(places / "shared"))
+    expected = []
+    for folder in (
+        places / "workspace" / NEWER,
+        paths.models_dir() / NEWER,
+        places / "shared" / "models" / DEFAULT,
+        places / "workspace" / DEFAULT,
+        paths.models_dir() / DEFAULT,
+    ):
+        expected.append(put(folder))
+        assert ngc.find_model() == expected[-1], "each place comes before the ones filled earlier"
+    monkeypatch.setenv("PEOPLENET_MODEL", str(put(places / "own", "own.onnx")))
+    assert ngc.find_model() == places / "own" / "own.onnx"
+
+
+@pytest.mark.parametrize("how", ["file", "folder", "version", "folder's name", "with the model's name"])
+def test_what_a_name_may_be(places: Path, how: str) -> None:
+    path = put(places / "workspace" / NEWER, "resnet34_peoplenet.onnx")
+    version = NEWER.removeprefix("peoplenet_v")
+    named = {
+        "file": str(path),
+        "folder": str(path.parent),
+        "version": version,
+        "folder's name": NEWER,
+        "with the model's name": f"nvidia/tao/peoplenet:{version}",
+    }
+    assert ngc.find_model(named[how]) == path
+
+
+def test_named_model_that_is_not_there_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEOPLENET_MODEL", "/no/such/model.onnx")
+    with pytest.raises(ModelError, match="PEOPLENET_MODEL") as raised:
+        ngc.find_model()
+    assert raised.value.seen == "/no/such/model.onnx"
+
+
+def test_derived_models_beside_the_original_are_never_taken_for_it(places: Path) -> None:
+    folder = paths.models_dir() / DEFAULT
+    for name in ("a_uint8.onnx", "resnet34_peoplenet_int8.qdq.onnx", "z.onnx"):
+        put(folder, name)
+    original = put(folder)
+    assert ngc.find_model() == original
+
+
+def test_recorded_model_wins_over_names(places: Path) -> None:
+    folder = paths.models_dir() / DEFAULT
+    put(folder)
+    path = put(folder, "renamed.onnx")
+    entry = FileEntry(path.stat().st_size, "0" * 64)
+    ModelRecord("v", path, entry.size, entry.sha256, "structure", "", "hand", "", {path.name: entry}).save(
+        folder
+    )
+    assert ngc.find_model() == path
+
+
+def test_several_models_without_a_known_name_are_an_error(places: Path) -> None:
+    for name in ("a.onnx", "b.onnx"):
+        put(places / "mine", name)
+    with pytest.raises(ModelError, match="several models") as raised:
+        ngc.find_model(places / "mine")
+    assert "a.onnx, b.onnx" in str(raised.value.seen)
+
+
+def test_what_was_moved_aside_is_not_found(places: Path) -> None:
+    put(paths.models_dir() / f"{DEFAULT}.replaced-20250101T000000.0")
+    assert ngc.find_model() is None
+
+
+def test_record_survives_a_round_trip_and_a_move(places: Path) -> None:
+    folder = places / "here"
+    path = put(folder)
+    entry = FileEntry(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
+    told = ModelRecord("v", path, entry.size, entry.sha256, "listing", "u", "http", "t", {path.name: entry})
+    told.save(folder)
+    assert ModelRecord.load(folder) == told
+    assert str(places) not in (folder / ngc.RECORD_NAME).read_text()
+    moved = folder.rename(places / "there")
+    found = ModelRecord.load(moved)
+    assert found is not None
+    assert found.path == moved / MODEL
+    assert found.fault() == ""
+    (moved / MODEL).write_bytes(b"x")
+    assert "has changed" in found.fault()
+    (moved / MODEL).unlink()
+    assert "is missing" in found.fault()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"version": 1}', '{"files": {"a": 1}}', '{"files": {"a": {}}}']
+)
+def test_record_that_cannot_be_understood_is_no_record(places: Path, text: str) -> None:
+    (places / ngc.RECORD_NAME).write_text(text)
+    assert ModelRecord.load(places) is None
