@@ -1,0 +1,300 @@
+"""The notebooks' functions from a shell: ``peoplenet-nb``.
+
+One decision to know: there is no logic here. Each command is a few calls of the package; its errors are
+printed in three lines (what happened, what was seen, what to do) and end with exit code 1, an unreachable
+NGC with 3, so that set-up can go on without it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ParamSpec
+
+import typer
+
+from peoplenet_nb.errors import OutputError, PeopleNetError
+from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.settings import FitMode, Settings, choose
+
+if TYPE_CHECKING:
+    from peoplenet_nb.model import PeopleNet
+
+app = typer.Typer(
+    help="Run NVIDIA PeopleNet, see inside it, and tune it on its raw grids.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+EXIT_ERROR = 1
+EXIT_UNREACHABLE = 3
+EXIT_INTERRUPTED = 130
+
+P = ParamSpec("P")
+
+Model = Annotated[
+    str | None,
+    typer.Option(help="An .onnx file, a downloaded version's name, or 'standin'. Else: what was downloaded."),
+]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, tensorrt or openvino.")]
+FitName = Annotated[
+    str | None, typer.Option("--fit", help="stretch or letterbox. Else: what the settings say.")
+]
+SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (YAML).")]
+PresetName = Annotated[str, typer.Option("--preset", help=f"One of: {', '.join(PRESETS)}.")]
+Every = Annotated[int, typer.Option(min=1, help="Take every Nth frame.")]
+Frames = Annotated[int | None, typer.Option(min=1, help="Stop after this many taken frames.")]
+
+
+def say(text: object = "") -> None:
+    """Write a line to standard output."""
+    typer.echo(str(text))
+
+
+def guarded(command: Callable[P, None]) -> Callable[P, None]:
+    """Turn this package's errors into three lines and an exit code."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except PeopleNetError as error:
+            from peoplenet_nb.ngc import Unreachable
+
+            typer.echo(f"error: {error.what}", err=True)
+            if error.seen is not None:
+                typer.echo(f"  seen: {error.seen}", err=True)
+            if error.next_step:
+                typer.echo(f"  next: {error.next_step}", err=True)
+            code = EXIT_UNREACHABLE if isinstance(error, Unreachable) else EXIT_ERROR
+            raise typer.Exit(code) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted; run it again with --resume to go on", err=True)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+
+    return run
+
+
+@app.callback()
+def main(verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")] = False) -> None:
+    """Set up logging for whatever command follows."""
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s"
+    )
+    if sys.stdout.encoding and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
+        sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+def _settings(file: Path | None, name: str, fit: str | None) -> Settings:
+    """Return the settings of a file or preset, for the fit that was asked for."""
+    if file is None:
+        return preset(name, choose(FitMode, fit, "fit") if fit else FitMode.STRETCH)
+    settings = Settings.from_yaml(file)
+    if fit and choose(FitMode, fit, "fit") != settings.fit:
+        logging.getLogger(__name__).warning(
+            "%s holds thresholds for '%s' and the frames are brought in by '%s': thresholds belong to a preprocessing",
+            *(file, settings.fit, fit),
+        )
+        settings = settings.replace(fit=fit)
+    return settings
+
+
+def _load(model: str | None, device: str, settings: Settings) -> PeopleNet:
+    from peoplenet_nb.environment import require_single_distributions
+    from peoplenet_nb.model import PeopleNet
+
+    require_single_distributions()
+    loaded = PeopleNet.load(model, device=device, fit=settings.fit)
+    say(f"model: {loaded.file.path}{'  (stand-in of the demo clip)' if loaded.is_standin else ''}")
+    say(f"device: {loaded.device} ({', '.join(loaded.providers)}), fit: {loaded.fit}")
+    return loaded
+
+
+@app.command()
+@guarded
+def detect(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE...", help="Images, folders, films, URLs, YouTube addresses."),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where results go, a folder a source.")
+    ] = None,
+    model: Model = None,
+    device: DeviceName = "auto",
+    fit: FitName = None,
+    settings: SettingsFile = None,
+    preset_name: PresetName = "default",
+    every: Every = 1,
+    frames: Frames = None,
+    save_grids: Annotated[
+        bool, typer.Option(help="Keep the raw grids of every frame for the tuner.")
+    ] = False,
+    film: Annotated[bool, typer.Option(help="Write the annotated film or images.")] = True,
+    resume: Annotated[bool, typer.Option(help="Go on with a run that was cut.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace the results of an earlier run.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Find people, bags and faces; write a film, a table and a summary."""
+    from peoplenet_nb.paths import outputs_dir
+    from peoplenet_nb.sources import open_source
+    from peoplenet_nb.video import run
+
+    if resume and overwrite:
+        raise OutputError(
+            "--resume and --overwrite exclude each other", next_step="choose one: go on, or start anew."
+        )
+    chosen = _settings(settings, preset_name, fit)
+    loaded = _load(model, device, chosen)
+    for spec in sources:
+        source = open_source(spec, every=every, frames=frames)
+        result = run(
+            source,
+            loaded,
+            chosen,
+            output or outputs_dir(),
+            save_grids=save_grids,
+            film=film,
+            resume=resume,
+            overwrite=overwrite,
+            progress=progress,
+        )
+        say(result)
+
+
+@app.command()
+@guarded
+def demo(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where results go.")] = None,
+    model: Model = None,
+    device: DeviceName = "auto",
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+    overwrite: Annotated[bool, typer.Option(help="Run again even if it is done.")] = False,
+) -> None:
+    """Run on the project's own clip: what set-up ends with. A run that is done is not repeated."""
+    from peoplenet_nb.demo import demo_clip
+    from peoplenet_nb.paths import outputs_dir
+    from peoplenet_nb.sources import open_source
+    from peoplenet_nb.video import run
+
+    chosen = preset("default")
+    loaded = _load(model, device, chosen)
+    if loaded.is_standin:
+        say("No PeopleNet here: the small stand-in network, trained for this clip only, takes its place.")
+    folder = (output or outputs_dir()) / ("demo-standin" if loaded.is_standin else "demo-peoplenet")
+    result = run(
+        open_source(str(demo_clip())),
+        loaded,
+        chosen,
+        folder,
+        save_grids=True,
+        resume=not overwrite,
+        overwrite=overwrite,
+        progress=progress,
+    )
+    say(result)
+
+
+@app.command()
+@guarded
+def report(
+    source: Annotated[str, typer.Argument(help="An image, folder, film, URL or YouTube address.")],
+    model: Model = None,
+    device: DeviceName = "auto",
+    fit: FitName = None,
+    settings: SettingsFile = None,
+    preset_name: PresetName = "default",
+    every: Every = 100,
+    frames: Frames = 5,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Also write network input, raw outputs and the picture of each frame here."),
+    ] = None,
+) -> None:
+    """Say what the network said of a few frames: outputs, candidates per threshold, fates, boxes."""
+    import cv2
+
+    from peoplenet_nb.draw import draw_detections
+    from peoplenet_nb.report import report_frame
+    from peoplenet_nb.sources import open_source
+
+    chosen = _settings(settings, preset_name, fit)
+    loaded = _load(model, device, chosen)
+    for frame in open_source(source, every=every, frames=frames):
+        told = report_frame(
+            loaded, frame.image, chosen, title=f"=== frame {frame.index} at {frame.time_s:.2f} s"
+        )
+        say(f"{told}\n")
+        if save is not None:
+            folder = save / f"frame-{frame.index:06d}"
+            loaded.save_intermediates(frame.image, folder)
+            cv2.imwrite(
+                str(folder / "detection_result.jpg"), draw_detections(frame.image, told.decoded.detections)
+            )
+
+
+@app.command()
+@guarded
+def describe(model: Model = None, device: DeviceName = "auto") -> None:
+    """Say what is inside a model: tensors, layers, parameters, the health of each head."""
+    from peoplenet_nb.model import PeopleNet
+
+    table = PeopleNet.load(model, device=device).describe()
+    for what, value in table.itertuples(index=False):
+        say(f"{what:>16}  {value}")
+
+
+@app.command()
+@guarded
+def download(
+    version: Annotated[str | None, typer.Argument(help="A version of nvidia/tao/peoplenet on NGC.")] = None,
+    dest: Annotated[Path | None, typer.Option(help="The folder that gets the version's own folder.")] = None,
+    via: Annotated[str, typer.Option(help="http, or cli for the NGC CLI.")] = "http",
+    org: Annotated[str | None, typer.Option(help="The key's org; a legacy key needs it.")] = None,
+    team: Annotated[str | None, typer.Option(help="The key's team.")] = None,
+    force: Annotated[bool, typer.Option(help="Fetch it even if a good copy is there.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
+) -> None:
+    """Fetch PeopleNet from NGC, as guest or with the key in NGC_API_KEY, and verify it."""
+    from peoplenet_nb import ngc
+
+    record = ngc.download(
+        version or ngc.DEFAULT_VERSION, dest, via=via, org=org, team=team, force=force, progress=progress
+    )
+    say(f"{record.path}\n{record.size:,} bytes, sha256 {record.sha256}, verified by {record.verified}")
+
+
+@app.command()
+@guarded
+def doctor() -> None:
+    """Examine the environment line by line; exit code 1 when something needed is broken."""
+    from peoplenet_nb.environment import doctor as examine
+
+    result = examine()
+    for line in result.lines():
+        say(line)
+    if not result.ok:
+        raise typer.Exit(EXIT_ERROR)
+
+
+@app.command()
+@guarded
+def settings(
+    preset_name: PresetName = "default",
+    fit: FitName = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write a file instead of printing.")
+    ] = None,
+) -> None:
+    """Print a preset as a settings file, to start your own from."""
+    import yaml
+
+    chosen = _settings(None, preset_name, fit)
+    if output is not None:
+        say(f"written: {chosen.to_yaml(output)}")
+    else:
+        say(yaml.safe_dump(chosen.to_dict(), sort_keys=False).rstrip())

@@ -1,0 +1,244 @@
+"""The network: frames in, raw grids out.
+
+One decision to know: the network runs once per frame and leaves `Grids`; nothing here thresholds or draws.
+Any DetectNet_v2 model works: sizes, classes and tensor names are read from the file, never assumed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.backends import Backend, Device, open_backend
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.onnxfile import ModelFile, head_health, read_model_file
+from peoplenet_nb.preprocess import Fit, Preprocessor
+from peoplenet_nb.settings import FitMode, choose
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Frame = npt.NDArray[np.uint8]
+
+STANDIN_NAMES = ("standin", "stand-in", "demo")
+STANDIN_WARNING = (
+    "This is the small stand-in network of the demo clip, not NVIDIA's PeopleNet: what it finds in other films "
+    "means nothing. Fetch the real model with `peoplenet-nb download`."
+)
+
+
+class PeopleNet:
+    """A loaded model. Make one with `PeopleNet.load`; it may be used from several threads.
+
+    Attributes
+    ----------
+    file : ModelFile
+        What the model file says.
+    backend : Backend
+        The engine that runs it; ``device``, ``providers`` and ``threads`` are what really loaded.
+    fit : FitMode
+        How frames are brought to the network's size.
+    """
+
+    def __init__(self, file: ModelFile, backend: Backend, fit: FitMode | str = FitMode.STRETCH) -> None:
+        self.file = file
+        self.backend = backend
+        self.fit = choose(FitMode, fit, "fit")
+        self._local = threading.local()
+
+    @classmethod
+    def load(
+        cls,
+        path_or_name: str | Path | None = None,
+        device: Device | str = Device.AUTO,
+        fit: FitMode | str = FitMode.STRETCH,
+        *,
+        threads: int | None = None,
+    ) -> PeopleNet:
+        """Load a model.
+
+        Parameters
+        ----------
+        path_or_name : str or Path, optional
+            An ``.onnx`` file or a folder that holds one, the name of an NGC version that was downloaded, or
+            ``"standin"``. When left out: the model that was downloaded, else the stand-in.
+        device : Device or str
+            ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``.
+        fit : FitMode or str
+            ``stretch`` (NVIDIA's pipelines) or ``letterbox``.
+        threads : int, optional
+            Threads of one inference on a CPU; the cores this process may use when left out.
+
+        Raises
+        ------
+        ModelError
+            When there is no such model, or the file is not a DetectNet_v2 network.
+        DeviceError
+            When the device was asked for and is not there.
+        """
+        file = read_model_file(resolve_model(path_or_name))
+        return cls(file, open_backend(file, device, threads), fit)
+
+    def with_threads(self, threads: int) -> PeopleNet:
+        """Return the same model on the same device with another number of threads per inference."""
+        if threads == self.backend.threads:
+            return self
+        return PeopleNet(self.file, open_backend(self.file, self.backend.device, threads), self.fit)
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether this is the demo's stand-in and not a real model."""
+        return self.file.standin
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.file.labels
+
+    @property
+    def device(self) -> str:
+        """The device that really loaded."""
+        return str(self.backend.device)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """What runs the network, as the engine itself reports it."""
+        return self.backend.providers
+
+    def preprocess(
+        self, frame: Frame, out: npt.NDArray[np.float32] | None = None
+    ) -> tuple[npt.NDArray[np.float32], Fit]:
+        """Return the network input ``(1, 3, H, W)`` float32 and the fit of a BGR frame."""
+        if not hasattr(self._local, "preprocessor"):
+            self._local.preprocessor = Preprocessor(self.file.network_size, self.fit)
+        preprocessor: Preprocessor = self._local.preprocessor
+        return preprocessor(frame, out)
+
+    def infer(self, frame: Frame) -> Grids:
+        """Run the network on one BGR uint8 frame ``(H, W, 3)``.
+
+        Raises
+        ------
+        SourceError
+            When the frame is not a BGR picture.
+        GridsError
+            When the network's output holds NaN or infinity.
+        """
+        batch, fit = self.preprocess(frame)
+        return self.infer_input(batch, [fit])[0]
+
+    def infer_batch(self, frames: Sequence[Frame]) -> list[Grids]:
+        """Run the network on several frames at once; they may differ in size."""
+        if not frames:
+            return []
+        width, height = self.file.network_size
+        batch = np.empty((len(frames), 3, height, width), np.float32)
+        fits = [self.preprocess(frame, batch[i : i + 1])[1] for i, frame in enumerate(frames)]
+        return self.infer_input(batch, fits)
+
+    def infer_input(self, batch: npt.NDArray[np.float32], fits: Sequence[Fit]) -> list[Grids]:
+        """Run the network on prepared input ``(N, 3, H, W)`` float32, with the fit of each frame."""
+        coverage, boxes = self.backend.run(batch)
+        return [
+            Grids(coverage[i], None if boxes is None else boxes[i], fit, self.labels, self.file.stride)
+            for i, fit in enumerate(fits)
+        ]
+
+    def save_intermediates(self, frame: Frame, folder: str | Path) -> dict[str, Path]:
+        """Write what the network saw and said, for debugging.
+
+        Returns
+        -------
+        dict of str to Path
+            ``preprocessed_frame.npy`` ``(1, 3, H, W)`` float32, ``output_cov.npy`` ``(C, rows, cols)``,
+            ``output_bbox.npy`` ``(4C, rows, cols)`` where there is one, and all of it as ``grids.npz``.
+        """
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        batch, fit = self.preprocess(frame)
+        grids = self.infer_input(batch, [fit])[0]
+        arrays = {"preprocessed_frame": batch, "output_cov": grids.coverage, "output_bbox": grids.boxes}
+        written = {"grids": grids.save(folder / "grids.npz")}
+        for name, array in arrays.items():
+            if array is not None:
+                written[name] = folder / f"{name}.npy"
+                np.save(written[name], array)
+        return written
+
+    def describe(self) -> pd.DataFrame:
+        """Return what is inside the model as a table with the columns ``what`` and ``value``."""
+        import pandas as pd
+
+        file = self.file
+        kind = "stand-in for the demo clip, not PeopleNet" if file.standin else "DetectNet_v2"
+        precision = f"{file.qdq} Q/DQ nodes" + (
+            "" if file.qdq else ": runs as FP32, whatever the file's name says"
+        )
+        rows: list[tuple[str, object]] = [
+            ("file", file.path),
+            ("kind", kind),
+            ("size", f"{file.size:,} bytes"),
+            ("sha256", file.sha256),
+            ("opset", f"{file.opset} (IR {file.ir_version})"),
+            ("parameters", f"{file.parameters:,}"),
+            (
+                "layers",
+                ", ".join(f"{n} {op}" for op, n in sorted(file.nodes.items(), key=lambda item: -item[1])),
+            ),
+            ("quantization", precision),
+            ("classes", ", ".join(file.labels)),
+            ("grid", f"{file.grid[0]} rows x {file.grid[1]} columns, stride {file.stride} px"),
+        ]
+        tensors = (("input", file.input), ("coverage output", file.coverage), ("box output", file.boxes))
+        for name, tensor in tensors:
+            text = (
+                "none: this model has no boxes"
+                if tensor is None
+                else f"{tensor.name} {tensor.dtype} {tensor.shape}"
+            )
+            rows.append((name, text))
+        rows += [
+            ("device", f"{self.device} ({', '.join(self.providers)})"),
+            ("threads", self.backend.threads),
+            ("fit", str(self.fit)),
+        ]
+        rows += [
+            (f"head '{head.label}'", ("alive" if head.alive else "DEAD") + f": {head.reason}")
+            for head in head_health(file.path)
+        ]
+        return pd.DataFrame(rows, columns=["what", "value"])
+
+    def __repr__(self) -> str:
+        kind = " (stand-in)" if self.is_standin else ""
+        return f"PeopleNet({self.file.path.name}{kind}, {self.device}, {self.fit})"
+
+
+def resolve_model(path_or_name: str | Path | None = None) -> Path:
+    """Return the model file that a path, a name or nothing at all means.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model.
+    """
+    from peoplenet_nb.demo import STANDIN
+    from peoplenet_nb.ngc import find_model
+
+    if path_or_name is not None and str(path_or_name).lower() in STANDIN_NAMES:
+        return STANDIN
+    found = find_model(path_or_name)
+    if found is not None:
+        return found
+    if path_or_name is None:
+        return STANDIN
+    raise ModelError(
+        "No such model",
+        seen=path_or_name,
+        next_step="pass an .onnx file, fetch it with `peoplenet-nb download`, or use 'standin' for the demo clip.",
+    )

@@ -1,0 +1,136 @@
+"""The shell's commands: what they write, and how they fail."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import peoplenet_nb
+from onnx_builder import detectnet, write
+from peoplenet_nb import cli
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.ngc import Unreachable
+from peoplenet_nb.settings import Settings
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write(detectnet(), tmp_path / "model" / "m.onnx")
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        cv2.imwrite(str(folder / f"{i}.png"), rng.integers(0, 255, (60, 100, 3), dtype=np.uint8))
+    return folder
+
+
+def invoke(*args: object) -> tuple[int, str]:
+    result = runner.invoke(cli.app, [str(a) for a in args])
+    return result.exit_code, result.output
+
+
+def test_detect_writes_table_and_summary(model: Path, images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    code, told = invoke("detect", images, "--model", model, "--device", "cpu", "-o", out, "--no-progress")
+    assert code == 0, told
+    folder = out / "pictures"
+    header = (folder / "detections.csv").read_text().splitlines()[0]
+    assert header == "source,frame,time_s,class,confidence,x1,y1,x2,y2,row,col"
+    assert json.loads((folder / "summary.json").read_text())["frames"] == 3
+    code, told = invoke("detect", images, "--model", model, "-o", out, "--no-progress")
+    assert code == 1
+    assert "--resume" in told
+    assert "--overwrite" in told
+    assert invoke("detect", images, "--model", model, "-o", out, "--no-progress", "--overwrite")[0] == 0
+    assert invoke("detect", images, "--model", model, "-o", out, "--no-progress", "--resume")[0] == 0
+
+
+def test_report_tells_and_saves_what_the_tutorial_does(model: Path, images: Path, tmp_path: Path) -> None:
+    args = ("report", images, "--model", model, "--every", 2, "--frames", 2, "--save", tmp_path / "debug")
+    code, told = invoke(*args)
+    assert code == 0, told
+    assert told.count("=== frame") == 2
+    for words in ("network input 1x3x32x64", "Raw outputs", ">= 0.5", "Final boxes"):
+        assert words in told
+    saved = {path.name for path in (tmp_path / "debug" / "frame-000002").iterdir()}
+    assert {"preprocessed_frame.npy", "output_cov.npy", "output_bbox.npy", "detection_result.jpg"} <= saved
+
+
+def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
+    code, told = invoke("describe", "--model", model)
+    assert code == 0
+    assert "output_cov/Sigmoid:0" in told
+    path = tmp_path / "s.yaml"
+    assert invoke("settings", "--preset", "tao", "-o", path)[0] == 0
+    assert Settings.from_yaml(path).preset == "tao"
+    assert "clustering: dbscan" in invoke("settings", "--preset", "tao")[1]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["detect", "no-such.mp4"], ["No such", "no-such.mp4"]),
+        (["detect", "x.mp4", "--preset", "tlt"], ["Unknown preset", "deepstream"]),
+        (["detect", "x.mp4", "--model", "none"], ["No such model", "none"]),
+        (["detect", "x.mp4", "--settings", "none.yaml"], ["No such settings file"]),
+        (["detect", "x.mp4", "--device", "tpu"], ["Unknown device", "openvino"]),
+        (["detect", "x.mp4", "--resume", "--overwrite"], ["exclude each other"]),
+    ],
+)
+def test_errors_are_three_lines_and_exit_code_one(args: list[str], words: list[str]) -> None:
+    code, told = invoke(*args)
+    assert code == 1, told
+    assert told.count("error: ") == 1
+    assert "Traceback" not in told
+    for word in words:
+        assert word in told
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(Unreachable("NGC cannot be reached", seen="dns", next_step="later"), 3), (ModelError("bad"), 1)],
+)
+def test_unreachable_ngc_has_an_exit_code_of_its_own(
+    error: Exception, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr("peoplenet_nb.ngc.download", fails)
+    assert invoke("download")[0] == code
+
+
+def test_settings_for_another_fit_are_warned_about(
+    model: Path, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = Settings().to_yaml(tmp_path / "s.yaml")
+    args = ("detect", images, "--model", model, "--settings", path, "--fit", "letterbox", "--no-progress")
+    assert invoke(*args, "-o", tmp_path / "out")[0] == 0
+    assert "thresholds belong to a preprocessing" in caplog.text
+
+
+def test_import_is_light_and_every_name_is_there() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, peoplenet_nb\n"
+        "heavy = {'onnxruntime', 'onnx', 'pandas', 'matplotlib', 'IPython', 'av', 'requests', 'supervision', 'cv2'}\n"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    for name in peoplenet_nb.__all__:
+        assert getattr(peoplenet_nb, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = peoplenet_nb.nothing
