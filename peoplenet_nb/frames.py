@@ -1,0 +1,207 @@
+"""What a source is: frames in order, with what is known of where they come from.
+
+One decision to know: ``Frame.index`` is the 0-based place in the source, whatever is sampled, and skipped
+frames are decoded (later ones build on them) but never converted to pixels.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import SettingsError
+
+Image = npt.NDArray[np.uint8]
+
+_PIECES, _PIECE = 64, 1 << 20  # how much of a large file its fingerprint reads: 64 times 1 MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture of a source.
+
+    Attributes
+    ----------
+    index : int
+        0-based place in the source.
+    time_s : float
+        Seconds from the start of the film; NaN for images, which have no time.
+    image : ndarray
+        ``(H, W, 3)`` BGR uint8.
+    name : str
+        The file's name for images, empty for frames of a film.
+    """
+
+    index: int
+    time_s: float
+    image: Image
+    name: str = ""
+
+
+@dataclass
+class SourceInfo:
+    """What is known of a source before and while it is read.
+
+    Attributes
+    ----------
+    name : str
+        Short name: a file's name, the last part of an address, a film's YouTube id.
+    spec : str
+        What was asked for, without user names, passwords and query.
+    kind : str
+        ``video``, ``image`` or ``images``.
+    width, height : int
+        Of the frames as they are given (after rotation), in pixels; of the first where images differ.
+    fps : float or None
+        Mean frames per second; None for images and where the film does not say.
+    frame_count : int or None
+        As the container states it; None where it does not.
+    duration_s : float or None
+        As the container states it.
+    rotation : int
+        Degrees counter-clockwise that the frames were turned, as rotation data asked: 0, 90, 180 or 270.
+    pixel_aspect : Fraction
+        Width of a pixel over its height, other than 1 for anamorphic film. Boxes are in pixels as stored.
+    fingerprint : str
+        Stands for the content, so that a run is only continued on the same film.
+    notes : list of str
+        Sentences for the reader.
+    """
+
+    name: str
+    spec: str
+    kind: str
+    width: int
+    height: int
+    fps: float | None = None
+    frame_count: int | None = None
+    duration_s: float | None = None
+    rotation: int = 0
+    pixel_aspect: Fraction = Fraction(1)
+    fingerprint: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def stem(self) -> str:
+        """The name as a folder name."""
+        name = Path(self.name).stem if self.kind != "images" else self.name
+        return re.sub(r"[^\w.-]+", "_", name).strip("._") or "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A frame that could be had: `image` makes its pixels, and returns None when they are damaged."""
+
+    index: int
+    time_s: float
+    image: Callable[[], Image | None]
+    name: str = ""
+
+
+class Source(ABC):
+    """Frames in order; make one with `open_source`. It can be iterated over more than once.
+
+    Attributes
+    ----------
+    info : SourceInfo
+        What is known of it.
+    every, frames, start : int
+        The sampling: each ``every``-th frame from ``start``, ``frames`` of them (None: to the end).
+    """
+
+    def __init__(self, info: SourceInfo) -> None:
+        self.info = info
+        self.every = 1
+        self.frames: int | None = None
+        self.start = 0
+
+    @abstractmethod
+    def _walk(self) -> Generator[Candidate]:
+        """Go through the source from its start without making pixels."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        given, due = 0, self.start
+        if self.frames is not None and self.frames <= 0:
+            return
+        with closing(self._walk()) as walk:
+            for candidate in walk:
+                if candidate.index < due:
+                    continue
+                image = candidate.image()
+                if image is None:
+                    continue
+                yield Frame(candidate.index, candidate.time_s, image, candidate.name)
+                given += 1
+                if self.frames is not None and given >= self.frames:
+                    return
+                due = self._next_due(candidate.index)
+
+    def _next_due(self, index: int) -> int:
+        """Return the first sampled index after ``index``; a lost frame is replaced by the next good one."""
+        return self.start + ((index - self.start) // self.every + 1) * self.every
+
+    @property
+    def expected(self) -> int | None:
+        """How many frames iterating will give, as far as is known; an estimate where only a duration is."""
+        total = self.info.frame_count
+        if total is None and self.info.duration_s and self.info.fps:
+            total = round(self.info.duration_s * self.info.fps)
+        if total is None:
+            return self.frames
+        sampled = len(range(self.start, total, self.every))
+        return sampled if self.frames is None else min(sampled, self.frames)
+
+    def sampled(self, every: int = 1, frames: int | None = None, start: int = 0) -> Self:
+        """Return the same source with another sampling.
+
+        Raises
+        ------
+        SettingsError
+            When a number makes no sense.
+        """
+        for name, value, least in (("every", every, 1), ("frames", frames, 1), ("start", start, 0)):
+            if value is not None and (isinstance(value, bool) or int(value) != value or value < least):
+                raise SettingsError(
+                    f"{name} must be a whole number of at least {least}",
+                    seen=value,
+                    next_step="every=100, frames=5 reads five frames, a hundred apart.",
+                )
+        return self._with(every, frames, start)
+
+    def after(self, index: int, given: int) -> Self:
+        """Return the rest of this source: what comes after ``index``, when ``given`` frames were given."""
+        left = None if self.frames is None else self.frames - given
+        return self._with(self.every, left, self._next_due(index))
+
+    def _with(self, every: int, frames: int | None, start: int) -> Self:
+        other = copy.copy(self)
+        other.info = replace(self.info, notes=list(self.info.notes))
+        other.every, other.frames, other.start = every, frames, start
+        return other
+
+    def __repr__(self) -> str:
+        info = self.info
+        return f"{type(self).__name__}({info.name!r}, {info.width}x{info.height}, {self.expected} frames)"
+
+
+def fingerprint_of(path: Path) -> str:
+    """Return what stands for a file's content: its size and a hash, of all of it or of 64 MiB spread over it."""
+    size = path.stat().st_size
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        for piece in range(_PIECES):
+            if size > _PIECES * _PIECE:
+                stream.seek(piece * (size - _PIECE) // (_PIECES - 1))
+            digest.update(stream.read(_PIECE))
+    return f"{size}:{digest.hexdigest()[:32]}"

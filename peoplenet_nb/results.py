@@ -1,0 +1,159 @@
+"""What a run writes as it goes: lines of the tables, the pieces of film, the annotated images.
+
+One decision to know: a line is made where a frame is worked on and written where frames are put back in
+order, so that the tables do not depend on how many threads there were.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.film import FilmWriter
+from peoplenet_nb.frames import Frame, Image
+from peoplenet_nb.runfolder import Part, RunFolder, partial_path, writing
+
+#: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
+COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")
+#: What is timed, in the order in which a frame goes through it.
+STAGES = ("read", "preprocess", "infer", "decode", "draw", "encode")
+
+_JPEG_QUALITY = 92
+
+
+class PartWriter:
+    """Writes one part as frames come.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Where the part belongs.
+    labels : tuple of str
+        Names of the model's classes.
+    fps : float
+        Frames per second that are to be expected in the film.
+    film : bool
+        Whether a piece of film is written (or pictures, for images).
+    pixel_aspect : Fraction
+        Width of a pixel over its height.
+    """
+
+    def __init__(
+        self, run: RunFolder, labels: tuple[str, ...], *, fps: float, film: bool, pixel_aspect: Fraction
+    ) -> None:
+        self._run, self._labels = run, labels
+        self._fps, self._wants_film, self._aspect = fps, film, pixel_aspect
+        self._film: FilmWriter | None = None
+        self.part: Part | None = None
+        name = f"{len(run.manifest.parts):05d}"
+        self._paths = [run.parts / f"{name}.detections.csv", run.parts / f"{name}.frames.csv"]
+        self._film_path = run.parts / f"{name}.mp4"
+        self._name = name
+        with writing(run.path):
+            self._tables = [
+                partial_path(path).open("w", encoding="utf-8", newline="") for path in self._paths
+            ]
+
+    def add(self, frame: Frame, rows: tuple[str, str], counts: dict[str, int], picture: Image | None) -> None:
+        """Add one frame: its lines for both tables, its counts per class and its picture, if any."""
+        manifest = self._run.manifest
+        time_s = 0.0 if math.isnan(frame.time_s) else frame.time_s
+        if self.part is None:
+            if not manifest.parts:
+                manifest.origin_s = time_s
+            zero = dict.fromkeys(self._labels, 0)
+            begins = time_s - manifest.origin_s
+            self.part = Part(
+                self._name, frame.index, frame.index, begins, counts=zero, frames_with=dict(zero)
+            )
+            self.part.seconds = dict.fromkeys(STAGES, 0.0)
+        part = self.part
+        with writing(self._run.path):
+            for table, text in zip(self._tables, rows, strict=True):
+                table.write(text)
+            if picture is not None and self._wants_film:
+                if frame.name:
+                    write_image(self._run.path / "images" / image_name(frame.name), picture)
+                else:
+                    self._write_film(picture, time_s - manifest.origin_s - part.begins_s)
+        part.last = frame.index
+        part.frames += 1
+        for label, number in counts.items():
+            part.counts[label] += number
+            part.frames_with[label] += number > 0
+
+    def _write_film(self, picture: Image, at_s: float) -> None:
+        manifest = self._run.manifest
+        if self._film is None:
+            if manifest.film_size is None:
+                manifest.film_size = (picture.shape[1], picture.shape[0])
+            self._film = FilmWriter(
+                self._film_path,
+                manifest.film_size,
+                self._fps,
+                encoder=manifest.encoder,
+                pixel_aspect=self._aspect,
+                faststart=False,
+            )
+        self._film.write(picture, at_s)
+
+    def finish(self) -> None:
+        """Move the part's files into place and name it in the manifest; a part without frames vanishes."""
+        if self.part is None:
+            self.abandon()
+            return
+        with writing(self._run.path):
+            if self._film is not None:
+                self._film.close()
+                self.part.rescaled = self._film.rescaled
+            for table, path in zip(self._tables, self._paths, strict=True):
+                table.flush()
+                os.fsync(table.fileno())
+                table.close()
+                partial_path(path).replace(path)
+            self._run.manifest.parts.append(self.part)
+            self._run.save()
+
+    def abandon(self) -> None:
+        """Give the part up; what was written of it goes."""
+        if self._film is not None:
+            self._film.abandon()
+        for table, path in zip(self._tables, self._paths, strict=True):
+            table.close()
+            partial_path(path).unlink(missing_ok=True)
+
+
+def table_rows(source: str, frame: Frame, detections: Detections) -> tuple[str, str]:
+    """Return a frame's lines for detections.csv and frames.csv; images have no time."""
+    found, frames = io.StringIO(), io.StringIO()
+    head = (frame.name or source, frame.index, "" if math.isnan(frame.time_s) else f"{frame.time_s:.4f}")
+    writer = csv.writer(found, lineterminator="\n")
+    for i in range(len(detections)):
+        box = (f"{value:.2f}" for value in detections.xyxy[i].tolist())
+        label = detections.labels[int(detections.class_id[i])]
+        cell = (int(detections.row[i]), int(detections.col[i]))
+        writer.writerow((*head, label, f"{float(detections.confidence[i]):.4f}", *box, *cell))
+    csv.writer(frames, lineterminator="\n").writerow((*head, *detections.counts().values()))
+    return found.getvalue(), frames.getvalue()
+
+
+def image_name(name: str) -> str:
+    """Return the name of an annotated image: the source's own where that is JPEG or PNG, else with ``.jpg``."""
+    return name if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png") else f"{name}.jpg"
+
+
+def write_image(path: Path, picture: Image) -> None:
+    """Write a picture through a temporary name."""
+    path.parent.mkdir(exist_ok=True)
+    fine, data = cv2.imencode(path.suffix.lower(), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not fine:
+        raise OSError(f"OpenCV cannot encode {path.name}")
+    partial_path(path).write_bytes(data.tobytes())
+    partial_path(path).replace(path)

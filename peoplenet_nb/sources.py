@@ -1,0 +1,138 @@
+"""Frames from wherever they are: an image, a folder of images, a film, an address, YouTube.
+
+One decision to know: `open_source` looks at the content before the name (a PNG called ``.jpg`` is a PNG), and
+what a person should be told about a source (rotation, a damaged stretch, a missing frame count) collects in
+``source.info.notes`` while it is read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.frames import Frame, Source, SourceInfo
+
+__all__ = ["Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]
+
+_SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
+_CANNOT = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
+
+
+def open_source(
+    spec: str | Path, *, every: int = 1, frames: int | None = None, start: int = 0, progress: bool = True
+) -> Source:
+    """Open an image, a folder of images, a video file, an address or a YouTube film.
+
+    Parameters
+    ----------
+    spec : str or Path
+        A path, an ``http(s)://`` address, or a YouTube address (fetched once, 720 lines at most).
+    every : int
+        Take each ``every``-th frame.
+    frames : int, optional
+        Take so many frames at most.
+    start : int
+        Index of the first frame to take.
+    progress : bool
+        Whether to show a bar while something is fetched.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    SourceError
+        When there is no such file, it is not a picture or film, it is damaged beyond use, or an address
+        does not answer.
+    SettingsError
+        When ``every``, ``frames`` or ``start`` make no sense.
+    """
+    source = _open(str(spec).strip(), progress).sampled(every, frames, start)
+    count = source.info.frame_count
+    if count is not None and start >= count:
+        raise SourceError(
+            f"The source has {count} frames; there is none to start from",
+            seen=f"start={start}",
+            next_step=f"choose a start below {count}.",
+        )
+    return source
+
+
+def _open(spec: str, progress: bool) -> Source:
+    scheme = _SCHEME.match(spec)
+    if scheme and scheme.group(1).lower() in ("http", "https"):
+        from peoplenet_nb import links, youtube
+
+        if youtube.is_youtube(spec):
+            path = youtube.fetch(spec, progress=progress)
+            return _named(open_path(path), path.stem, spec)
+        return links.open_link(spec)
+    if scheme and scheme.group(1).lower() != "file":
+        raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_CANNOT)
+    path = Path(urlsplit(spec).path if scheme else spec).expanduser()
+    if not spec or not path.exists():
+        raise SourceError("No such file or folder", seen=spec or "(empty)", next_step=_near(path))
+    return open_path(path)
+
+
+def _named(source: Source, name: str, spec: str) -> Source:
+    source.info.name, source.info.spec = name, spec
+    return source
+
+
+def open_path(path: Path) -> Source:
+    """Open an existing file or folder: images by content or name, all else as a film."""
+    from peoplenet_nb import stills
+
+    try:
+        if path.is_dir():
+            return stills.ImageFolder(path)
+        if not path.is_file():
+            raise SourceError("This is neither a file nor a folder", seen=path, next_step=_CANNOT)
+        with path.open("rb") as stream:
+            head = stream.read(64)
+    except PermissionError as error:
+        raise SourceError(
+            "The file may not be read", seen=error, next_step="check its owner and permissions (ls -l)."
+        ) from error
+    except OSError as error:
+        raise SourceError(
+            "The file cannot be read", seen=error, next_step="check the disk, or copy the file again."
+        ) from error
+    if not head:
+        raise SourceError(
+            "The file is empty", seen=path, next_step="download or copy it again, and check its size."
+        )
+    if stills.is_image(path, head):
+        return stills.ImageFile(path)
+    from peoplenet_nb.videofile import VideoFile
+
+    return VideoFile(path)
+
+
+def _near(path: Path) -> str:
+    """Return what to do about a path that is not there: names like it, or the last folder that exists."""
+    folder = path.parent
+    if not folder.is_dir():
+        there = next((parent for parent in path.parents if parent.is_dir()), Path.cwd())
+        return f"the folder {folder} is not there either; the path exists up to {there.resolve()}."
+    try:
+        names = [entry.name for entry in folder.iterdir()]
+    except OSError:
+        names = []
+    lower = {name.lower(): name for name in names}
+    close = difflib.get_close_matches(path.name.lower(), list(lower), n=3, cutoff=0.7)
+    if close:
+        return "did you mean " + " or ".join(str(folder / lower[name]) for name in close) + "?"
+    return f"check the name; the folder {folder.resolve()} holds {len(names)} other entries."
+
+
+def hide_secrets(address: str) -> str:
+    """Return an address without user name, password, query and fragment."""
+    parts = urlsplit(address)
+    host = parts.netloc.rpartition("@")[2]
+    return f"{parts.scheme}://{host}{parts.path}"

@@ -1,0 +1,199 @@
+"""Images and folders of images as sources.
+
+One decision to know: OpenCV decodes a truncated JPEG or PNG into a picture that is grey from some row on,
+without an error. So the file's own structure is walked to its end marker first, and a picture that stops
+before it counts as damaged: an error for a single image, a note and a gap for one of a folder.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Generator
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+
+#: Names that count as images in a folder, as far as OpenCV's wheels read them.
+IMAGE_NAME = re.compile(
+    r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.IGNORECASE
+)
+_FILM_NAME = re.compile(r"\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.IGNORECASE)
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ")
+# The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+_SHOWN = 3  # damaged names that a note lists
+
+
+def is_image(path: Path, head: bytes) -> bool:
+    """Tell a picture from a film by its first bytes, and by its name where those say nothing."""
+    if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
+        return True
+    if head[4:8] == b"ftyp":
+        return head[8:12] in (b"avif", b"avis")
+    return IMAGE_NAME.search(path.name) is not None and head[:4] != b"RIFF"
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Return a sort key by which ``frame2`` stands before ``frame10``."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts], name
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture as BGR uint8, upright as its EXIF data says.
+
+    Raises
+    ------
+    SourceError
+        When the file is empty, ends too early, cannot be decoded or cannot be read.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SourceError(
+            "The image cannot be read", seen=error, next_step="check that it exists and may be read."
+        ) from error
+    if not data:
+        raise SourceError("The image is empty (0 bytes)", seen=path, next_step="copy or download it again.")
+    if is_truncated(data):
+        raise SourceError(
+            "The image is truncated: the file ends before the picture does",
+            seen=f"{path}, {len(data):,} bytes",
+            next_step="copy or download it again.",
+        )
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None or image.size == 0:
+        raise SourceError(
+            "The file is not an image that can be decoded",
+            seen=f"{path}, {len(data):,} bytes, begins with {data[:8]!r}",
+            next_step="open it in a viewer; if it shows there, save it as PNG or JPEG.",
+        )
+    return np.asarray(image, np.uint8)
+
+
+def is_truncated(data: bytes) -> bool:
+    """Tell whether a JPEG, PNG or WebP stops before its own end; other formats always say no."""
+    if data.startswith(b"\xff\xd8\xff"):
+        return not _jpeg_ends(data)
+    if data.startswith(b"\x89PNG"):
+        return data.rfind(b"IEND") < 0
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return len(data) < int.from_bytes(data[4:8], "little") + 8
+    return False
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Walk a JPEG's segments to its end marker (ITU T.81, B.1); an EXIF thumbnail's does not count."""
+    at = 2
+    while True:
+        found = _MARKER.search(data, at)
+        if found is None:
+            return False
+        marker = data[found.start() + 1]
+        if marker == 0xD9:  # EOI
+            return True
+        # TEM (0x01) stands alone; every other segment says its length, and a scan's data follows SOS.
+        length = 0 if marker == 0x01 else int.from_bytes(data[found.end() : found.end() + 2], "big")
+        at = found.end() + length
+
+
+class ImageFile(Source):
+    """One picture."""
+
+    def __init__(self, path: Path) -> None:
+        image = read_image(path)
+        super().__init__(
+            SourceInfo(
+                name=path.name,
+                spec=str(path),
+                kind="image",
+                width=image.shape[1],
+                height=image.shape[0],
+                frame_count=1,
+                fingerprint=fingerprint_of(path),
+            )
+        )
+        self.path = path
+
+    def _walk(self) -> Generator[Candidate]:
+        yield Candidate(0, math.nan, lambda: read_image(self.path), self.path.name)
+
+
+class ImageFolder(Source):
+    """The pictures of one folder in natural order; those that cannot be read leave a gap and a note."""
+
+    def __init__(self, folder: Path) -> None:
+        names = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+        self.paths = sorted(
+            (p for p in names if IMAGE_NAME.search(p.name)), key=lambda p: natural_key(p.name)
+        )
+        if not self.paths:
+            raise SourceError("The folder holds no images", seen=folder, next_step=_advice(names))
+        self._damaged: dict[str, str] = {}
+        self._said = ""
+        first = self._first_good(folder)
+        listing = "\n".join(f"{p.name}:{p.stat().st_size}" for p in self.paths)
+        super().__init__(
+            SourceInfo(
+                name=folder.resolve().name or "images",
+                spec=str(folder),
+                kind="images",
+                width=first.shape[1],
+                height=first.shape[0],
+                frame_count=len(self.paths),
+                fingerprint=f"{len(self.paths)}:{_hash(listing)}",
+            )
+        )
+
+    def _first_good(self, folder: Path) -> Image:
+        reason: SourceError | None = None
+        for path in self.paths:
+            try:
+                return read_image(path)
+            except SourceError as error:
+                reason = reason or error
+        raise SourceError(
+            f"None of the {len(self.paths)} images of the folder can be read",
+            seen=f"{folder}; the first: {reason.what if reason else ''}",
+            next_step="copy or download them again.",
+        )
+
+    def _walk(self) -> Generator[Candidate]:
+        self._damaged = {}
+        for index, path in enumerate(self.paths):
+            yield Candidate(index, math.nan, partial(self._read, path), path.name)
+
+    def _read(self, path: Path) -> Image | None:
+        try:
+            return read_image(path)
+        except SourceError as error:
+            if self._said in self.info.notes:
+                self.info.notes.remove(self._said)
+            self._damaged[path.name] = error.what
+            names = ", ".join(list(self._damaged)[:_SHOWN]) + (" …" if len(self._damaged) > _SHOWN else "")
+            count = len(self._damaged)
+            self._said = f"{count} image{'s' * (count > 1)} could not be read and left out: {names}."
+            self.info.notes.append(self._said)
+            return None
+
+
+def _advice(names: list[Path]) -> str:
+    films = sorted(p.name for p in names if _FILM_NAME.search(p.name))
+    if films:
+        return f"it holds films; name one, e.g. {films[0]}."
+    return "name a folder with files such as .jpg, .png, .bmp, .tif or .webp."
+
+
+def _hash(text: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,285 @@
+"""The end of a run: parts become one film and one table each, and a summary says what was done.
+
+One decision to know: tables and film are joined by copying, a block at a time, so that a film of hours needs
+no more memory than one of seconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import platform
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peoplenet_nb.errors import OutputError
+from peoplenet_nb.film import FilmCheck, check_film, join_films, padding_note
+from peoplenet_nb.repair import some
+from peoplenet_nb.results import COLUMNS, STAGES
+from peoplenet_nb.runfolder import Manifest, RunFolder, write_text, writing
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+_PACKAGES = (
+    "peoplenet-nb",
+    "av",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+)
+
+
+@dataclass
+class RunResult:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    folder : Path
+        All of it.
+    film : Path or None
+        ``film.mp4``, for films that were asked to be drawn.
+    images : Path or None
+        The folder of annotated images, for images.
+    table : Path
+        ``detections.csv``: one line per detection.
+    frames_table : Path
+        ``frames.csv``: one line per frame with the counts per class, frames without detections included.
+    parquet : Path or None
+        ``detections.parquet``, where pyarrow is installed.
+    summary : dict
+        What ``summary.json`` holds.
+    interrupted : bool
+        Whether the run was stopped before its end; ``resume=True`` continues it.
+    """
+
+    folder: Path
+    film: Path | None
+    images: Path | None
+    table: Path
+    frames_table: Path
+    parquet: Path | None
+    summary: dict[str, Any] = field(repr=False)
+    interrupted: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader should know of this run."""
+        return list(self.summary.get("notes", []))
+
+    def __str__(self) -> str:
+        said = self.summary
+        speed = said["speed"]
+        found = ", ".join(f"{number} {label}" for label, number in said["counts"].items())
+        lines = [
+            f"{said['source']['name']}: {some(said['frames'], 'frame')}, found {found}"
+            + (" (interrupted: continue with --resume)" if self.interrupted else ""),
+            f"  {speed['fps']} frames per second on {said['model']['device']}; per frame, in ms: "
+            + ", ".join(f"{stage} {value:.1f}" for stage, value in speed["ms_per_frame"].items()),
+            f"  written to {self.folder}: {', '.join(said['files'].values())}, summary.json",
+        ]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the detections as a table."""
+        import pandas as pd
+
+        return pd.read_csv(self.table, dtype={"source": str, "class": str})
+
+    def frames_to_pandas(self) -> pd.DataFrame:
+        """Return the counts per frame and class as a table."""
+        import pandas as pd
+
+        return pd.read_csv(self.frames_table, dtype={"source": str})
+
+
+def finish_run(
+    run: RunFolder, labels: tuple[str, ...], summary: dict[str, Any], *, complete: bool
+) -> RunResult:
+    """Join the parts, check the film, write the summary and return the result.
+
+    Parameters
+    ----------
+    run : RunFolder
+        With at least one finished part.
+    labels : tuple of str
+        Names of the model's classes.
+    summary : dict
+        What is known of source, model and settings; counts, speed and files are added.
+    complete : bool
+        Whether the source was read to its end. If so, the parts are removed once all is joined.
+
+    Raises
+    ------
+    OutputError
+        When something cannot be written, or the film does not read back as one that a browser plays.
+    """
+    manifest, folder = run.manifest, run.path
+    with writing(folder):
+        heads = {"detections": COLUMNS, "frames": ("source", "frame", "time_s", *labels)}
+        for table, columns in heads.items():
+            paths = [run.parts / f"{part.name}.{table}.csv" for part in manifest.parts]
+            _join_tables(paths, columns, folder / f"{table}.csv")
+        parquet = _write_parquet(folder / "detections.csv")
+    film, check = _join_film(run)
+    files = {"film": film, "detections": folder / "detections.csv", "frames": folder / "frames.csv"}
+    files |= {"parquet": parquet, "images": folder / "images", "grids": folder / "grids"}
+    about_film = None
+    if check is not None:
+        about_film = asdict(check) | {"starts_at_s": manifest.origin_s, "encoder": manifest.encoder}
+    whole = {
+        "complete": complete,
+        **summary,
+        **_totals(manifest),
+        "film": about_film,
+        "files": {name: path.name for name, path in files.items() if path is not None and path.exists()},
+        "versions": versions(),
+    }
+    whole["notes"] = [*summary.get("notes", []), *_film_notes(manifest)]
+    text = json.dumps(whole, indent=2, default=str, ensure_ascii=False)
+    with writing(folder):
+        write_text(folder / "summary.json", text + "\n")
+        manifest.state = "complete" if complete else "interrupted"
+        run.save()
+        if complete:
+            shutil.rmtree(run.parts, ignore_errors=True)
+    return _result(folder, json.loads(text))  # what is in memory is what is in the file
+
+
+def load_result(folder: Path) -> RunResult:
+    """Return the result of a finished run.
+
+    Raises
+    ------
+    OutputError
+        When its summary cannot be read.
+    """
+    path = folder / "summary.json"
+    try:
+        return _result(folder, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise OutputError(
+            "The summary of the run cannot be read",
+            seen=f"{path}: {error}",
+            next_step="run again with --overwrite.",
+        ) from error
+
+
+def _result(folder: Path, summary: dict[str, Any]) -> RunResult:
+    files = {name: folder / file for name, file in summary["files"].items()}
+    return RunResult(
+        folder=folder,
+        film=files.get("film"),
+        images=files.get("images"),
+        table=files["detections"],
+        frames_table=files["frames"],
+        parquet=files.get("parquet"),
+        summary=summary,
+        interrupted=not summary["complete"],
+    )
+
+
+def _join_tables(parts: Sequence[Path], columns: Sequence[str], out: Path) -> None:
+    partial = out.with_name(out.name + ".part")
+    with partial.open("wb") as whole:
+        head = io.StringIO()
+        csv.writer(head, lineterminator="\n").writerow(columns)
+        whole.write(head.getvalue().encode())
+        for path in parts:
+            with path.open("rb") as stream:
+                shutil.copyfileobj(stream, whole)
+    partial.replace(out)
+
+
+def _write_parquet(table: Path) -> Path | None:
+    """Write the table as Parquet where pyarrow is installed, a block of lines at a time."""
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+        from pyarrow import csv as pa_csv
+    except ImportError:
+        logger.debug("pyarrow is not installed; no Parquet is written")
+        return None
+    kinds = [pa.string(), pa.int64(), pa.float64(), pa.string(), *[pa.float32()] * 5, pa.int32(), pa.int32()]
+    types = dict(zip(COLUMNS, kinds, strict=True))
+    options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False)
+    out = table.with_suffix(".parquet")
+    partial = out.with_name(out.name + ".part")
+    reader = pa_csv.open_csv(str(table), convert_options=options)
+    with pq.ParquetWriter(str(partial), pa.schema(list(types.items()))) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+    partial.replace(out)
+    return out
+
+
+def _join_film(run: RunFolder) -> tuple[Path | None, FilmCheck | None]:
+    pieces = [(run.parts / f"{part.name}.mp4", part.begins_s) for part in run.manifest.parts]
+    if run.manifest.film_size is None or not pieces:
+        return None, None
+    film = join_films(pieces, run.path / "film.mp4")
+    check = check_film(film, run.manifest.frames)
+    if check.problems:
+        raise OutputError(
+            "The film does not read back as it should",
+            seen=f"{film}: {'; '.join(check.problems)}",
+            next_step="check the free space on the disk and run again with --overwrite.",
+        )
+    return film, check
+
+
+def _film_notes(manifest: Manifest) -> list[str]:
+    if manifest.film_size is None:
+        return []
+    notes = [padding_note(manifest.film_size)]
+    rescaled = sum(part.rescaled for part in manifest.parts)
+    if rescaled:
+        notes.append(f"{some(rescaled, 'frame')} of another size were scaled to fit the film.")
+    return [note for note in notes if note]
+
+
+def _totals(manifest: Manifest) -> dict[str, Any]:
+    parts = manifest.parts
+    frames, wall = manifest.frames, sum(part.wall_s for part in parts)
+    counts: dict[str, int] = {}
+    present: dict[str, int] = {}
+    for part in parts:
+        for label, number in part.counts.items():
+            counts[label] = counts.get(label, 0) + number
+            present[label] = present.get(label, 0) + part.frames_with[label]
+    stages = {stage: 1e3 * sum(part.seconds.get(stage, 0.0) for part in parts) / frames for stage in STAGES}
+    return {
+        "frames": frames,
+        "first_frame": parts[0].first,
+        "last_frame": parts[-1].last,
+        "counts": counts,
+        "frames_with": present,
+        "speed": {
+            "fps": round(frames / wall, 3) if wall else None,
+            "wall_s": round(wall, 3),
+            "ms_per_frame": {stage: round(value, 3) for stage, value in stages.items()},
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the results depend on."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

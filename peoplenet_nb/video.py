@@ -1,0 +1,330 @@
+"""A run over a source: a film, tables and a summary left behind, written as it goes.
+
+`peoplenet_nb.pipeline` reads and infers in threads of its own; here the results are written, part by part, so
+that a run that was cut can be continued.
+
+One decision to know: Ctrl-C is an orderly end. What is in flight is finished, the files are joined and valid,
+and then `RunInterrupted` (a ``KeyboardInterrupt``) is raised with the result in it, so that a notebook's
+"run all" and a shell loop stop as they should. A second Ctrl-C stops at once; the last finished part stays.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.film import choose_encoder
+from peoplenet_nb.frames import Source
+from peoplenet_nb.model import STANDIN_WARNING, PeopleNet
+from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.pipeline import Done, Pipeline
+from peoplenet_nb.results import STAGES, PartWriter, table_rows
+from peoplenet_nb.runfolder import RunFolder
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.summary import RunResult, finish_run, load_result
+
+logger = logging.getLogger(__name__)
+
+__all__ = ["RunInterrupted", "RunResult", "run"]
+
+_BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
+
+
+class RunInterrupted(KeyboardInterrupt):
+    """Ctrl-C during a run, after its files were put in order.
+
+    Attributes
+    ----------
+    result : RunResult
+        What was finished; ``run(..., resume=True)`` continues it.
+    """
+
+    def __init__(self, result: RunResult) -> None:
+        self.result = result
+        super().__init__(f"{result.folder} holds what was finished; resume=True continues it")
+
+
+def run(
+    source: str | Path | Source,
+    model: PeopleNet,
+    settings: Settings,
+    output_dir: str | Path,
+    *,
+    every: int = 1,
+    frames: int | None = None,
+    start: int = 0,
+    name: str | None = None,
+    film: bool = True,
+    save_grids: bool = False,
+    resume: bool = False,
+    overwrite: bool = False,
+    progress: bool = True,
+    encoder: str = "x264",
+    workers: int | None = None,
+    part_seconds: float = 10.0,
+    part_frames: int = 3000,
+) -> RunResult:
+    """Run a model over a source and write what it finds.
+
+    Parameters
+    ----------
+    source : str, Path or Source
+        What `peoplenet_nb.sources.open_source` takes, or a source that it opened.
+    model : PeopleNet
+        The network.
+    settings : Settings
+        Thresholds and clustering.
+    output_dir : str or Path
+        Results go to ``output_dir / <name of the source>``.
+    every, frames, start : int
+        Sampling, as in `open_source`; left out when ``source`` is a `Source` (its own then counts).
+    name : str, optional
+        Name of the folder in ``output_dir``.
+    film : bool
+        Whether to draw: ``film.mp4`` for films, ``images/`` for images.
+    save_grids : bool
+        Whether to keep the raw grids of every frame as ``grids/<frame:06d>.npz``.
+    resume : bool
+        Continue a run that was cut; a complete one is returned at once.
+    overwrite : bool
+        Begin anew where results are.
+    progress : bool
+        Whether to show a bar with frames per second.
+    encoder : str
+        ``x264``, ``nvenc`` or ``auto``.
+    workers : int, optional
+        Frames worked on at once; the cores this process may use when left out.
+    part_seconds, part_frames : float, int
+        A part is finished after so many seconds or frames; a run that is killed loses one part at most.
+
+    Returns
+    -------
+    RunResult
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be opened, breaks off or gives no frame at all.
+    OutputError
+        When the folder cannot be written, or holds other results (see ``resume`` and ``overwrite``).
+    RunInterrupted
+        After Ctrl-C, with what was finished.
+    """
+    if not isinstance(source, Source):
+        source = open_source(source, every=every, frames=frames, start=start, progress=progress)
+    settings.bind(model.labels)  # a wrong class name is said before anything is written
+    path = Path(output_dir) / (name or source.info.stem)
+    if path.resolve() == Path(source.info.spec).resolve():
+        raise OutputError(
+            "The results would go into the folder of the source itself",
+            seen=path,
+            next_step="choose another --output.",
+        )
+    run_folder = RunFolder(
+        path,
+        _fingerprint(source, model, settings, film, save_grids),
+        resume=resume,
+        overwrite=overwrite,
+    )
+    try:
+        if run_folder.manifest.state == "complete":
+            logger.info("%s is complete", run_folder.path)
+            return load_result(run_folder.path)
+        return _Run(run_folder, source, model, settings, film, save_grids, encoder, workers).go(
+            progress, part_seconds, part_frames
+        )
+    finally:
+        run_folder.release()
+
+
+class _Run:
+    """One run in progress: takes what the pipeline gives and writes it."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        source: Source,
+        model: PeopleNet,
+        settings: Settings,
+        film: bool,
+        save_grids: bool,
+        encoder: str,
+        workers: int | None,
+    ) -> None:
+        self.folder, self.source, self.settings, self.film = folder, source, settings, film
+        manifest = folder.manifest
+        if not manifest.parts:
+            manifest.encoder = choose_encoder(encoder) if film and source.info.kind == "video" else ""
+        # What was finished before is read over without being converted to pixels.
+        self.rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
+        self.pipeline = Pipeline(
+            self.rest,
+            model,
+            settings,
+            draw=film,
+            overlay="stand-in" if model.is_standin else "",
+            grids=folder.path / "grids" if save_grids else None,
+            workers=workers,
+        )
+        self.model = self.pipeline.model
+        # A film is read from its start again, and says all of it again; images are not.
+        self.earlier = manifest.notes if source.info.kind == "images" else []
+        self.notes = []
+        if model.is_standin and not _is_demo(source):
+            logger.warning(STANDIN_WARNING)
+            self.notes.append(STANDIN_WARNING)
+
+    def go(self, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
+        """Work through the source, join what was written, and return it."""
+        from tqdm.auto import tqdm
+
+        bar = tqdm(
+            total=self.source.expected,
+            initial=self.folder.manifest.frames,
+            desc=self.source.info.name,
+            disable=not progress,
+            bar_format=_BAR if self.source.expected else None,
+            unit=" frames",
+        )
+        with _ctrl_c(self.pipeline) as pressed, closing(bar):
+            self._write(bar.update, part_seconds, part_frames)
+            if not self.folder.manifest.parts:
+                if self.pipeline.stopped_early:
+                    raise KeyboardInterrupt
+                raise SourceError(
+                    "The source gave no frame",
+                    seen=f"{self.source.info.spec}, start={self.source.start}, every={self.source.every}",
+                    next_step="choose a smaller start.",
+                )
+            complete = not self.pipeline.stopped_early
+            result = finish_run(self.folder, self.model.labels, self._summary(), complete=complete)
+        if pressed or not complete:
+            raise RunInterrupted(result)
+        return result
+
+    def _write(self, tick: Callable[[], object], part_seconds: float, part_frames: int) -> None:
+        """Write what the pipeline gives, part by part, until it gives no more."""
+        writer, began = self._part(), perf_counter()
+        try:
+            with closing(iter(self.pipeline)) as line:
+                for done in line:
+                    self._add(writer, done)
+                    tick()
+                    part = writer.part
+                    if part is not None and (
+                        part.frames >= part_frames or perf_counter() - began >= part_seconds
+                    ):
+                        self._close(writer, began, keep=True)
+                        writer, began = self._part(), perf_counter()
+        except BaseException as error:
+            # A film that breaks off or a frame that fails leaves a good part; a full disk or a second Ctrl-C
+            # does not.
+            keep = isinstance(error, Exception) and not isinstance(error, OutputError)
+            self._close(writer, began, keep=keep)
+            raise
+        self._close(writer, began, keep=True)
+
+    def _close(self, writer: PartWriter, began: float, *, keep: bool) -> None:
+        if writer.part is not None:
+            writer.part.wall_s = perf_counter() - began
+        self.folder.manifest.notes = [*self.earlier, *self.rest.info.notes]
+        if keep:
+            writer.finish()
+        else:
+            writer.abandon()
+
+    def _part(self) -> PartWriter:
+        info = self.source.info
+        return PartWriter(
+            self.folder,
+            self.model.labels,
+            fps=(info.fps or 25.0) / self.source.every,
+            film=self.film,
+            pixel_aspect=info.pixel_aspect,
+        )
+
+    def _add(self, writer: PartWriter, done: Done) -> None:
+        began = perf_counter()
+        rows = table_rows(self.source.info.name, done.frame, done.detections)
+        writer.add(done.frame, rows, done.detections.counts(), done.picture)
+        if writer.part is not None:
+            seconds = done.seconds | {"encode": perf_counter() - began}
+            for stage in STAGES:
+                writer.part.seconds[stage] += seconds.get(stage, 0.0)
+
+    def _summary(self) -> dict[str, Any]:
+        info, model = self.source.info, self.model
+        return {
+            "source": {
+                key: getattr(info, key)
+                for key in ("name", "spec", "kind", "width", "height", "fps", "frame_count", "rotation")
+            },
+            "sampling": {key: getattr(self.source, key) for key in ("every", "frames", "start")},
+            "model": {
+                "file": model.file.path.name,
+                "sha256": model.file.sha256,
+                "standin": model.is_standin,
+                "device": model.device,
+                "providers": list(model.providers),
+                "fit": str(model.fit),
+                "workers": self.pipeline.workers,
+                "threads_per_worker": model.backend.threads,
+            },
+            "settings": self.settings.to_dict(),
+            "notes": [*self.notes, *self.folder.manifest.notes],
+        }
+
+
+def _fingerprint(
+    source: Source, model: PeopleNet, settings: Settings, film: bool, save_grids: bool
+) -> dict[str, Any]:
+    """Return everything that the tables and the film depend on."""
+    chosen = settings.to_dict()
+    chosen.pop("preset")  # a name only
+    return {
+        "source": source.info.fingerprint,
+        "sampling": {"every": source.every, "frames": source.frames, "start": source.start},
+        "model": {"sha256": model.file.sha256, "fit": str(model.fit)},
+        "settings": chosen,
+        "film": film,
+        "save_grids": save_grids,
+    }
+
+
+def _is_demo(source: Source) -> bool:
+    """Tell whether a source is the demo clip, which the stand-in was made for."""
+    return (cache_dir() / "demo").resolve() in Path(source.info.spec).resolve().parents
+
+
+@contextmanager
+def _ctrl_c(pipeline: Pipeline) -> Iterator[list[bool]]:
+    """Let the first Ctrl-C stop the reading; the second interrupts as ever. Only the main thread gets signals.
+
+    Yields a list that is not empty once it was pressed.
+    """
+    pressed: list[bool] = []
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or previous in (signal.SIG_IGN, None):
+        yield pressed
+        return
+
+    def on_signal(_number: int, _frame: object) -> None:
+        if pressed:
+            raise KeyboardInterrupt
+        pressed.append(True)
+        pipeline.stop()
+        logger.warning("Interrupted: finishing what is in flight. Press Ctrl-C again to stop at once.")
+
+    signal.signal(signal.SIGINT, on_signal)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, previous)

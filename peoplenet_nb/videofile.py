@@ -1,0 +1,278 @@
+"""Films as sources, read with PyAV: rotation, missing counts, odd timestamps and damage are handled and said.
+
+One decision to know: a packet that cannot be decoded is skipped and the film goes on; what was lost is
+counted and said in the notes once the reading is over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.error import FFmpegError
+from av.video.reformatter import VideoReformatter
+
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.remux import atoms_of
+from peoplenet_nb.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
+
+logger = logging.getLogger(__name__)
+
+# A fixed number: what a decoder makes of a damaged stretch depends on its threads, and a continued run must
+# see the same frames. Four are enough for 4K, and bound the frames in flight.
+_DECODER_THREADS = 4
+_PROBE_PACKETS = 2000  # packets that may fail before the first frame
+_DEMUX_FAILURES = 10_000  # in a row; each passes over some 64 KB of a hole in an MPEG transport stream
+_LINK_FAILURES = 3
+_RECONNECT = {"reconnect": "1", "reconnect_delay_max": "5", "rw_timeout": "30000000"}
+
+
+class VideoFile(Source):
+    """A film in a file or behind an address.
+
+    Parameters
+    ----------
+    path : Path or str
+        A file, or an ``http(s)`` address.
+    name, spec, fingerprint : str, optional
+        What to call it, for addresses.
+
+    Raises
+    ------
+    SourceError
+        When it is not a film, holds no pictures, or no frame of it can be decoded.
+    """
+
+    def __init__(self, path: Path | str, *, name: str = "", spec: str = "", fingerprint: str = "") -> None:
+        self._is_link = isinstance(path, str)
+        # "file:" keeps FFmpeg from taking "12:30.mp4" for an address.
+        self._target = path if isinstance(path, str) else f"file:{path}"
+        self._path = path
+        self._turn = UPRIGHT
+        self._said: dict[str, str] = {}
+        info = SourceInfo(name or Path(path).name, spec or str(path), "video", 0, 0)
+        super().__init__(info)
+        with closing(self._open()) as container:
+            self._probe(container)
+        info.fingerprint = fingerprint or fingerprint_of(Path(path))
+
+    def _open(self) -> Any:
+        try:
+            container = av.open(
+                self._target,
+                metadata_errors="replace",
+                timeout=(20.0, 30.0) if self._is_link else None,
+                container_options=_RECONNECT if self._is_link else {},
+            )
+        except (FFmpegError, ValueError) as error:
+            raise not_a_film(self._path, error) from error
+        if not container.streams.video or container.format.name in ("tty", "lrc"):
+            kinds = ", ".join(sorted({stream.type for stream in container.streams}))
+            container.close()
+            if "audio" in kinds:
+                raise SourceError(
+                    "The file holds sound but no pictures", seen=self.info.spec, next_step="name a film."
+                )
+            raise not_a_film(self._path, f"streams: {kinds or 'none'}")
+        return container
+
+    def _stream(self, container: Any) -> Any:
+        films = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+        if not films:
+            raise SourceError(
+                "The file holds sound and a cover picture, but no film",
+                seen=self.info.spec,
+                next_step="name a film.",
+            )
+        best = container.streams.best("video")
+        stream = next((s for s in films if best is not None and s.index == best.index), films[0])
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = _DECODER_THREADS
+        return stream
+
+    def _probe(self, container: Any) -> None:
+        """Fill in the info from the container and the first frame."""
+        stream, info = self._stream(container), self.info
+        frame, self._start = self._first_frame(container, stream)
+        rate = stream.average_rate or stream.guessed_rate or stream.base_rate
+        info.fps = float(rate) if rate else None
+        info.frame_count = stream.frames or None
+        if stream.duration:
+            info.duration_s = float(stream.duration * stream.time_base)
+        elif container.duration:
+            info.duration_s = container.duration / av.time_base
+        self._turn = turn_of(frame)
+        info.height, info.width = frame.height, frame.width
+        info.pixel_aspect = stream.sample_aspect_ratio or Fraction(1)
+        if self._turn[0, 0] == 0:
+            info.height, info.width = info.width, info.height
+            info.pixel_aspect = 1 / info.pixel_aspect
+        if not np.array_equal(self._turn, UPRIGHT):
+            info.rotation = frame.rotation % 360 if np.linalg.det(self._turn) > 0 else 0
+            turned = f"turned by {info.rotation}° counter-clockwise" if info.rotation else "mirrored"
+            info.notes.append(f"The frames are {turned}, as the film's rotation data says.")
+        if info.frame_count is None:
+            about = f"; about {self.expected} by its duration" if self.expected else ""
+            info.notes.append(f"The film does not state its number of frames{about}.")
+        if self._pixels(frame, VideoReformatter()) is None:
+            raise SourceError(
+                "The film's pixel format cannot be read",
+                seen=frame.format.name,
+                next_step="convert it to H.264.",
+            )
+
+    def _first_frame(self, container: Any, stream: Any) -> tuple[Any, int | None]:
+        """Return the first good frame, and the timestamp that counts as zero: its own if none was lost before."""
+        failed = 0
+        for packet in self._packets(container, stream, Damage()):
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                failed += 1
+                if failed > _PROBE_PACKETS:
+                    break
+                continue
+            if frames:
+                return frames[0], stream.start_time if failed else frames[0].pts
+        raise SourceError(
+            "No frame of the film can be decoded",
+            seen=f"{self.info.spec}, codec {stream.codec_context.name}, {failed} packets failed",
+            next_step="play it in a player; if it plays there, convert it with ffmpeg to H.264.",
+        )
+
+    def _packets(self, container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
+        """Demux, going on behind what cannot be read."""
+        failures, limit = 0, _LINK_FAILURES if self._is_link else _DEMUX_FAILURES
+        while True:
+            try:
+                for packet in container.demux(stream):
+                    failures = 0
+                    yield packet
+            except EOFError:
+                return
+            except FFmpegError as error:
+                failures += 1
+                damage.holes += 1
+                if failures >= limit:
+                    damage.broke_off = str(error)
+                    return
+            else:
+                return
+
+    def _walk(self) -> Generator[Candidate]:
+        damage, counter = Damage(), FrameCounter()
+        with closing(self._open()) as container:
+            stream = self._stream(container)
+            step = 1 / self.info.fps if self.info.fps else 0.04
+            clock = Clock(self._start, stream.time_base, step)
+            reformatter = VideoReformatter()
+            finished = False
+            try:
+                for packet in self._packets(container, stream, damage):
+                    counter.went_in(packet)
+                    damage.corrupt_packets += packet.is_corrupt
+                    counter.damaged = bool(damage)
+                    try:
+                        frames = packet.decode()
+                    except FFmpegError:
+                        damage.packets += 1
+                        continue
+                    for frame in frames:
+                        damage.frames += frame.is_corrupt
+                        index = counter.came_out(frame.pts)
+                        if index is None:
+                            damage.packets += 1
+                            continue
+
+                        def pixels(frame: Any = frame) -> Image | None:
+                            return self._pixels(frame, reformatter)
+
+                        yield Candidate(index, clock(frame.pts), pixels)
+                if damage.broke_off and self._is_link:
+                    raise SourceError(
+                        "The connection to the film broke off",
+                        seen=f"after frame {counter.next - 1}: {damage.broke_off}",
+                        next_step="continue with --resume, or download the film first.",
+                    )
+                finished = True
+            finally:
+                self._say(damage, clock, counter.next if finished else None)
+
+    def _pixels(self, frame: Any, reformatter: VideoReformatter) -> Image | None:
+        try:
+            picture = reformatter.reformat(frame, format="bgr24", threads=1)
+        except (FFmpegError, ValueError):
+            return None
+        return turned(np.asarray(picture.to_ndarray(), np.uint8), self._turn)
+
+    def _say(self, damage: Damage, clock: Clock, count: int | None) -> None:
+        """Put into the notes what reading showed; ``count`` is None when it stopped before the end."""
+        info = self.info
+        said = {"damage": damage.sentence()}
+        if clock.missing:
+            rate = f"{info.fps:g}" if info.fps else "25"
+            said["pts"] = (
+                f"The film lacks timestamps ({some(clock.missing, 'frame')}); "
+                f"times are counted at {rate} frames per second."
+            )
+        if clock.backward:
+            said["back"] = (
+                f"{some(clock.backward, 'timestamp')} ran backwards and stand behind the frame before."
+            )
+        if count is not None:
+            said["end"] = self._early_end(count, clock.last or 0.0)
+        if clock.variable and not damage and not said.get("end"):
+            said["vfr"] = (
+                f"The frame rate varies ({clock.shortest * 1e3:.0f} to {clock.longest * 1e3:.0f} ms between frames); "
+                "times are kept as they are."
+            )
+        for topic, text in said.items():
+            if self._said.get(topic) in info.notes:  # from an earlier reading of the same film
+                info.notes.remove(self._said[topic])
+            if text:
+                self._said[topic] = text
+                info.notes.append(text)
+                logger.info("%s: %s", info.name, text)
+
+    def _early_end(self, count: int, last_s: float) -> str:
+        stated, duration = self.info.frame_count, self.info.duration_s
+        if stated is not None and count < stated - max(2, stated // 50):
+            return f"The film is incomplete: it states {stated} frames and {count} could be reached."
+        if stated is None and duration is not None and last_s < 0.95 * duration - 1.0:
+            return f"The film is incomplete: it states {duration:.1f} s and breaks off at {last_s:.1f} s."
+        return ""
+
+
+def not_a_film(path: Path | str, reason: object) -> SourceError:
+    """Return the error for what FFmpeg cannot open, with the likeliest cause."""
+    head = b""
+    if isinstance(path, Path):
+        try:
+            with path.open("rb") as stream:
+                head = stream.read(4096)
+        except OSError as error:
+            return SourceError("The film cannot be read", seen=error, next_step="check its permissions.")
+    if isinstance(path, Path) and head[4:8] == b"ftyp" and b"moov" not in atoms_of(path):
+        return SourceError(
+            "The film has no index: the recording or download was cut off before its end was written",
+            seen=path,
+            next_step="copy or download it again; a recording can be repaired with untrunc.",
+        )
+    text = head.decode("utf-8", "ignore")
+    kind = ""
+    if head.lstrip()[:1] in (b"<", b"{"):
+        kind = ", and begins like a web page or JSON: perhaps an error page saved under this name"
+    elif head and "\x00" not in text and len(text.encode()) >= len(head) - 4:
+        kind = ", and looks like text"
+    return SourceError(
+        f"This is not a video{kind}",
+        seen=f"{path} ({reason})",
+        next_step="name a film that a player shows, e.g. MP4, MKV, AVI, MOV or WebM.",
+    )

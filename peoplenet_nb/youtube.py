@@ -1,0 +1,285 @@
+"""Films from YouTube, fetched once by yt-dlp into the cache.
+
+One decision to know: only the picture is fetched (no sound is needed), so no ffmpeg has to join streams, and
+720 lines at most, because the network sees 544. YouTube refuses often and for many reasons, above all from
+cloud addresses; each has its sentence here, with the next thing to try.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from peoplenet_nb.errors import InstallationError, SourceError
+from peoplenet_nb.paths import cache_dir
+
+logger = logging.getLogger(__name__)
+
+COOKIES = "PEOPLENET_YOUTUBE_COOKIES"
+
+_HOSTS = re.compile(r"^((www|m|music|gaming)\.)?youtube(-nocookie)?\.com$|^(www\.)?youtu\.be$")
+_ID = re.compile(r"^[\w-]{11}$")
+# H.264 first: every machine decodes it fast. "bv" is picture only; "b", with sound, where nothing else is.
+_FORMATS = "bv[height<=720][vcodec^=avc1][protocol^=http]/bv[height<=720][vcodec^=avc1]/bv[height<=720]/b[height<=720]"
+_ELSEWHERE = "or download the film on another machine and name the file here."
+_COOKIES_HINT = (
+    f"export cookies.txt from a signed-in browser and set {COOKIES}=/path/to/cookies.txt, {_ELSEWHERE}"
+)
+
+#: What yt-dlp says (first match counts), what it means, and what to do.
+FAILURES: tuple[tuple[str, str, str], ...] = (
+    (
+        r"confirm you.{0,8}re not a bot",
+        "YouTube wants a sign-in to prove that this is no bot, as it often does for cloud machines",
+        _COOKIES_HINT,
+    ),
+    (
+        r"confirm your age|age.restricted|inappropriate for some users",
+        "YouTube shows this film only to signed-in adults",
+        _COOKIES_HINT,
+    ),
+    (
+        r"members.only|Join this channel|available to this channel's members|requires payment|rent",
+        "This film is for paying viewers or members of the channel",
+        _COOKIES_HINT,
+    ),
+    (
+        r"not (made this video )?available (in|from) your (country|location)|geo.?restrict|blocked it in your country",
+        "This film is not shown in the country of this machine",
+        f"run on a machine in another region, {_ELSEWHERE}",
+    ),
+    (r"Private video|video is private", "This film is private", "ask its owner, or choose another film."),
+    (
+        r"Premieres in|live event will begin|Premiere will begin|This live event",
+        "This film has not begun yet",
+        "come back when it is over, or choose another film.",
+    ),
+    (
+        r"removed|terminated|no longer available|Video unavailable|does not exist|content isn't available",
+        "This film was removed or never was there",
+        "check the address in a browser, or choose another film.",
+    ),
+    (
+        r"HTTP Error 429|Too Many Requests|rate.?limit",
+        "YouTube limits this machine's address for now",
+        f"wait an hour, set {COOKIES}, {_ELSEWHERE}",
+    ),
+    (
+        r"ffmpeg is not installed|ffmpeg not found|ffprobe and ffmpeg not found",
+        "Picture and sound come apart, and ffmpeg, which joins them, is not installed",
+        "apt-get install ffmpeg, or run bash setup_runpod.sh.",
+    ),
+    (
+        r"No space left",
+        "The disk of the cache is full",
+        "free some space, or set PEOPLENET_HOME to a folder on the volume.",
+    ),
+    (
+        r"not a valid URL|Unsupported URL|Incomplete YouTube ID|looks truncated",
+        "This is not the address of a YouTube film",
+        "copy it from the browser; it looks like https://www.youtube.com/watch?v=XXXXXXXXXXX.",
+    ),
+    (
+        r"resolve|getaddrinfo|name resolution|unreachable|refused|timed out|Errno|SSL|proxy|RemoteDisconnected",
+        "YouTube cannot be reached from this machine",
+        f"check the network (curl -I https://www.youtube.com), {_ELSEWHERE}",
+    ),
+)
+_NO_JAVASCRIPT = (
+    "yt-dlp found no JavaScript runtime (deno), without which YouTube hides its films",
+    "pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
+)
+_NO_FORMAT = (
+    "YouTube offers this film in no form that can be used (720 lines at most)",
+    f"update yt-dlp (pip install -U 'yt-dlp[default,deno]'), {_ELSEWHERE}",
+)
+_UNKNOWN = (
+    "YouTube did not give the film",
+    f"update yt-dlp (pip install -U 'yt-dlp[default,deno]'), {_ELSEWHERE}",
+)
+
+
+def is_youtube(address: str) -> bool:
+    """Tell whether an address leads to YouTube."""
+    return _HOSTS.match((urlsplit(address).hostname or "").lower()) is not None
+
+
+def film_id(address: str) -> str | None:
+    """Return the 11 characters that name a film, or None for a channel, a playlist or a search."""
+    parts = urlsplit(address)
+    words = [word for word in parts.path.split("/") if word]
+    named = parse_qs(parts.query).get("v", [""])[0]
+    if (parts.hostname or "").lower().endswith("youtu.be"):
+        named = words[0] if words else ""
+    elif len(words) > 1 and words[0] in ("shorts", "live", "embed", "v"):
+        named = words[1]
+    return named if _ID.match(named) else None
+
+
+def fetch(address: str, folder: Path | None = None, *, progress: bool = True) -> Path:
+    """Fetch a film, or find it in the cache.
+
+    Parameters
+    ----------
+    address : str
+        A YouTube address of one film.
+    folder : Path, optional
+        Where to keep it; ``cache_dir() / "youtube"`` when left out.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    Path
+        ``<id>.<extension>``, 720 lines at most.
+
+    Raises
+    ------
+    SourceError
+        When YouTube does not give it; the message names the reason and the next thing to try.
+    InstallationError
+        When yt-dlp is not installed.
+    """
+    folder = folder or cache_dir() / "youtube"
+    film = film_id(address)
+    if film is None:
+        raise SourceError(
+            "This YouTube address names no single film",
+            seen=address,
+            next_step="open the film in a browser and copy its address (…/watch?v=…).",
+        )
+    kept = _kept(folder, film)
+    if kept is not None:
+        logger.info("%s is in the cache: %s", film, kept)
+        return kept
+    return _download(f"https://www.youtube.com/watch?v={film}", folder, film, progress)
+
+
+def _kept(folder: Path, film: str) -> Path | None:
+    done = (p for p in folder.glob(f"{film}.*") if p.suffix in (".mp4", ".webm", ".mkv", ".3gp"))
+    return next((path for path in sorted(done) if path.stat().st_size > 0), None)
+
+
+def _download(address: str, folder: Path, film: str, progress: bool) -> Path:
+    try:
+        import yt_dlp
+        from yt_dlp.utils import YoutubeDLError
+    except ImportError as error:
+        raise InstallationError(
+            "yt-dlp, which fetches films from YouTube, is not installed",
+            seen=error,
+            next_step="pip install 'peoplenet-nb[youtube]', or run bash setup_runpod.sh.",
+        ) from error
+    said, live = _Listener(), []
+
+    def refuse_live(info: dict[str, Any], *, incomplete: bool = False) -> str | None:
+        if info.get("is_live"):
+            live.append(film)
+            return "it is live"
+        return None
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _Bar(progress) as bar, yt_dlp.YoutubeDL(_options(folder, said, refuse_live, bar)) as downloader:
+            downloader.extract_info(address, download=True)
+    except YoutubeDLError as error:
+        raise explain(error, said.warnings, address) from error
+    except OSError as error:
+        raise SourceError(
+            "The film cannot be written to the cache",
+            seen=error,
+            next_step="free some space, or set PEOPLENET_HOME to a folder on the volume.",
+        ) from error
+    if live:
+        raise SourceError(
+            "This film is being broadcast live and has no end",
+            seen=address,
+            next_step="come back when it is over, or choose another film.",
+        )
+    path = _kept(folder, film)
+    if path is None:
+        raise explain(RuntimeError("no file came"), said.warnings, address)
+    return path
+
+
+def _options(folder: Path, logger_: _Listener, match: Callable[..., str | None], bar: _Bar) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "format": _FORMATS,
+        "outtmpl": str(folder / "%(id)s.%(ext)s"),
+        "noplaylist": True,
+        "quiet": True,
+        "noprogress": True,
+        "logger": logger_,
+        "progress_hooks": [bar],
+        "match_filter": match,
+        "cachedir": str(cache_dir() / "yt-dlp"),
+        "socket_timeout": 20,
+        "retries": 3,
+        # deno comes with yt-dlp[deno]; a Node.js that is there anyway does as well.
+        "js_runtimes": {"deno": {}, "node": {}},
+    }
+    cookies = os.environ.get(COOKIES)
+    if cookies:
+        options["cookiefile"] = cookies
+    return options
+
+
+def explain(error: BaseException, warnings: list[str], address: str) -> SourceError:
+    """Turn what yt-dlp said into a sentence with the next step."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
+    text = re.split(r"[;.] please report this issue|\. {1,2}Use --cookies|\(caused by", text)[0].strip()
+    for pattern, what, next_step in FAILURES:
+        if re.search(pattern, str(error), re.IGNORECASE):
+            return SourceError(what, seen=f"{address}: {text}", next_step=next_step)
+    if any("JavaScript runtime" in warning for warning in [*warnings, text]):
+        what, next_step = _NO_JAVASCRIPT
+    elif re.search(r"format is not available|Only images|No video formats", text):
+        what, next_step = _NO_FORMAT
+    else:
+        what, next_step = _UNKNOWN
+    return SourceError(what, seen=f"{address}: {text}", next_step=next_step)
+
+
+class _Listener:
+    """Takes what yt-dlp would print: all of it goes to the log, and warnings are kept to explain a failure."""
+
+    def __init__(self) -> None:
+        self.warnings: list[str] = []
+
+    def debug(self, message: str) -> None:
+        logger.debug("yt-dlp: %s", message)
+
+    def warning(self, message: str) -> None:
+        self.warnings.append(message)
+        logger.info("yt-dlp: %s", message)
+
+    def error(self, message: str) -> None:
+        logger.info("yt-dlp: %s", message)
+
+
+class _Bar:
+    """A progress bar fed by yt-dlp's hook; it appears with the first bytes."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def __call__(self, state: dict[str, Any]) -> None:
+        if self._bar is None:
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(unit="B", unit_scale=True, desc="YouTube", disable=not self._shown, leave=False)
+        self._bar.total = state.get("total_bytes") or state.get("total_bytes_estimate")
+        self._bar.update(max(0, (state.get("downloaded_bytes") or 0) - self._bar.n))

@@ -1,0 +1,74 @@
+"""Films and images behind addresses, from a server of the test's own."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+
+import cv2
+import pytest
+
+from films import make_film, number_of, picture
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.sources import open_source
+
+
+@pytest.fixture
+def server(tmp_path) -> Iterator[str]:
+    """A web server over a folder with a film, an image, a page and nothing."""
+    folder = tmp_path / "web"
+    folder.mkdir()
+    make_film(folder / "film.mp4", 12, options={"movflags": "+faststart"})
+    cv2.imwrite(str(folder / "image.png"), picture(5))
+    (folder / "page").write_text("<html><body>a page</body></html>")
+    (folder / "nothing.mp4").touch()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def do_GET(self):
+            if self.path.startswith("/private"):
+                self.send_error(403)
+            else:
+                super().do_GET()
+
+        def log_message(self, *args):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        threading.Thread(target=running.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+
+
+def test_film_behind_an_address_is_read_as_it_comes(server):
+    source = open_source(f"{server}/film.mp4?token=secret")
+    assert [number_of(f.image) for f in source] == list(range(12))
+    assert source.info.stem == "film"
+    assert "secret" not in source.info.spec + source.info.fingerprint
+
+
+def test_image_behind_an_address_is_fetched(server):
+    (frame,) = open_source(f"{server}/image.png")
+    assert number_of(frame.image) == 5
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/gone.mp4", "answers 404"),
+        ("/private.mp4", "answers 403"),
+        ("/page", "web page"),
+        ("/nothing.mp4", "0 bytes"),
+    ],
+)
+def test_addresses_that_give_no_film_say_why(server, path, said):
+    with pytest.raises(SourceError, match=said):
+        open_source(server + path)
+
+
+def test_address_where_nobody_answers_is_said():
+    with pytest.raises(SourceError, match="does not answer"):
+        open_source("http://127.0.0.1:9/film.mp4")

@@ -1,0 +1,106 @@
+"""Images and folders of images: order, damage, and what is no image."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from films import make_film, number_of, picture
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.stills import is_truncated, natural_key
+
+
+def write_image(path: Path, number: int = 1, size: tuple[int, int] = (160, 96)) -> Path:
+    assert cv2.imwrite(str(path), picture(number, size))
+    return path
+
+
+def test_image_is_a_source_of_one_frame(tmp_path):
+    (frame,) = open_source(write_image(tmp_path / "a.png", 7))
+    assert (frame.index, number_of(frame.image), frame.name) == (0, 7, "a.png")
+    assert math.isnan(frame.time_s)
+
+
+def test_image_is_known_by_content_not_by_name(tmp_path):
+    path = write_image(tmp_path / "a.png", 7).rename(tmp_path / "a.mp4")
+    assert open_source(path).info.kind == "image"
+
+
+def test_folder_is_read_in_natural_order(tmp_path):
+    for number in (10, 2, 1):
+        write_image(tmp_path / f"frame{number}.png", number)
+    (tmp_path / "readme.txt").write_text("not an image")
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    source = open_source(tmp_path)
+    assert [f.name for f in source] == ["frame1.png", "frame2.png", "frame10.png"]
+    assert [f.index for f in source] == [0, 1, 2]
+    assert (source.info.kind, source.info.stem) == (
+        "images",
+        tmp_path.name.replace("[", "_").replace("]", "_"),
+    )
+
+
+def test_natural_order_holds_for_names_that_mix_text_and_numbers():
+    names = ["b1", "a10", "a2", "A1", "10", "9", "a", "²3"]
+    assert sorted(names, key=natural_key) == ["9", "10", "a", "A1", "a2", "a10", "b1", "²3"]
+
+
+def test_damaged_images_of_a_folder_leave_gaps_and_are_said_once(tmp_path):
+    for number in range(6):
+        write_image(tmp_path / f"{number}.jpg", number)
+    for number in (2, 4):
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(path.read_bytes()[:-40])
+    source = open_source(tmp_path)
+    for _ in range(2):
+        assert [f.index for f in source] == [0, 1, 3, 5]
+        assert source.info.notes == ["2 images could not be read and left out: 2.jpg, 4.jpg."]
+
+
+@pytest.mark.parametrize(
+    ("fill", "said"),
+    [
+        (lambda folder: (folder / "a.txt").write_text("x"), "holds no images"),
+        (lambda folder: make_film(folder / "a.mp4", 2), r"holds films; name one, e.g. a\.mp4"),
+        (lambda folder: (folder / "a.jpg").write_bytes(b""), "None of the 1 images"),
+    ],
+)
+def test_folder_without_good_images_is_an_error(tmp_path, fill, said):
+    fill(tmp_path)
+    with pytest.raises(SourceError, match=said):
+        open_source(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("share", [0.3, 0.9, 0.999])
+def test_truncated_image_is_an_error_and_no_grey_picture(tmp_path, suffix, share):
+    path = tmp_path / f"a.{suffix}"
+    rng = np.random.default_rng(0)
+    cv2.imwrite(str(path), rng.integers(0, 255, (96, 160, 3), np.uint8))
+    data = path.read_bytes()
+    assert not is_truncated(data)
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises(SourceError, match="truncated"):
+        open_source(path)
+
+
+def test_jpeg_with_a_thumbnail_does_not_end_at_the_thumbnails_end():
+    fine, data = cv2.imencode(".jpg", picture(3))
+    assert fine
+    whole = data.tobytes()
+    exif = b"\xff\xe1" + (len(whole) + 2).to_bytes(2, "big") + whole  # a whole JPEG inside a segment
+    assert not is_truncated(whole[:2] + exif + whole[2:])
+    assert is_truncated(whole[:2] + exif + whole[2:-30])
+
+
+@pytest.mark.parametrize("data", [b"", b"GIF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"])
+def test_empty_or_broken_images_are_errors(tmp_path, data):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    with pytest.raises(SourceError, match=r"empty|truncated|not an image"):
+        open_source(path)

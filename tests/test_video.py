@@ -1,0 +1,312 @@
+"""Runs: what they write, that they can be cut at any moment, and that memory stays bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from films import FakeModel, damage, make_film, number_of, picture
+from peoplenet_nb import video
+from peoplenet_nb.errors import OutputError
+from peoplenet_nb.film import check_film
+from peoplenet_nb.grids import GridsFolder
+from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.presets import preset
+from peoplenet_nb.results import COLUMNS
+from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.video import RunInterrupted
+
+TABLES = ("detections.csv", "frames.csv")
+
+
+def run(source, output, model=None, settings=None, **options):
+    options = {"progress": False} | options
+    return video.run(source, model or FakeModel(), settings or Settings(), output, **options)
+
+
+def tables(folder: Path) -> list[bytes]:
+    return [(folder / name).read_bytes() for name in TABLES]
+
+
+def interrupt_at(number: int):
+    """A delay that presses Ctrl-C when the network meets a number."""
+    return lambda n: (os.kill(os.getpid(), signal.SIGINT) or 0.01) if n == number else 0.0
+
+
+@pytest.fixture
+def clip(tmp_path) -> Path:
+    return make_film(tmp_path / "clip.mp4", 40)
+
+
+# ---------------------------------------------------------------- what is written
+
+
+def test_run_leaves_film_tables_and_summary(clip, tmp_path):
+    result = run(clip, tmp_path / "out", part_frames=15)
+    assert result.folder == tmp_path / "out" / "clip"
+    assert sorted(p.name for p in result.folder.iterdir()) == [
+        "detections.csv",
+        "detections.parquet",
+        "film.mp4",
+        "frames.csv",
+        "run.json",
+        "summary.json",
+    ]
+    found = result.to_pandas()
+    assert tuple(found.columns) == COLUMNS
+    assert list(found["frame"]) == [i for i in range(40) if i % 5]
+    assert set(found["source"]) == {"clip.mp4"}
+    assert found["time_s"].to_numpy() == pytest.approx(found["frame"].to_numpy() / 25)
+    counts = result.frames_to_pandas()
+    assert list(counts["frame"]) == list(range(40))
+    assert list(counts[["person", "bag", "face"]].sum(axis=1)) == [int(i % 5 > 0) for i in range(40)]
+    assert check_film(result.film, frames=40).problems == ()
+    assert not result.interrupted
+
+
+def test_table_holds_what_decode_found(clip, tmp_path):
+    """One row by hand: frame 7 has class 1, row 28, column 12 and distances of 35 pixels all round."""
+    row = run(clip, tmp_path).to_pandas().query("frame == 7").iloc[0]
+    centre = np.array([16 * 12 + 0.5, 16 * 28 + 0.5])
+    scale = np.array([160 / 960, 96 / 544])
+    assert row["class"] == "bag"
+    assert (row["row"], row["col"]) == (28, 12)
+    assert row["confidence"] == pytest.approx(0.57)
+    assert [row["x1"], row["y1"]] == pytest.approx((centre - 35) * scale, abs=0.006)
+    assert [row["x2"], row["y2"]] == pytest.approx((centre + 35) * scale, abs=0.006)
+
+
+def test_parquet_is_the_same_table(clip, tmp_path):
+    result = run(clip, tmp_path)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(result.parquet), result.to_pandas(), check_dtype=False, rtol=1e-6
+    )
+
+
+def test_summary_says_what_was_done(clip, tmp_path):
+    result = run(clip, tmp_path, every=3, settings=preset("deepstream"))
+    told = json.loads((result.folder / "summary.json").read_text())
+    assert told == result.summary
+    assert told["complete"]
+    assert told["frames"] == 14
+    assert sum(told["counts"].values()) == len(result.to_pandas())
+    assert told["sampling"] == {"every": 3, "frames": None, "start": 0}
+    assert told["model"]["sha256"] == "f" * 64
+    assert told["settings"] == preset("deepstream").to_dict()
+    assert set(told["speed"]["ms_per_frame"]) == {"read", "preprocess", "infer", "decode", "draw", "encode"}
+    assert told["speed"]["fps"] > 0
+    assert {"python", "numpy", "av", "peoplenet-nb"} <= set(told["versions"])
+    assert "14 frames" in str(result)
+
+
+def test_sampled_film_shows_frames_at_their_times(clip, tmp_path):
+    result = run(clip, tmp_path, every=10, start=5)
+    frames = list(open_source(result.film))
+    assert [number_of(f.image) for f in frames] == [5, 15, 25, 35]
+    assert [f.time_s for f in frames] == pytest.approx([0.0, 0.4, 0.8, 1.2])
+    assert result.summary["film"]["starts_at_s"] == pytest.approx(0.2)
+
+
+def test_variable_frame_rate_reaches_the_film(tmp_path):
+    times = [0.0, 0.1, 0.15, 0.9, 1.0, 2.5]
+    result = run(make_film(tmp_path / "a.mp4", 6, times=times), tmp_path / "out", part_frames=2)
+    assert [f.time_s for f in open_source(result.film)] == pytest.approx(times, abs=1e-3)
+    assert "frame rate varies" in " ".join(result.notes)
+
+
+def test_odd_size_is_padded_in_the_film_only(tmp_path):
+    path = make_film(tmp_path / "a.mkv", 4, (161, 97), codec="ffv1", pix_fmt="bgr0")
+    result = run(path, tmp_path / "out")
+    check = check_film(result.film, frames=4)
+    assert (check.width, check.height) == (162, 98)
+    assert "162x98" in " ".join(result.notes)
+    assert (result.summary["source"]["width"], result.summary["source"]["height"]) == (161, 97)
+
+
+def test_damaged_film_is_run_to_its_end(tmp_path):
+    whole = make_film(tmp_path / "a.mp4", 100, (320, 192), options={"movflags": "+faststart"})
+    result = run(damage(whole, tmp_path / "b.mp4", (0.45, 0.6)), tmp_path / "out")
+    counts = result.frames_to_pandas()
+    assert counts["frame"].iloc[-1] == 99
+    assert "damaged" in " ".join(result.notes)
+    assert check_film(result.film, frames=len(counts)).problems == ()
+
+
+def test_grids_are_kept_by_frame_number(clip, tmp_path):
+    result = run(clip, tmp_path, every=7, save_grids=True)
+    grids = GridsFolder(result.folder / "grids")
+    assert grids.frames == [0, 7, 14, 21, 28, 35]
+    assert grids[1].coverage.max() == pytest.approx(0.57)
+
+
+def test_without_film_nothing_is_drawn(clip, tmp_path):
+    result = run(clip, tmp_path, film=False)
+    assert result.film is None
+    assert not (result.folder / "film.mp4").exists()
+    assert len(result.to_pandas()) == 32
+
+
+def test_images_are_annotated_one_by_one(tmp_path):
+    folder = tmp_path / "photos, old"
+    folder.mkdir()
+    for number in (1, 2, 13):
+        cv2.imwrite(str(folder / f"{number}.png"), picture(number))
+    (folder / "12.jpg").write_bytes(b"\xff\xd8\xff broken")
+    result = run(folder, tmp_path / "out")
+    assert result.film is None
+    assert sorted(p.name for p in result.images.iterdir()) == ["1.png", "13.png", "2.png"]
+    found = result.to_pandas()
+    assert list(found["source"]) == ["1.png", "2.png", "13.png"]
+    assert found["time_s"].isna().all()
+    assert "12.jpg" in " ".join(result.notes)
+    shown = cv2.imread(str(result.images / "13.png"))
+    assert np.abs(shown.astype(int) - picture(13)).max() > 50  # a box was drawn
+
+
+def test_images_that_were_skipped_before_a_cut_are_still_said(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(30):
+        cv2.imwrite(str(folder / f"{number}.png"), picture(number))
+    for number in (2, 28):
+        (folder / f"{number}.png").write_bytes(b"\x89PNG")
+    with pytest.raises(RunInterrupted):
+        run(folder, tmp_path / "out", FakeModel(interrupt_at(12)), workers=2)
+    result = run(folder, tmp_path / "out", resume=True)
+    assert list(result.frames_to_pandas()["frame"]) == [n for n in range(30) if n not in (2, 28)]
+    assert [note[-7:] for note in result.notes] == [" 2.png.", "28.png."]
+
+
+def test_results_do_not_go_into_the_folder_of_the_images(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "1.png"), picture(1))
+    with pytest.raises(OutputError, match="folder of the source itself"):
+        run(folder, tmp_path)
+    assert [p.name for p in folder.iterdir()] == ["1.png"]
+
+
+def test_commas_and_quotes_in_names_survive_the_tables(tmp_path):
+    path = make_film(tmp_path / 'a, "b".mp4', 8)
+    result = run(path, tmp_path / "out")
+    assert set(result.to_pandas()["source"]) == {path.name}
+    assert set(pd.read_parquet(result.parquet)["source"]) == {path.name}
+
+
+def test_film_without_any_detection_has_empty_tables(clip, tmp_path):
+    result = run(clip, tmp_path, settings=Settings(default=ClassSettings(threshold=1.0)))
+    assert len(result.to_pandas()) == len(pd.read_parquet(result.parquet)) == 0
+    assert tuple(result.to_pandas().columns) == COLUMNS
+
+
+@pytest.mark.parametrize("film", [True, False])
+def test_standin_on_somebodys_own_film_warns_and_says_so(clip, tmp_path, caplog, film):
+    result = run(clip, tmp_path, FakeModel(standin=True), film=film)
+    assert "stand-in" in caplog.text
+    assert "stand-in" in " ".join(result.notes)
+    assert result.summary["model"]["standin"]
+
+
+def test_standin_on_the_demo_clip_does_not_warn(tmp_path, caplog):
+    folder = cache_dir() / "demo" / "abc"
+    folder.mkdir(parents=True, exist_ok=True)
+    result = run(make_film(folder / "demo.mp4", 5), tmp_path, FakeModel(standin=True))
+    assert "stand-in" not in caplog.text
+    assert result.notes == []
+
+
+# ---------------------------------------------------------------- order, threads, memory
+
+
+@pytest.mark.parametrize("workers", [1, 2, 7])
+def test_order_holds_whatever_the_workers_do(clip, tmp_path, workers):
+    rng = random.Random(workers)
+    delays = [rng.choice([0, 0, 0.001, 0.02]) for _ in range(40)]
+    result = run(clip, tmp_path, FakeModel(lambda n: delays[n]), workers=workers, part_frames=9)
+    assert list(result.frames_to_pandas()["frame"]) == list(range(40))
+    assert [number_of(f.image) for f in open_source(result.film)] == list(range(40))
+    expected = run(clip, tmp_path / "plain", workers=1)
+    assert tables(result.folder) == tables(expected.folder)
+
+
+def test_reading_waits_for_slow_workers(tmp_path):
+    """What bounds the memory: the reader is never more than a few frames per worker ahead."""
+    source = open_source(make_film(tmp_path / "a.mp4", 60))
+    ahead, most, lock = 0, 0, threading.Lock()
+    real = source._pixels
+
+    def pixels(*args):
+        nonlocal ahead, most
+        with lock:
+            ahead += 1
+            most = max(most, ahead)
+        return real(*args)
+
+    def finished(_number):
+        nonlocal ahead
+        with lock:
+            ahead -= 1
+        return 0.004
+
+    source._pixels = pixels
+    run(source, tmp_path / "out", FakeModel(finished), workers=2)
+    assert most <= 2 * (2 + 1) + 2
+
+
+MEMORY = """
+import resource, sys
+from films import FakeModel, make_film
+from peoplenet_nb import video
+from peoplenet_nb.settings import Settings
+video.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+"""
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_film(tmp_path):
+    peaks = []
+    for frames in (40, 400):
+        path = make_film(tmp_path / f"{frames}.mp4", frames, (640, 360))
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY, str(path), str(tmp_path / "out")],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        peaks.append(int(done.stdout))
+    # The 360 frames more are 250 MB; what may differ is the allocator's mood.
+    assert peaks[1] - peaks[0] < 50, peaks
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+
+
+# ---------------------------------------------------------------- the real thing
+
+
+@pytest.mark.real
+@pytest.mark.slow
+def test_real_weights_find_people_on_the_real_film(shared, real_model_path, tmp_path):
+    from peoplenet_nb.model import PeopleNet
+
+    model = PeopleNet.load(real_model_path, device="cpu")
+    result = run(shared / "data" / "vtest.avi", tmp_path, model, every=100, frames=5)
+    assert list(result.frames_to_pandas()["frame"]) == [0, 100, 200, 300, 400]
+    assert (result.frames_to_pandas()["person"] >= 2).all()
+    assert check_film(result.film, frames=5).problems == ()
+    assert result.summary["model"]["workers"] >= 1
