@@ -1,0 +1,187 @@
+# shellcheck shell=bash
+# The second part of setup_runpod.sh: uv, and the environment that it fills from pyproject.toml and constraints/.
+#
+# One decision to know: a stamp in the environment says what it was made from, and it is written last. Without
+# it, or with one for another runtime, the environment is made anew: a run that was killed leaves no half
+# environment that looks whole, and onnxruntime never meets onnxruntime-gpu.
+
+WITH_TESTS=no
+
+# ---------------------------------------------------------------------------------------------------- uv
+
+# A virtual environment with pip at $1, by whichever way this Python allows.
+make_venv_with_pip() {
+    rm -rf "$1"
+    if "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        run "$PYTHON" -m venv "$1"
+    elif apt_install "python$PYTHON_VERSION-venv" || apt_install python3-venv; then
+        run "$PYTHON" -m venv "$1"
+    elif "$PYTHON" -m pip --version >/dev/null 2>&1; then # Debian's pip can fill a venv without ensurepip
+        run "$PYTHON" -m venv --without-pip "$1" && run "$PYTHON" -m pip --python "$1/bin/python" install pip
+    else
+        return 1
+    fi
+}
+
+get_uv() {
+    if "$UV" --version >/dev/null 2>&1; then
+        result "$("$UV" --version), there already"
+        return
+    fi
+    if make_venv_with_pip "$HOME_DIR/uv"; then
+        run "$HOME_DIR/uv/bin/python" -m pip install --disable-pip-version-check -c "$ROOT/constraints/build.txt" uv ||
+            fail "pip could not fetch uv" "check the network (or the package index that pip is configured for), then run this again"
+    elif command -v uv >/dev/null; then
+        UV=$(command -v uv)
+    else
+        fail "this Python cannot make a virtual environment with pip" \
+            "as root: apt-get install python$PYTHON_VERSION-venv (or python3-venv); then run this again"
+    fi
+    result "$("$UV" --version)"
+}
+
+# One setting of pip's, from its environment or its files; $PIP_SETTINGS is what `pip config list` says.
+pip_setting() {
+    local section
+    for section in :env: install global; do
+        printf '%s\n' "$PIP_SETTINGS" | sed -nE "s/^$section\.$1='(.*)'\$/\1/p" | sed 's/\\n/ /g' | grep . && return
+    done
+    return 1
+}
+
+# uv does not read pip's configuration, so a mirror that pip knows would be passed over. Handed on in
+# variables only: an address can carry a password.
+hand_on_pip_settings() {
+    local value
+    PIP_SETTINGS=$("$HOME_DIR/uv/bin/python" -m pip config list 2>/dev/null || "$PYTHON" -m pip config list 2>/dev/null || true)
+    if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] && value=$(pip_setting index-url); then
+        export UV_DEFAULT_INDEX=$value
+    fi
+    if [ -z "${UV_INDEX:-}${UV_EXTRA_INDEX_URL:-}" ] && value=$(pip_setting extra-index-url); then
+        # pip looks for a version in all of its indexes; uv by default only in the first that has the name.
+        export UV_EXTRA_INDEX_URL=$value UV_INDEX_STRATEGY=${UV_INDEX_STRATEGY:-unsafe-best-match}
+    fi
+    if [ -z "${UV_FIND_LINKS:-}" ] && value=$(pip_setting find-links); then
+        export UV_FIND_LINKS=${value// /,}
+    fi
+    if [ -z "${UV_INSECURE_HOST:-}" ] && value=$(pip_setting trusted-host); then
+        export UV_INSECURE_HOST=$value
+    fi
+    if [ -z "${SSL_CERT_FILE:-}" ] && value=$(pip_setting cert); then
+        export SSL_CERT_FILE=$value
+    fi
+}
+
+# Hard links spare the cache's size a second time, where the volume knows them (many network volumes do not).
+choose_link_mode() {
+    [ -z "${UV_LINK_MODE:-}" ] || return 0
+    local probe=$HOME_DIR/cache/.link
+    rm -f "$probe" "$HOME_DIR/.link"
+    if touch "$probe" && ln "$probe" "$HOME_DIR/.link" 2>/dev/null; then
+        export UV_LINK_MODE=hardlink
+    else
+        export UV_LINK_MODE=copy
+    fi
+    rm -f "$probe" "$HOME_DIR/.link"
+}
+
+# ------------------------------------------------------------------------------------------- environment
+
+stamp_field() { sed -n "s/^$1=//p" "$VENV/.peoplenet-setup" 2>/dev/null || true; }
+
+# What the environment was made from: any change of it means installing again.
+fingerprint() {
+    { cat "$ROOT/pyproject.toml" "$ROOT/constraints/$EXTRA.txt" "$ROOT/constraints/build.txt" && echo "$ROOT"; } |
+        sha256sum | cut -c 1-16
+}
+
+# An environment that the present driver runs as well stays: a volume that moves between hosts would
+# otherwise fetch gigabytes at each move.
+keep_installed_extra() {
+    local installed
+    installed=$(stamp_field extra)
+    [ -z "${PEOPLENET_EXTRA:-}" ] && [ -n "$installed" ] && [ "$installed" != "$EXTRA" ] || return 0
+    case $EXTRA-$installed in
+        cpu-cuda1[23] | cuda13-cuda12)
+            note "the environment here is for $installed and works on this machine too, so it stays;"
+            note "PEOPLENET_EXTRA=$EXTRA replaces it"
+            EXTRA=$installed
+            ;;
+    esac
+}
+
+imports_work() { run "$VENV/bin/python" -c 'import av, cv2, numpy, onnx, onnxruntime, pandas, peoplenet_nb'; }
+
+# Print current, update or rebuild.
+environment_state() {
+    if [ ! -x "$VENV/bin/python" ] || [ ! -f "$VENV/.peoplenet-setup" ] || [ "$(stamp_field extra)" != "$EXTRA" ]; then
+        echo rebuild # never made, cut half-way, or for another runtime: the two would overwrite each other's files
+    elif ! "$VENV/bin/python" -c '' 2>/dev/null; then
+        echo rebuild # the Python under it is gone
+    elif [ "$(stamp_field hash)" != "$(fingerprint)" ] || [ "$(stamp_field opencv)" != "$OPENCV" ]; then
+        echo update
+    elif [ "$WITH_TESTS" = yes ] && [ "$(stamp_field tests)" != yes ]; then
+        echo update
+    elif ! imports_work; then
+        echo rebuild
+    else
+        echo current
+    fi
+}
+
+check_space() {
+    local need_mb=2000
+    [ "$EXTRA" = cpu ] || need_mb=8000
+    [ "$(free_kb "$HOME_DIR")" -ge $((need_mb * 1024)) ] ||
+        fail "$HOME_DIR has $(($(free_kb "$HOME_DIR") / 1024)) MB free and $EXTRA needs about $need_mb" \
+            "make room, or set PEOPLENET_HOME to a folder on a larger disk"
+}
+
+# Install the project and its extras under the constraints, with $OPENCV as the OpenCV.
+install_packages() {
+    local extras="$EXTRA,notebooks,youtube"
+    local pip=("$UV" --directory "$ROOT" pip) target=(--python "$VENV/bin/python") wanted=()
+    [ "$WITH_TESTS" = no ] || extras="$extras,test"
+    rm -f "$VENV/.peoplenet-setup"
+    if [ "$OPENCV" = opencv-python-headless ]; then
+        # Both distributions own the same files, so the one goes before the other comes; the override takes
+        # opencv-python out of everybody's requirements.
+        run "${pip[@]}" uninstall "${target[@]}" opencv-python || true
+        echo "opencv-python ; python_version < '3'" >"$HOME_DIR/cache/overrides.txt"
+        wanted=(--overrides "$HOME_DIR/cache/overrides.txt"
+            "$(sed -n 's/^opencv-python==/opencv-python-headless==/p' "$ROOT/constraints/$EXTRA.txt")")
+    fi
+    run "${pip[@]}" install "${target[@]}" -c "constraints/$EXTRA.txt" -b constraints/build.txt \
+        "${wanted[@]}" -e ".[$extras]" || return 1
+    printf 'extra=%s\nopencv=%s\ntests=%s\nhash=%s\n' "$EXTRA" "$OPENCV" "$WITH_TESTS" "$(fingerprint)" \
+        >"$VENV/.peoplenet-setup.new"
+}
+
+make_environment() {
+    local state again="check the network and the disk, then run this again"
+    keep_installed_extra
+    [ "$(stamp_field tests)" != yes ] || WITH_TESTS=yes # what was there once stays there
+    state=$(environment_state)
+    if [ "$state" = current ]; then
+        result "$EXTRA, there already"
+        return
+    fi
+    check_space
+    hand_on_pip_settings
+    choose_link_mode
+    export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300}
+    if [ "$state" = rebuild ]; then
+        note "making $VENV; this takes a minute for cpu, several for CUDA's 3 GB"
+        rm -rf "$VENV"
+        run "$UV" venv --python "$PYTHON" "$VENV" || fail "uv could not make the environment" "$again"
+    fi
+    install_packages || fail "uv could not install the packages" "$again"
+    if ! imports_work && [ "$OPENCV" = opencv-python ] && ! run "$VENV/bin/python" -c 'import cv2'; then
+        note "opencv-python does not load here; opencv-python-headless takes its place"
+        OPENCV=opencv-python-headless
+        install_packages || fail "uv could not install the packages" "$again"
+    fi
+    imports_work || fail "the new environment does not import" "read the reason above; rm -rf '$VENV' starts afresh"
+    mv "$VENV/.peoplenet-setup.new" "$VENV/.peoplenet-setup"
+    result "$EXTRA installed, $(find "$VENV"/lib/python*/site-packages -maxdepth 1 -name '*.dist-info' | wc -l) packages"
+}
