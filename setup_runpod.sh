@@ -95,17 +95,13 @@ ask_doctor() {
     result "nothing that is needed is broken"
 }
 
-# The main job. A run that is done is not repeated; one of another clip or model, after an update of the
-# checkout, cannot be continued, so it is begun anew.
+# The main job. A run that is done is not repeated.
 run_demo() {
     local options=()
     [ -t 2 ] || options=(--no-progress) # a progress bar is for a terminal; elsewhere it floods the log
-    LAST_COMMAND="peoplenet-nb demo --overwrite"
-    if ! "$VENV/bin/peoplenet-nb" demo "${options[@]}" </dev/null 9>&- | tee -a "$LOG"; then
-        note "beginning anew"
-        "$VENV/bin/peoplenet-nb" demo --overwrite "${options[@]}" </dev/null 9>&- | tee -a "$LOG" ||
-            fail "the main job on the demo clip failed" "do what the reason above says; '$VENV/bin/peoplenet-nb doctor' tells more"
-    fi
+    LAST_COMMAND="peoplenet-nb demo"
+    "$VENV/bin/peoplenet-nb" demo "${options[@]}" </dev/null 9>&- | tee -a "$LOG" ||
+        fail "the main job on the demo clip failed" "do what the reason above says; '$VENV/bin/peoplenet-nb doctor' tells more"
     result "done"
 }
 

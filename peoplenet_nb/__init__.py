@@ -50,7 +50,22 @@ _HOMES = {
     "run": "video",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]
+__all__ = [
+    "Detections",
+    "Grids",
+    "GridsFolder",
+    "PeopleNet",
+    "PeopleNetError",
+    "Settings",
+    "__version__",
+    "doctor",
+    "download",
+    "draw_detections",
+    "open_source",
+    "preset",
+    "report_frame",
+    "run",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -119,7 +119,10 @@ class OrtBackend:
         options.intra_op_num_threads = self.threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self.session = ort.InferenceSession(str(file.path), options, providers=list(_providers(device)))
+            # Without this ONNX Runtime prints a refused provider's reason and goes on with the CPU.
+            self.session = ort.InferenceSession(
+                str(file.path), options, providers=list(_providers(device)), enable_fallback=0
+            )
         except Exception as error:
             if device is Device.CPU:
                 raise ModelError(

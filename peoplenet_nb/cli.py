@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
@@ -43,6 +43,10 @@ Model = Annotated[
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, tensorrt or openvino.")]
 FitName = Annotated[
     str | None, typer.Option("--fit", help="stretch or letterbox. Else: what the settings say.")
+]
+PrecisionName = Annotated[
+    str,
+    typer.Option("--precision", help="fp32, int8 (once `optimise` built it), or auto: int8 where it pays."),
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (YAML).")]
 PresetName = Annotated[str, typer.Option("--preset", help=f"One of: {', '.join(PRESETS)}.")]
@@ -103,14 +107,14 @@ def _settings(file: Path | None, name: str, fit: str | None) -> Settings:
     return settings
 
 
-def _load(model: str | None, device: str, settings: Settings) -> PeopleNet:
+def _load(model: str | None, device: str, settings: Settings, precision: str = "fp32") -> PeopleNet:
     from peoplenet_nb.environment import require_single_distributions
     from peoplenet_nb.model import PeopleNet
 
     require_single_distributions()
-    loaded = PeopleNet.load(model, device=device, fit=settings.fit)
+    loaded = PeopleNet.load(model, device=device, fit=settings.fit, precision=precision)
     say(f"model: {loaded.file.path}{'  (stand-in of the demo clip)' if loaded.is_standin else ''}")
-    say(f"device: {loaded.device} ({', '.join(loaded.providers)}), fit: {loaded.fit}")
+    say(f"device: {loaded.device} ({', '.join(loaded.providers)}), {loaded.precision}, fit: {loaded.fit}")
     return loaded
 
 
@@ -126,6 +130,7 @@ def detect(
     ] = None,
     model: Model = None,
     device: DeviceName = "auto",
+    precision: PrecisionName = "fp32",
     fit: FitName = None,
     settings: SettingsFile = None,
     preset_name: PresetName = "default",
@@ -149,7 +154,7 @@ def detect(
             "--resume and --overwrite exclude each other", next_step="choose one: go on, or start anew."
         )
     chosen = _settings(settings, preset_name, fit)
-    loaded = _load(model, device, chosen)
+    loaded = _load(model, device, chosen, precision)
     for spec in sources:
         source = open_source(spec, every=every, frames=frames)
         result = run(
@@ -178,6 +183,7 @@ def demo(
     """Run on the project's own clip: what set-up ends with. A run that is done is not repeated."""
     from peoplenet_nb.demo import demo_clip
     from peoplenet_nb.paths import outputs_dir
+    from peoplenet_nb.runfolder import OtherRunError
     from peoplenet_nb.sources import open_source
     from peoplenet_nb.video import run
 
@@ -186,16 +192,13 @@ def demo(
     if loaded.is_standin:
         say("No PeopleNet here: the small stand-in network, trained for this clip only, takes its place.")
     folder = (output or outputs_dir()) / ("demo-standin" if loaded.is_standin else "demo-peoplenet")
-    result = run(
-        open_source(str(demo_clip())),
-        loaded,
-        chosen,
-        folder,
-        save_grids=True,
-        resume=not overwrite,
-        overwrite=overwrite,
-        progress=progress,
+    again = partial(
+        run, open_source(str(demo_clip())), loaded, chosen, folder, save_grids=True, progress=progress
     )
+    try:
+        result = again(resume=not overwrite, overwrite=overwrite)
+    except OtherRunError:
+        result = again(overwrite=True)  # a demo of another clip, model or preset is nobody's work
     say(result)
 
 
@@ -246,6 +249,32 @@ def describe(model: Model = None, device: DeviceName = "auto") -> None:
     table = PeopleNet.load(model, device=device).describe()
     for what, value in table.itertuples(index=False):
         say(f"{what:>16}  {value}")
+
+
+@app.command()
+@guarded
+def optimise(
+    model: Model = None,
+    int8: Annotated[
+        str | None, typer.Option(help="Also build INT8, calibrated on frames of this film or folder.")
+    ] = None,
+    every: Every = 25,
+    frames: Frames = 30,
+    force: Annotated[bool, typer.Option(help="Build again what is there.")] = False,
+) -> None:
+    """Build faster forms of a model: a uint8 input, and INT8 for CPUs; measure how well they agree."""
+    from peoplenet_nb.model import resolve_model
+    from peoplenet_nb.onnxfile import read_model_file
+    from peoplenet_nb.optimise import build_int8, build_uint8
+    from peoplenet_nb.sources import open_source
+
+    file = read_model_file(resolve_model(model))
+    made = [build_uint8(file, force=force)]
+    if int8 is not None:
+        images = [frame.image for frame in open_source(int8, every=every, frames=frames)]
+        made.append(build_int8(file, images, force=force))
+    for derived in made:
+        say(f"{derived.kind}: {derived.path}\n  {derived.agreement}")
 
 
 @app.command()

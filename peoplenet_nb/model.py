@@ -18,7 +18,8 @@ from peoplenet_nb.backends import Backend, Device, open_backend
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import ModelFile, head_health, read_model_file
-from peoplenet_nb.preprocess import Fit, Preprocessor
+from peoplenet_nb.precision import Precision, form_of
+from peoplenet_nb.preprocess import Fit, NetworkInput, Preprocessor
 from peoplenet_nb.settings import FitMode, choose
 
 if TYPE_CHECKING:
@@ -39,15 +40,25 @@ class PeopleNet:
     Attributes
     ----------
     file : ModelFile
-        What the model file says.
+        What the model file says: which model this is.
+    runs : ModelFile
+        The file that really runs: the same, or a form derived from it (`peoplenet_nb.optimise`).
     backend : Backend
         The engine that runs it; ``device``, ``providers`` and ``threads`` are what really loaded.
     fit : FitMode
         How frames are brought to the network's size.
     """
 
-    def __init__(self, file: ModelFile, backend: Backend, fit: FitMode | str = FitMode.STRETCH) -> None:
+    def __init__(
+        self,
+        file: ModelFile,
+        backend: Backend,
+        fit: FitMode | str = FitMode.STRETCH,
+        *,
+        runs: ModelFile | None = None,
+    ) -> None:
         self.file = file
+        self.runs = runs or file
         self.backend = backend
         self.fit = choose(FitMode, fit, "fit")
         self._local = threading.local()
@@ -60,6 +71,7 @@ class PeopleNet:
         fit: FitMode | str = FitMode.STRETCH,
         *,
         threads: int | None = None,
+        precision: Precision | str = Precision.FP32,
     ) -> PeopleNet:
         """Load a model.
 
@@ -74,22 +86,29 @@ class PeopleNet:
             ``stretch`` (NVIDIA's pipelines) or ``letterbox``.
         threads : int, optional
             Threads of one inference on a CPU; the cores this process may use when left out.
+        precision : Precision or str
+            ``fp32``, ``int8``, or ``auto``: INT8 on a CPU that has the instructions for it, where
+            `peoplenet-nb optimise` has built it and proved that it agrees, else FP32. The form with a uint8
+            input is taken for FP32 where it was built: it computes the same.
 
         Raises
         ------
         ModelError
-            When there is no such model, or the file is not a DetectNet_v2 network.
+            When there is no such model, the file is not a DetectNet_v2 network, or INT8 was asked for and
+            has not been built.
         DeviceError
             When the device was asked for and is not there.
         """
         file = read_model_file(resolve_model(path_or_name))
-        return cls(file, open_backend(file, device, threads), fit)
+        runs = form_of(file, precision, device)
+        return cls(file, open_backend(runs, device, threads), fit, runs=runs)
 
     def with_threads(self, threads: int) -> PeopleNet:
         """Return the same model on the same device with another number of threads per inference."""
         if threads == self.backend.threads:
             return self
-        return PeopleNet(self.file, open_backend(self.file, self.backend.device, threads), self.fit)
+        backend = open_backend(self.runs, self.backend.device, threads)
+        return PeopleNet(self.file, backend, self.fit, runs=self.runs)
 
     @property
     def is_standin(self) -> bool:
@@ -111,14 +130,25 @@ class PeopleNet:
         """What runs the network, as the engine itself reports it."""
         return self.backend.providers
 
-    def preprocess(
-        self, frame: Frame, out: npt.NDArray[np.float32] | None = None
-    ) -> tuple[npt.NDArray[np.float32], Fit]:
-        """Return the network input ``(1, 3, H, W)`` float32 and the fit of a BGR frame."""
+    @property
+    def precision(self) -> Precision:
+        """What the network computes in."""
+        return Precision.INT8 if self.runs.quantized else Precision.FP32
+
+    @property
+    def _preprocessor(self) -> Preprocessor:
         if not hasattr(self._local, "preprocessor"):
-            self._local.preprocessor = Preprocessor(self.file.network_size, self.fit)
-        preprocessor: Preprocessor = self._local.preprocessor
-        return preprocessor(frame, out)
+            as_bytes = self.runs.channels_last
+            self._local.preprocessor = Preprocessor(self.file.network_size, self.fit, as_bytes=as_bytes)
+        kept: Preprocessor = self._local.preprocessor
+        return kept
+
+    def preprocess(self, frame: Frame, out: NetworkInput | None = None) -> tuple[NetworkInput, Fit]:
+        """Return what the network takes and the fit of a BGR frame.
+
+        ``(1, 3, H, W)`` float32 RGB / 255, or ``(1, H, W, 3)`` uint8 BGR where a form with a uint8 input runs.
+        """
+        return self._preprocessor(frame, out)
 
     def infer(self, frame: Frame) -> Grids:
         """Run the network on one BGR uint8 frame ``(H, W, 3)``.
@@ -137,13 +167,13 @@ class PeopleNet:
         """Run the network on several frames at once; they may differ in size."""
         if not frames:
             return []
-        width, height = self.file.network_size
-        batch = np.empty((len(frames), 3, height, width), np.float32)
+        preprocessor = self._preprocessor
+        batch = np.empty((len(frames), *preprocessor.shape), preprocessor.dtype)
         fits = [self.preprocess(frame, batch[i : i + 1])[1] for i, frame in enumerate(frames)]
         return self.infer_input(batch, fits)
 
-    def infer_input(self, batch: npt.NDArray[np.float32], fits: Sequence[Fit]) -> list[Grids]:
-        """Run the network on prepared input ``(N, 3, H, W)`` float32, with the fit of each frame."""
+    def infer_input(self, batch: NetworkInput, fits: Sequence[Fit]) -> list[Grids]:
+        """Run the network on what `preprocess` made of N frames, with the fit of each."""
         coverage, boxes = self.backend.run(batch)
         return [
             Grids(coverage[i], None if boxes is None else boxes[i], fit, self.labels, self.file.stride)
@@ -161,8 +191,8 @@ class PeopleNet:
         """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        batch, fit = self.preprocess(frame)
-        grids = self.infer_input(batch, [fit])[0]
+        grids = self.infer(frame)
+        batch, _ = Preprocessor(self.file.network_size, self.fit)(frame)
         arrays = {"preprocessed_frame": batch, "output_cov": grids.coverage, "output_bbox": grids.boxes}
         written = {"grids": grids.save(folder / "grids.npz")}
         for name, array in arrays.items():
@@ -204,6 +234,10 @@ class PeopleNet:
             )
             rows.append((name, text))
         rows += [
+            (
+                "runs",
+                f"{self.precision}" + (f", as {self.runs.path.name}" if self.runs is not self.file else ""),
+            ),
             ("device", f"{self.device} ({', '.join(self.providers)})"),
             ("threads", self.backend.threads),
             ("fit", str(self.fit)),

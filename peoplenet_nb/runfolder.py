@@ -78,6 +78,10 @@ class Manifest:
         return sum(part.frames for part in self.parts)
 
 
+class OtherRunError(OutputError):
+    """The folder holds a run of another source, model or settings."""
+
+
 class RunFolder:
     """A folder that one run writes to.
 
@@ -137,7 +141,7 @@ class RunFolder:
         manifest = self._load()
         changed = _differences(manifest.fingerprint, fingerprint)
         if changed:
-            raise OutputError(
+            raise OtherRunError(
                 "The folder holds another run, which cannot be continued with what is asked for now",
                 seen=f"{self.path}: " + "; ".join(changed),
                 next_step="use the same source, model and settings, or begin anew with --overwrite.",

@@ -33,8 +33,8 @@ def real_model_path(shared: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """No test reads or writes the user's models, caches and outputs."""
-    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path_factory.getbasetemp() / "home"))
+    """No test reads or writes the user's models, caches and outputs, or another test's."""
+    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path_factory.mktemp("home")))
     monkeypatch.delenv("PEOPLENET_MODEL", raising=False)
 
 

@@ -111,6 +111,44 @@ def test_unreachable_ngc_has_an_exit_code_of_its_own(
     assert invoke("download")[0] == code
 
 
+def test_demo_is_not_repeated_but_begun_anew_for_another_model(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peoplenet_nb import demo
+
+    short = demo.demo_clip(tmp_path / "short.mp4", seconds=1)
+    monkeypatch.setattr(demo, "demo_clip", lambda: short)
+    args = ("demo", "--model", "standin", "--device", "cpu", "--no-progress", "-o", tmp_path / "out")
+    code, told = invoke(*args)
+    assert code == 0, told
+    assert "stand-in" in told
+    (film,) = (tmp_path / "out" / "demo-standin").glob("*/film.mp4")
+    made_at = film.stat().st_mtime_ns
+    assert invoke(*args)[0] == 0
+    assert film.stat().st_mtime_ns == made_at
+    (tmp_path / "out" / "demo-standin").rename(tmp_path / "out" / "demo-peoplenet")
+    code, told = invoke(*args[:2], model, *args[3:])
+    assert code == 0, told
+    film = next((tmp_path / "out" / "demo-peoplenet").glob("*/film.mp4"))
+    assert film.stat().st_mtime_ns != made_at
+
+
+def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_path: Path) -> None:
+    args = ("detect", images, "--model", model, "--no-progress", "-o")
+    code, told = invoke(*args, tmp_path / "none", "--precision", "int8")
+    assert code == 1
+    assert "peoplenet-nb optimise --int8" in told
+    for i in range(3, 9):
+        (images / f"{i}.png").write_bytes((images / "0.png").read_bytes())
+    code, told = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
+    assert code == 0, told
+    assert told.count("Agreement(") == 2
+    code, told = invoke(*args, tmp_path / "int8", "--precision", "int8")
+    assert code == 0, told
+    assert "int8, fit" in told
+    assert "uint8-input" in invoke("describe", "--model", model)[1]
+
+
 def test_settings_for_another_fit_are_warned_about(
     model: Path, images: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

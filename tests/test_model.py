@@ -149,7 +149,7 @@ def test_a_provider_that_falls_back_is_an_error(small: Path, monkeypatch: pytest
     )
     real = onnxruntime.InferenceSession
 
-    def falls_back(path: str, options: object, providers: list[str]) -> object:
+    def falls_back(path: str, options: object, providers: list[str], **_: object) -> object:
         assert providers[0] == "CUDAExecutionProvider"
         return real(path, options, providers=["CPUExecutionProvider"])
 
@@ -159,7 +159,7 @@ def test_a_provider_that_falls_back_is_an_error(small: Path, monkeypatch: pytest
     monkeypatch.setattr(
         onnxruntime,
         "InferenceSession",
-        lambda path, options, providers: real(path, options, providers=["CPUExecutionProvider"]),
+        lambda path, options, providers, **_: real(path, options, providers=["CPUExecutionProvider"]),
     )
     assert PeopleNet.load(small, device="auto").device == "cpu", "auto goes on and says what it took"
 

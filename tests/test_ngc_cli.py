@@ -34,9 +34,14 @@ from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.ngc import cli as ngc_cli
 
 ONNX = detectnet().SerializeToString()
+# Python under whatever path it has, also one with spaces, which a plain #! line cannot name.
+PYTHON = f"""#!/bin/sh
+''':'
+exec "{sys.executable}" "$0" "$@"
+'''
+"""
 # Plays `ngc`: tells what it was started with, and copies files from FAKE_SOURCE as the real one downloads.
-SCRIPT = f"""#!{sys.executable}
-import json, os, pathlib, shutil, sys
+SCRIPT = f"""{PYTHON}import json, os, pathlib, shutil, sys
 told = {{"argv": sys.argv[1:], "env": dict(os.environ), "tty": sys.stdin.read()}}
 told["proc"] = pathlib.Path("/proc/self/cmdline").read_text()
 pathlib.Path(os.environ["FAKE_TOLD"]).write_text(json.dumps(told))
@@ -313,9 +318,7 @@ def test_what_the_program_brings_is_verified(
 def test_ctrl_c_ends_the_program_too(
     fetch: Fetch, server: Ngc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = (
-        f"#!{sys.executable}\nimport os, time\nopen(os.environ['FAKE_TOLD'], 'w').write(str(os.getpid()))\n"
-    )
+    script = f"{PYTHON}import os, time\nopen(os.environ['FAKE_TOLD'], 'w').write(str(os.getpid()))\n"
     server.archives["ngccli_linux.zip"] = cli_archive(script + "time.sleep(60)\n")
 
     def pressed(_: float) -> None:
@@ -334,7 +337,7 @@ def test_ctrl_c_ends_the_program_too(
 def test_program_that_stands_still_is_ended(
     fetch: Fetch, server: Ngc, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.archives["ngccli_linux.zip"] = cli_archive(f"#!{sys.executable}\nimport time\ntime.sleep(60)\n")
+    server.archives["ngccli_linux.zip"] = cli_archive(f"{PYTHON}import time\ntime.sleep(60)\n")
     monkeypatch.setattr(ngc_cli, "_STALLED", 0.2)
     begun = time.monotonic()
     with pytest.raises(ngc.Unreachable, match="keeps breaking") as raised:

@@ -24,6 +24,12 @@ def write(root: Path, files: dict[str, str]) -> None:
             "0::/a/b", {"a/cpu.max": "150000 100000", "a/b/cpu.max": "max 100000"}, 1.5, id="v2, the parent"
         ),
         pytest.param(
+            "0::/a/b",
+            {"a/cpu.max": "150000 100000", "a/b/cpu.max": "400000 100000"},
+            1.5,
+            id="v2, the smaller of two",
+        ),
+        pytest.param(
             "0::/host/path", {"cpu.max": "50000 100000"}, 0.5, id="v2, membership names the host's path"
         ),
         pytest.param(

@@ -80,6 +80,7 @@ def test_somebody_elses_front_end_stays(machine: Machine) -> None:
     assert done.returncode == 0
     assert own.is_dir()
     assert not own.is_symlink()
+    assert list(own.iterdir()) == []
 
 
 def test_test_mode_runs_every_check_and_pytest_has_the_last_word(machine: Machine) -> None:
@@ -155,6 +156,16 @@ def test_changed_project_is_installed_again_into_the_same_environment(machine: M
     assert machine.setup().returncode == 0
     assert machine.called("pip install")
     assert not machine.called("uv venv")
+
+
+def test_update_that_fails_leaves_nothing_that_looks_whole(machine: Machine) -> None:
+    machine.setup()
+    with (machine.checkout / "pyproject.toml").open("a", encoding="utf-8") as file:
+        file.write("\n# changed\n")
+    assert machine.setup(FAKE_UV_FAILS="cut off").returncode == 1
+    machine.forget_calls()
+    assert machine.setup().returncode == 0
+    assert machine.called("uv venv")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+"""Choose the default preset: sweep thresholds and NMS on every 4th frame of the film with ground truth.
+
+    PEOPLENET_SHARED=... python benchmarks/default_settings.py
+
+prints, for both fits, AP at IoU 0.5 and the threshold where F1 peaks for each NMS threshold, and then F1 of
+every preset as it stands. The person thresholds of ``peoplenet_nb/presets.py`` are read off this table. Bags
+and faces have no ground truth here: their default of 0.2 follows the DeepStream sample.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from peoplenet_nb.decode import decode
+from peoplenet_nb.evaluate import match, precision_recall, read_mot
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources import open_source
+
+EVERY = 4
+NONE = np.zeros((0, 4))
+
+Clip = list[tuple[Grids, np.ndarray]]
+
+
+def people(clip: Clip, settings: Settings) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    found = [(decode(grids, settings).detections.of_class("person"), truth) for grids, truth in clip]
+    return [(d.xyxy, d.confidence, truth) for d, truth in found]
+
+
+def as_it_stands(clip: Clip, settings: Settings) -> tuple[float, float, float]:
+    hits = found = truths = 0
+    for boxes, confidence, truth in people(clip, settings):
+        hits += int((match(boxes, confidence, truth) >= 0).sum())
+        found, truths = found + len(boxes), truths + len(truth)
+    precision, recall = hits / max(found, 1), hits / max(truths, 1)
+    return 2 * precision * recall / max(precision + recall, 1e-9), precision, recall
+
+
+def main() -> None:
+    shared = Path(os.environ["PEOPLENET_SHARED"])
+    truth = read_mot(shared / "data" / "vtest_gt.txt")
+    (weights,) = (shared / "models").glob("*/*.onnx")
+    for fit in ("stretch", "letterbox"):
+        model = PeopleNet.load(weights, device="cpu", fit=fit)
+        frames = open_source(str(shared / "data" / "vtest.avi"), every=EVERY)
+        clip = [(model.infer(frame.image), truth.get(frame.index, NONE)) for frame in frames]
+        print(f"\n{fit}: {len(clip)} frames, {sum(len(t) for _, t in clip)} people")
+        print(f"{'NMS IoU':>10} {'AP':>7} {'best F1':>8} {'at':>6} {'precision':>10} {'recall':>7}")
+        for iou in (0.3, 0.4, 0.5, 0.6):
+            low = preset("default", fit).with_class("person", threshold=0.01).replace(nms_iou=iou)
+            curve = precision_recall(people(clip, low))
+            f1, threshold, precision, recall = curve.best()
+            print(
+                f"{iou:>10} {curve.average_precision:>7.3f} {f1:>8.3f} {threshold:>6.2f} "
+                f"{precision:>10.3f} {recall:>7.3f}"
+            )
+        for name in PRESETS:
+            f1, precision, recall = as_it_stands(clip, preset(name, fit))
+            print(f"{name:>18}: F1 {f1:.3f}, precision {precision:.3f}, recall {recall:.3f}")
+
+
+if __name__ == "__main__":
+    main()

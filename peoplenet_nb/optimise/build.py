@@ -1,0 +1,159 @@
+"""Building derived models, measuring how well they agree with their source, and keeping both on disk.
+
+One decision to know: nothing is kept that was not measured. A derived model is built under a temporary name,
+run beside its source on frames that it was not calibrated on, and moved into place with that record only if
+it agrees.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import ModelError, OutputError
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
+from peoplenet_nb.optimise.agreement import compare
+from peoplenet_nb.optimise.graph import stamp, with_uint8_input
+from peoplenet_nb.optimise.int8 import METHODS, fold_range, quantize
+from peoplenet_nb.optimise.record import Agreement, Derived, int8_path, uint8_path
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+logger = logging.getLogger(__name__)
+
+Frame = npt.NDArray[np.uint8]
+
+
+def build_uint8(source: ModelFile, *, force: bool = False) -> Derived:
+    """Return the form of a model that takes resized BGR bytes, built if it is not on disk yet.
+
+    Raises
+    ------
+    ModelError
+        When the network cannot take bytes, or its outputs differ from the source's by more than 1e-3 in
+        coverage or 0.5 pixels in boxes.
+    OutputError
+        When the folder cannot be written.
+    """
+    import onnx
+
+    path = uint8_path(source)
+    if not force and (found := Derived.load(path, source)) is not None:
+        return found
+    model = with_uint8_input(onnx.load(str(source.path)), source.input.name)
+    stamp(model, "uint8-input", source.sha256)
+    partial = _write(model, path)
+    agreement = compare(source, read_model_file(partial), _noise(3))
+    if agreement.coverage > 1e-3 or agreement.box_px > 0.5:
+        partial.unlink()
+        raise ModelError(
+            "The form with a uint8 input does not agree with the model",
+            seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
+            next_step="run the model as it is, and report this with the model's sha256.",
+        )
+    return _keep(partial, Derived(path, "uint8-input", source.sha256, _versions(), agreement))
+
+
+def build_int8(source: ModelFile, frames: Sequence[Frame], *, force: bool = False) -> Derived:
+    """Return the static INT8 form of a model, built if it is not on disk yet.
+
+    Every calibration method is tried on two thirds of the frames and measured on the others; the one whose
+    boxes agree best with the source's is kept.
+
+    Parameters
+    ----------
+    source : ModelFile
+        The FP32 model.
+    frames : sequence of ndarray
+        At least 6 BGR frames of the kind that the model will see.
+    force : bool
+        Build anew even if there is one.
+
+    Raises
+    ------
+    ModelError
+        When there are too few frames, or the model is quantized already.
+    """
+    import onnx
+
+    path = int8_path(source)
+    if not force and (found := Derived.load(path, source)) is not None:
+        return found
+    if source.quantized:
+        raise ModelError("The model is quantized already", seen=source.path, next_step="run it as it is.")
+    if len(frames) < 6:
+        raise ModelError(
+            "Too few frames to calibrate on and measure with",
+            seen=len(frames),
+            next_step="name at least 6 frames.",
+        )
+    held_out = list(frames[::3])
+    calibration = [frame for i, frame in enumerate(frames) if i % 3]
+    bytes_in = onnx.load(str(build_uint8(source).path))
+    tried: dict[str, tuple[Agreement, Path]] = {}
+    for method in METHODS:
+        made = quantize(bytes_in, source, calibration, method)
+        stamp(made, "int8", source.sha256)
+        partial = _write(made, path.with_name(f"{path.stem}.{method}.onnx"))
+        tried[method] = (compare(source, read_model_file(partial), held_out), partial)
+        logger.info("%s: %s", method, tried[method][0])
+    best = max(tried, key=lambda method: tried[method][0].score)
+    for method, (_, partial) in tried.items():
+        if method != best:
+            partial.unlink()
+    recipe = _versions() | {
+        "method": best,
+        "tried": {method: round(agreement.score, 4) for method, (agreement, _) in tried.items()},
+        "calibration_frames": len(calibration),
+        "held_out_frames": len(held_out),
+        "weights": "int8 per channel" + (", 7 bits (this CPU has no VNNI)" if fold_range() else ""),
+        "activations": "uint8",
+    }
+    return _keep(tried[best][1], Derived(path, "int8", source.sha256, recipe, tried[best][0]))
+
+
+def _noise(count: int) -> list[Frame]:
+    """Return frames of smooth noise: every value of every channel occurs, and red is not blue."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, 34, 60, 3), dtype=np.uint8)
+    return [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in coarse]
+
+
+def _versions() -> dict[str, object]:
+    import onnx
+    import onnxruntime
+
+    from peoplenet_nb import __version__
+
+    return {"peoplenet_nb": __version__, "onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+
+
+def _write(model: ModelProto, path: Path) -> Path:
+    """Write a model under a temporary name in the folder where it will stay; return that name."""
+    import onnx
+
+    partial = path.with_name("." + path.name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        onnx.save(model, str(partial))
+    except OSError as error:
+        raise OutputError(
+            "The derived model cannot be written",
+            seen=f"{path}: {error}",
+            next_step="free some space on the volume.",
+        ) from error
+    return partial
+
+
+def _keep(partial: Path, derived: Derived) -> Derived:
+    partial.replace(derived.path)
+    derived.save()
+    return derived

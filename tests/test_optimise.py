@@ -1,0 +1,137 @@
+"""Derived models: exact where they must be, measured where they cannot be, and never mistaken for the source."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from onnx_builder import COVERAGE, detectnet, write
+from peoplenet_nb.backends import open_backend
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.ngc import find_model
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
+from peoplenet_nb.optimise import build_int8, build_uint8, derived_dir
+from peoplenet_nb.optimise.graph import with_uint8_input
+from peoplenet_nb.optimise.record import int8_path, uint8_path
+from peoplenet_nb.paths import models_dir
+from peoplenet_nb.preprocess import Preprocessor
+
+
+def frames(count: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (60, 100, 3), dtype=np.uint8) for _ in range(count)]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> ModelFile:
+    return read_model_file(write(detectnet(), tmp_path / "model" / "m.onnx"))
+
+
+def outputs(file: ModelFile, frame: np.ndarray, fit: str = "stretch") -> tuple[np.ndarray, np.ndarray | None]:
+    batch, _ = Preprocessor(file.network_size, fit, as_bytes=file.channels_last)(frame)
+    return open_backend(file, "cpu").run(batch)
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("style", ["conv", "qdq", "reshape"])
+def test_uint8_input_computes_the_same(style: str, fit: str, tmp_path: Path) -> None:
+    source = read_model_file(write(detectnet(style=style), tmp_path / "m.onnx"))
+    made = read_model_file(build_uint8(source).path)
+    assert (made.channels_last, made.input.dtype) == (True, "uint8")
+    assert (made.network_size, made.labels, made.stride) == (
+        source.network_size,
+        source.labels,
+        source.stride,
+    )
+    for frame in frames(3):
+        (coverage, boxes), (expected, expected_boxes) = outputs(made, frame, fit), outputs(source, frame, fit)
+        # A quantized head rounds: there a hair's difference may fall on the other side of a step.
+        np.testing.assert_allclose(coverage, expected, atol=1e-3 if style != "qdq" else 0.02)
+        np.testing.assert_allclose(boxes, expected_boxes, atol=1e-3 if style != "qdq" else 0.06)
+
+
+def test_red_and_blue_are_not_swapped(source: ModelFile) -> None:
+    frame = np.zeros((32, 64, 3), np.uint8)
+    frame[..., 2] = 255
+    made = read_model_file(build_uint8(source).path)
+    np.testing.assert_allclose(outputs(made, frame)[0], outputs(source, frame)[0], atol=1e-5)
+    assert not np.allclose(outputs(made, frame[..., ::-1].copy())[0], outputs(source, frame)[0], atol=1e-3)
+
+
+def test_an_input_that_goes_elsewhere_too_is_refused() -> None:
+    model = detectnet()
+    model.graph.node.insert(0, onnx.helper.make_node("Identity", ["input_1:0"], ["same"]))
+    model.graph.node[1].input[0] = "same"
+    with pytest.raises(ModelError, match="does not go straight into one convolution.*Identity"):
+        with_uint8_input(model, "input_1:0")
+
+
+def test_the_source_is_not_touched_and_the_record_says_what_was_made(source: ModelFile) -> None:
+    before = source.path.read_bytes()
+    derived = build_uint8(source)
+    assert source.path.read_bytes() == before
+    record = json.loads(derived.path.with_suffix(".json").read_text())
+    assert record["source_sha256"] == source.sha256
+    assert record["recipe"]["onnxruntime"]
+    assert record["agreement"]["coverage"] < 1e-3
+    props = {p.key: p.value for p in onnx.load(derived.path).metadata_props}
+    assert props["peoplenet_nb.derived"] == "uint8-input"
+    assert props["peoplenet_nb.source_sha256"] == source.sha256
+    assert not list(derived.path.parent.glob(".*")), "no temporary file is left"
+
+
+def test_built_once_and_again_when_the_source_changes(source: ModelFile) -> None:
+    first = build_uint8(source)
+    made_at = first.path.stat().st_mtime_ns
+    assert build_uint8(source) == first
+    assert first.path.stat().st_mtime_ns == made_at
+    first.path.write_bytes(b"cut off")
+    assert build_uint8(source).path.stat().st_size > 1000, "a damaged file is made again"
+
+
+def test_derived_models_are_never_found_as_models() -> None:
+    folder = models_dir() / "peoplenet_vtest_1"
+    source = read_model_file(write(detectnet(), folder / "net.onnx"))
+    assert derived_dir(source) == folder / "derived"
+    build_uint8(source)
+    assert find_model(folder) == source.path
+
+
+def test_nothing_is_written_beside_a_model_that_is_not_ours(source: ModelFile) -> None:
+    build_uint8(source)
+    assert [p.name for p in source.path.parent.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.slow
+def test_int8_is_chosen_by_measurement(source: ModelFile) -> None:
+    derived = build_int8(source, frames(9))
+    made = read_model_file(derived.path)
+    assert made.qdq > 0
+    assert made.channels_last
+    assert set(derived.recipe["tried"]) == {"minmax", "percentile", "entropy"}  # type: ignore[call-overload]
+    assert derived.recipe["tried"][derived.recipe["method"]] == pytest.approx(
+        derived.agreement.score, abs=1e-4
+    )  # type: ignore[index]
+    assert (derived.recipe["calibration_frames"], derived.agreement.frames) == (6, 3)
+    assert derived.agreement.coverage < 0.1
+    assert sorted(p.name for p in derived.path.parent.iterdir()) == sorted(
+        [p.with_suffix(s).name for p in (int8_path(source), uint8_path(source)) for s in (".onnx", ".json")]
+    )
+
+
+def test_int8_refuses_what_makes_no_sense(source: ModelFile, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Too few frames.*at least 6"):
+        build_int8(source, frames(5))
+    quantized = read_model_file(write(detectnet(style="qdq"), tmp_path / "q.onnx"))
+    with pytest.raises(ModelError, match="quantized already"):
+        build_int8(quantized, frames(6))
+
+
+def test_coverage_only_models_can_be_derived_too(tmp_path: Path) -> None:
+    source = read_model_file(write(detectnet(outputs=(COVERAGE,)), tmp_path / "m.onnx"))
+    made = read_model_file(build_uint8(source).path)
+    assert made.boxes is None
