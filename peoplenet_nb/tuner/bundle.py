@@ -1,0 +1,46 @@
+"""The browser's part as one ES module: the files of ``static/``, one after the other.
+
+One decision to know: there is no build step. The files are plain ES modules that import each other; bringing
+them together only takes their ``import`` lines away, so top-level names must differ, which a test sees to by
+loading the result in Node.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+STATIC = Path(__file__).resolve().parent / "static"
+
+# Each file after the ones it uses; the last one has the default export that anywidget asks for.
+ENGINE = ("geometry.js", "cluster.js", "decode.js", "explain.js", "clip.js")
+MODULES = (
+    *ENGINE,
+    "paint.js",
+    "charts.js",
+    "store.js",
+    "dom.js",
+    "inspector.js",
+    "actions.js",
+    "view.js",
+    "widget.js",
+)
+
+_IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
+
+
+def _read(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+@cache
+def module_source() -> str:
+    """Return the whole of the browser's part as the text of one ES module that imports nothing."""
+    return "\n".join(_IMPORT.sub("", _read(name)) for name in MODULES)
+
+
+@cache
+def style_sheet() -> str:
+    """Return the style sheet."""
+    return _read("tuner.css")

@@ -1,0 +1,105 @@
+"""The canvas widget: traits that sliders are tied to, and the bytes that the browser draws from.
+
+One decision to know: each number is a trait of its own, because `jslink` ties single traits; what Python
+believes comes from ``state`` alone, which the browser sets when the hand has come to rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import anywidget
+import traitlets as t
+
+from peoplenet_nb.tuner.bundle import module_source, style_sheet
+from peoplenet_nb.tuner.wire import PER_CLASS
+
+CLUSTERINGS = ("nms", "dbscan", "hybrid")
+FLAVOURS = ("tao", "deepstream")
+SCORES = ("max", "sum")
+
+VIEW: dict[str, Any] = {
+    "boxes": True,
+    "labels": True,
+    "heatmap": False,
+    "grid": False,
+    "candidates": False,
+    "suppressed": False,
+    "class_id": 0,
+    "compare": False,
+}
+
+Message = Callable[[Mapping[str, Any]], None]
+
+
+class TunerCanvas(anywidget.AnyWidget):
+    """The picture with its boxes, decoded and drawn in the browser.
+
+    Made by `peoplenet_nb.tuner.panel.Tuner`, which ties the sliders to it.
+
+    Parameters
+    ----------
+    shape : dict
+        `peoplenet_nb.tuner.wire.shape_of` of the frames.
+    numbers : dict
+        `peoplenet_nb.tuner.wire.numbers_of` of the settings.
+    """
+
+    _esm = module_source()
+    _css = style_sheet()
+
+    shape = t.Dict().tag(sync=True)
+    jpeg = t.Bytes(b"").tag(sync=True)
+    grids = t.Bytes(b"").tag(sync=True)
+    first_frame = t.Int(0).tag(sync=True)
+    has_pictures = t.Bool(False).tag(sync=True)
+    clip = t.Bytes(b"").tag(sync=True)
+    floor = t.Float(0.0).tag(sync=True)
+    fps = t.Float(10.0).tag(sync=True)
+    frame_names: Any = t.List().tag(sync=True)
+
+    frame = t.Int(0).tag(sync=True)
+    view = t.Dict(VIEW).tag(sync=True)
+    settings_a = t.Dict({}).tag(sync=True)
+    state = t.Dict({}).tag(sync=True)
+    revision = t.Int(0).tag(sync=True)
+    """Counts what Python chose; a state that was on its way meanwhile names an older one."""
+
+    nms_iou = t.Float(0.5).tag(sync=True)
+    eps = t.Float(0.3).tag(sync=True)
+    min_mass = t.Float(1.0).tag(sync=True)
+    top_k = t.Int(0).tag(sync=True)
+    clustering = t.Int(0).tag(sync=True)
+    flavour = t.Int(0).tag(sync=True)
+    score = t.Int(0).tag(sync=True)
+
+    def __init__(self, shape: Mapping[str, Any], numbers: Mapping[str, Any], **more: Any) -> None:
+        names = [f"{name}_{c}" for name in PER_CLASS for c in range(len(shape["labels"]))]
+        # Before the rest: the widget's model is made of the traits that are there when it opens.
+        self.add_traits(**{name: t.Float(0.0).tag(sync=True) for name in names})
+        super().__init__(shape=dict(shape), **traits_of(numbers), **more)
+
+
+def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings (`wire.numbers_of`) as the canvas's traits; choices by their place, as sliders' menus have."""
+    traits: dict[str, Any] = {f"{name}_{c}": v for name in PER_CLASS for c, v in enumerate(numbers[name])}
+    traits |= {name: float(numbers[name]) for name in ("nms_iou", "eps", "min_mass")}
+    return traits | {
+        "top_k": int(numbers["top_k"] or 0),
+        "clustering": CLUSTERINGS.index(numbers["clustering"]),
+        "flavour": FLAVOURS.index(numbers["flavour"]),
+        "score": SCORES.index(numbers["score"]),
+    }
+
+
+def numbers_from_traits(traits: Mapping[str, Any], classes: int) -> dict[str, Any]:
+    """Return the opposite of `traits_of`, for values that a kernel-side fallback read from its sliders."""
+    numbers: dict[str, Any] = {name: [traits[f"{name}_{c}"] for c in range(classes)] for name in PER_CLASS}
+    numbers |= {name: traits[name] for name in ("nms_iou", "eps", "min_mass")}
+    return numbers | {
+        "top_k": traits["top_k"] or None,
+        "clustering": CLUSTERINGS[traits["clustering"]],
+        "flavour": FLAVOURS[traits["flavour"]],
+        "score": SCORES[traits["score"]],
+    }

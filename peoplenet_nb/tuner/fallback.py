@@ -1,0 +1,156 @@
+"""The picture drawn by the kernel, for places where the canvas's front end is not installed.
+
+One decision to know: the latest wins. A request only marks the picture as old; it is drawn when the kernel has
+gone through the messages that wait, so a slow connection never builds a backlog, and one image takes the
+place of the other without being cleared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import cv2
+import ipywidgets as w
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.decode import Fate
+from peoplenet_nb.draw import colour_of, draw_detections, draw_grid, draw_heatmap
+from peoplenet_nb.tuner.canvas import VIEW
+from peoplenet_nb.tuner.model import TunerModel
+from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+
+
+class LatestWins:
+    """Runs a function soon after it was asked for, once for all requests that came meanwhile.
+
+    Parameters
+    ----------
+    action : callable
+        What to run. Without a running event loop it runs at once.
+    """
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self._action = action
+        self._asked = False
+
+    def ask(self) -> None:
+        """Ask for a run."""
+        if self._asked:
+            return
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._action()
+            return
+        self._asked = True
+        loop.call_later(0.005, self._run)
+
+    def _run(self) -> None:
+        self._asked = False
+        self._action()
+
+
+class KernelPicture:
+    """The image and its toggles, drawn from a model.
+
+    Parameters
+    ----------
+    model : TunerModel
+        Whose frame and settings.
+    first : bytes
+        The first frame's JPEG, for clips without ``pictures``.
+    pictures : FilmPictures or None
+        The pictures of a clip.
+
+    Attributes
+    ----------
+    box : ipywidgets.VBox
+        Hidden until `show`.
+    """
+
+    def __init__(self, model: TunerModel, first: bytes, pictures: FilmPictures | None) -> None:
+        self._model, self._first, self._pictures = model, first, pictures
+        self.image = w.Image(format="jpeg", layout=w.Layout(width="100%"))
+        self.toggles = [
+            w.ToggleButton(value, description=name, layout=w.Layout(width="auto"))
+            for name, value in VIEW.items()
+            if isinstance(value, bool) and name != "compare"
+        ]
+        self.box = w.VBox([w.HBox(self.toggles), self.image], layout=w.Layout(display="none"))
+
+    def show(self, changed: Callable[[], None]) -> None:
+        """Bring the picture on the page; ``changed`` is called when a toggle is pressed."""
+        self.box.layout.display = None
+        for toggle in self.toggles:
+            toggle.observe(lambda _: changed(), names="value")
+
+    def draw(self) -> None:
+        """Draw the frame on screen, once its picture is there."""
+        view = VIEW | {toggle.description: toggle.value for toggle in self.toggles}
+        if self._pictures is None or self._model.index == 0:
+            self.image.value = render(self._model, self._first, view)
+            return
+
+        def arrived(position: int, picture: bytes) -> None:
+            if position == self._model.index:
+                self.image.value = render(self._model, picture, view)
+
+        self._pictures.ask(self._model.index, arrived)
+
+
+def render(model: TunerModel, picture: bytes, view: Mapping[str, Any]) -> bytes:
+    """Return the frame on screen with what the view asks for, as JPEG.
+
+    Parameters
+    ----------
+    model : TunerModel
+        Whose frame and settings.
+    picture : bytes
+        The frame as JPEG; empty for a dark background.
+    view : mapping
+        The toggles (`peoplenet_nb.tuner.canvas.VIEW`).
+    """
+    grids = model.grids
+    width, height = grids.fit.frame_size
+    frame = _opened(picture, width, height)
+    if view.get("heatmap"):
+        frame = draw_heatmap(frame, grids, int(view.get("class_id", 0)))
+    if view.get("grid"):
+        frame = draw_grid(frame, grids)
+    if grids.boxes is not None and (view.get("candidates") or view.get("suppressed")):
+        frame = _with_candidates(model, frame, lost_only=not view.get("candidates"))
+    if view.get("boxes", True):
+        frame = draw_detections(frame, model.decoded.detections, labels=bool(view.get("labels", True)))
+    return jpeg(frame)
+
+
+def _opened(picture: bytes, width: int, height: int) -> npt.NDArray[np.uint8]:
+    frame = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR) if picture else None
+    if frame is None:
+        return np.full((height, width, 3), 24, np.uint8)
+    if frame.shape[:2] != (height, width):
+        frame = cv2.resize(frame, (width, height))
+    return np.asarray(frame, np.uint8)
+
+
+def _with_candidates(
+    model: TunerModel, frame: npt.NDArray[np.uint8], *, lost_only: bool
+) -> npt.NDArray[np.uint8]:
+    """Draw candidates thin, half through; those that lost with a line to the box that they lost to."""
+    candidates, labels = model.decoded.candidates, model.labels
+    lines = frame.copy()
+    boxes = model.grids.fit.to_frame(candidates.network_xyxy)
+    for i, (x1, y1, x2, y2) in enumerate(np.rint(boxes).astype(int)):
+        lost = candidates.fate[i] in (Fate.SUPPRESSED, Fate.MERGED)
+        if candidates.fate[i] == Fate.EMPTY or (lost_only and not lost):
+            continue
+        class_id = int(candidates.class_id[i])
+        cv2.rectangle(lines, (x1, y1), (x2, y2), colour_of(labels[class_id], class_id), 1)
+        by = int(candidates.by[i])
+        if lost_only and by >= 0:
+            middles = np.rint((boxes[[i, by], :2] + boxes[[i, by], 2:]) / 2).astype(int)
+            cv2.line(lines, tuple(middles[0].tolist()), tuple(middles[1].tolist()), (255, 255, 255), 1)
+    return np.asarray(cv2.addWeighted(lines, 0.6, frame, 0.4, 0), np.uint8)

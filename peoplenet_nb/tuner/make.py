@@ -1,0 +1,167 @@
+"""From a frame or the folder of a run to a panel.
+
+One decision to know: a clip's cells are read from the saved grids once and sent to the browser in one piece;
+everything with a coverage that any preset could ask for, within a limit of bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import GridsError
+from peoplenet_nb.grids import Grids, GridsFolder
+from peoplenet_nb.preprocess import check_frame
+from peoplenet_nb.presets import preset
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.tuner.model import TunerModel
+from peoplenet_nb.tuner.panel import Tuner
+from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+from peoplenet_nb.tuner.wire import pack_clip, same_shape
+
+# The lowest threshold of any preset is 0.005 (Triton, TAO); longer clips leave weaker cells out.
+FLOORS = (0.005, 0.01, 0.02, 0.05)
+CLIP_BYTES = 24_000_000
+
+
+def tune(
+    frame: npt.NDArray[np.uint8] | None,
+    grids: Grids,
+    settings: Settings | None = None,
+    *,
+    fallback: bool = False,
+) -> Tuner:
+    """Make a panel for one frame.
+
+    Parameters
+    ----------
+    frame : ndarray or None
+        BGR uint8 ``(H, W, 3)`` that the grids came from; None for a dark background.
+    grids : Grids
+        Its raw grids.
+    settings : Settings, optional
+        Where to start; this project's default when left out.
+    fallback : bool
+        Whether the kernel draws, for front ends without anywidget.
+
+    Returns
+    -------
+    Tuner
+        Shown by being the last line of a cell; ``.settings`` is what is on screen.
+
+    Raises
+    ------
+    SourceError
+        When the frame is no BGR picture.
+    GridsError
+        When it has another size than the grids came from.
+    """
+    if frame is not None:
+        height, width = check_frame(frame).shape[:2]
+        if (width, height) != grids.fit.frame_size:
+            raise GridsError(
+                "The frame has another size than the one that the grids came from",
+                seen=f"frame {width}x{height}, grids of {grids.fit.frame_size[0]}x{grids.fit.frame_size[1]}",
+                next_step="pass the frame that was given to infer().",
+            )
+    model = TunerModel([grids], settings or preset("default", grids.fit.mode))
+    return Tuner(model, b"" if frame is None else jpeg(frame), fallback=fallback)
+
+
+def tune_run(
+    folder: str | Path | GridsFolder,
+    source: str | Path | None = None,
+    settings: Settings | None = None,
+    *,
+    most: int = 2000,
+    fallback: bool = False,
+) -> Tuner:
+    """Make a panel for the saved grids of a run; the network is not needed.
+
+    Parameters
+    ----------
+    folder : str or Path or GridsFolder
+        A run's folder, or the ``grids`` folder in it.
+    source : str or Path, optional
+        The film or folder of images that was run, for the pictures; boxes are drawn on dark without it.
+    settings : Settings, optional
+        Where to start; this project's default when left out.
+    most : int
+        How many frames to take at most, evenly spaced over a longer run.
+    fallback : bool
+        Whether the kernel draws, for front ends without anywidget.
+
+    Returns
+    -------
+    Tuner
+        Shown by being the last line of a cell; ``.settings`` is what is on screen.
+
+    Raises
+    ------
+    GridsError
+        When there are no saved grids, or they are not all of one kind.
+    SourceError
+        When the source cannot be opened.
+    """
+    saved = folder if isinstance(folder, GridsFolder) else GridsFolder(_grids_folder(Path(folder)))
+    clip = Clip(saved, most)
+    model = TunerModel(clip, settings or preset("default", clip[0].fit.mode))
+    packed = pack_clip(clip, floors=FLOORS, limit=CLIP_BYTES)
+    pictures = FilmPictures(source, clip.frames) if source is not None else None
+    fps = (pictures.fps if pictures else None) or 10.0
+    first = pictures.first() if pictures else b""
+    return Tuner(
+        model,
+        first,
+        pictures=pictures,
+        packed=packed,
+        frame_names=clip.frames,
+        fps=min(30.0, fps),
+        fallback=fallback,
+    )
+
+
+def _grids_folder(folder: Path) -> Path:
+    return folder / "grids" if (folder / "grids").is_dir() else folder
+
+
+class Clip(Sequence[Grids]):
+    """Every so many of a run's frames, which must all be alike, since the browser has one shape for all.
+
+    Parameters
+    ----------
+    folder : GridsFolder
+        The saved grids.
+    most : int
+        How many frames to take at most, evenly spaced.
+
+    Attributes
+    ----------
+    frames : list of int
+        The frames' places in the source.
+    """
+
+    def __init__(self, folder: GridsFolder, most: int = 2000) -> None:
+        self._folder = folder
+        self._every = max(1, -(-len(folder) // max(1, most)))
+        self.frames = folder.frames[:: self._every]
+        self._first = folder[0]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> Grids:  # type: ignore[override]
+        if index >= len(self):
+            raise IndexError(index)
+        path = self._folder.paths[index * self._every]
+        grids = Grids.load(path)
+        if not same_shape(self._first, grids):
+            raise GridsError(
+                "The frames of this run are not all of one size or kind",
+                seen=f"{path.name} differs from {self._folder.paths[0].name}",
+                next_step="run images of one size on their own, or tune single frames with tune().",
+            )
+        return grids

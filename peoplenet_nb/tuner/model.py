@@ -1,0 +1,316 @@
+"""The tuner's logic without a browser: settings with a history, the frame on screen, and what follows.
+
+One decision to know: every change, from a slider, a preset, undo or a file, goes through `TunerModel.set`,
+which tells its listeners once and only when something really changed. So a panel may tell the model what the
+browser shows, and the browser what the model holds, without going round in circles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.cluster import iou_matrix
+from peoplenet_nb.decode import Decoded, decode
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.report import CellReport, explain_point
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.tuner.wire import PER_CLASS, SHARED, numbers_of, settings_from
+
+SAME_OBJECT = 0.5
+"""IoU from which boxes of two settings are taken for one object."""
+SAME_BOX = 0.95
+"""IoU from which such a box counts as not moved."""
+_LONGEST_HISTORY = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Differences:
+    """Where the detections of two settings differ.
+
+    Parameters
+    ----------
+    only_a, only_b : list of int
+        Indices of boxes that have no counterpart of their class in the other.
+    moved : list of (int, int)
+        Counterparts whose IoU is below `SAME_BOX`.
+    """
+
+    only_a: list[int]
+    only_b: list[int]
+    moved: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """Why somebody is missing at a point, and what bringing them back would cost.
+
+    Parameters
+    ----------
+    report : CellReport
+        The best cell there, its fate and the threshold that would bring it back.
+    added_in_clip : int or None
+        How many more boxes of the class that threshold brings into the whole clip; None without such a
+        threshold.
+    """
+
+    report: CellReport
+    added_in_clip: int | None
+
+
+class TunerModel:
+    """Settings being tuned on the raw grids of one frame or a clip.
+
+    Parameters
+    ----------
+    clip : sequence of Grids
+        One frame or many; read when needed.
+    settings : Settings
+        Where to start.
+
+    Raises
+    ------
+    GridsError
+        When the clip is empty.
+    SettingsError
+        When the settings name a class that the model has not.
+
+    Examples
+    --------
+    >>> from peoplenet_nb.tuner.model import TunerModel
+    >>> model = TunerModel([grids], preset("default"))  # doctest: +SKIP
+    >>> model.set(model.settings.with_class("person", threshold=0.4))  # doctest: +SKIP
+    """
+
+    def __init__(self, clip: Sequence[Grids], settings: Settings) -> None:
+        if not len(clip):
+            raise GridsError("There is nothing to tune on", seen="no frames", next_step="pass raw grids.")
+        self.clip = clip
+        self._index = 0
+        self._grids = clip[0]
+        self.labels = self._grids.labels
+        settings.bind(self.labels)
+        self._history = [settings]
+        self._at = 0
+        self.base = settings
+        """What "reset" goes back to: the preset or settings that were loaded last."""
+        self.a: Settings | None = None
+        """The other side of an A/B comparison."""
+        self._listeners: list[Callable[[], None]] = []
+        self._decoded: tuple[Settings, int, Decoded] | None = None
+
+    # -- settings and their history
+
+    @property
+    def settings(self) -> Settings:
+        """What is chosen now."""
+        return self._history[self._at]
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call a function after settings, frame or A changed."""
+        self._listeners.append(listener)
+
+    def set(self, settings: Settings) -> bool:
+        """Choose settings; what was undone before is forgotten. Return whether anything changed.
+
+        Raises
+        ------
+        SettingsError
+            When they name a class that the model has not.
+        """
+        settings.bind(self.labels)
+        settings = self._named(settings)
+        if settings == self.settings:
+            return False
+        self._history = [*self._history[: self._at + 1], settings][-_LONGEST_HISTORY:]
+        self._at = len(self._history) - 1
+        self._tell()
+        return True
+
+    def set_numbers(self, numbers: Mapping[str, Any]) -> bool:
+        """Choose what the browser shows (`wire.numbers_of`); return whether anything changed."""
+        return self.set(settings_from(numbers, self.labels, self.settings))
+
+    def _named(self, settings: Settings) -> Settings:
+        """Keep the name of a preset only while its numbers stand."""
+        if settings.preset in PRESETS:
+            published = preset(settings.preset, settings.fit)
+            same = numbers_of(published, self.labels) == numbers_of(settings, self.labels)
+        else:
+            same = settings.preset == self.base.preset and settings == self.base
+        return settings if same else settings.replace(preset="custom")
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is something to undo."""
+        return self._at > 0
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether something was undone."""
+        return self._at < len(self._history) - 1
+
+    def undo(self) -> bool:
+        """Go back one change; return whether there was one."""
+        return self._step(-1) if self.can_undo else False
+
+    def redo(self) -> bool:
+        """Do again what was undone last; return whether there was something."""
+        return self._step(1) if self.can_redo else False
+
+    def _step(self, by: int) -> bool:
+        self._at += by
+        self._tell()
+        return True
+
+    def load_preset(self, name: str) -> bool:
+        """Choose a preset, for the preprocessing in use; "reset" then goes back to it."""
+        chosen = preset(name, self._grids.fit.mode)
+        self.base = chosen
+        return self.set(chosen)
+
+    def reset(self) -> bool:
+        """Go back to the preset or file that was loaded last."""
+        return self.set(self.base)
+
+    def save(self, path: str | Path) -> Path:
+        """Write the settings to a YAML file, with the preprocessing that they belong to."""
+        return self.settings.replace(fit=self._grids.fit.mode).to_yaml(path)
+
+    def load(self, path: str | Path) -> bool:
+        """Choose the settings of a YAML file; "reset" then goes back to them.
+
+        Raises
+        ------
+        SettingsError
+            When it cannot be read, or was chosen for another preprocessing than these grids had.
+        """
+        settings = Settings.from_yaml(path)
+        if settings.fit is not self._grids.fit.mode:
+            raise SettingsError(
+                f"These settings were chosen for frames that are {settings.fit}ed",
+                seen=f"{path}; the grids here come from '{self._grids.fit.mode}'",
+                next_step="choose thresholds anew for this preprocessing.",
+            )
+        settings.bind(self.labels)
+        self.base = settings
+        return self.set(settings)
+
+    def code(self) -> str:
+        """Return the settings as one line of Python that makes them.
+
+        It needs ``from peoplenet_nb.presets import preset`` only.
+        """
+        settings = self.settings
+        name = self.base.preset if self.base.preset in PRESETS else "default"
+        start = preset(name, settings.fit)
+        line = f'preset("{name}"' + ("" if settings.fit == "stretch" else f', "{settings.fit}"') + ")"
+        changed = {k: getattr(settings, k) for k in SHARED if getattr(settings, k) != getattr(start, k)}
+        if changed:
+            line += ".replace(" + ", ".join(f"{k}={_literal(v)}" for k, v in changed.items()) + ")"
+        for label in self.labels:
+            before, now = start.for_class(label), settings.for_class(label)
+            moved = {k: getattr(now, k) for k in PER_CLASS if getattr(now, k) != getattr(before, k)}
+            if moved:
+                numbers = ", ".join(f"{k}={_literal(v)}" for k, v in moved.items())
+                line += f'.with_class("{label}", {numbers})'
+        return line
+
+    # -- the frame and what is in it
+
+    @property
+    def index(self) -> int:
+        """The position in the clip of the frame on screen."""
+        return self._index
+
+    def go(self, index: int) -> bool:
+        """Look at another frame of the clip; beyond its ends the last one. Return whether it is another."""
+        index = min(len(self.clip) - 1, max(0, int(index)))
+        if index == self._index:
+            return False
+        self._index, self._grids = index, self.clip[index]
+        self._tell()
+        return True
+
+    @property
+    def grids(self) -> Grids:
+        """The raw grids on screen."""
+        return self._grids
+
+    @property
+    def decoded(self) -> Decoded:
+        """The frame on screen under the settings; worked out once."""
+        if self._decoded is None or self._decoded[:2] != (self.settings, self._index):
+            self._decoded = (self.settings, self._index, decode(self._grids, self.settings))
+        return self._decoded[2]
+
+    def stages(self) -> dict[str, int]:
+        """Return how many are left after each step, beginning with all cells."""
+        return {"cells": int(self._grids.coverage.size)} | self.decoded.stages()
+
+    def histogram(self, label: str, bins: int = 50) -> npt.NDArray[np.int64]:
+        """Return how many cells of a class have a coverage in each of ``bins`` equal steps from 0 to 1."""
+        values = self._grids.coverage[self.labels.index(label)].reshape(-1).astype(np.float64)
+        steps = np.clip(np.floor(values * bins), 0, bins - 1).astype(np.int64)
+        return np.bincount(steps, minlength=bins)
+
+    def counts(self, settings: Settings | None = None) -> npt.NDArray[np.int64]:
+        """Return detections per frame and class of the whole clip, ``(F, C)``."""
+        chosen = settings or self.settings
+        rows = [list(decode(grids, chosen).detections.counts().values()) for grids in self.clip]
+        return np.array(rows, np.int64).reshape(len(self.clip), len(self.labels))
+
+    def why_missing(self, x: float, y: float, label: str = "person") -> Missing:
+        """Say why there is or isn't an object at a point of the frame on screen, in frame pixels."""
+        report = explain_point(self._grids, self.settings, x, y, label)
+        if report.rescue is None:
+            return Missing(report, None)
+        lower = self.settings.with_class(report.label, threshold=report.rescue)
+        column = self.labels.index(report.label)
+        added = self.counts(lower)[:, column].sum() - self.counts()[:, column].sum()
+        return Missing(report, int(added))
+
+    # -- two settings side by side
+
+    def pin(self, settings: Settings | None = None) -> None:
+        """Keep settings (those chosen now by default) as A, to compare others with."""
+        self.a = settings or self.settings
+        self._tell()
+
+    def differences(self) -> Differences:
+        """Return where A and the settings differ in the frame on screen; nowhere without an A."""
+        if self.a is None:
+            return Differences([], [], [])
+        return compare(decode(self._grids, self.a).detections, self.decoded.detections)
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
+
+
+def compare(a: Detections, b: Detections) -> Differences:
+    """Match the detections of two settings, greedily by IoU within a class, and return what differs."""
+    iou = iou_matrix(a.xyxy.astype(np.float64), b.xyxy.astype(np.float64))
+    iou[a.class_id[:, None] != b.class_id[None, :]] = 0.0
+    first, second = np.nonzero(iou >= SAME_OBJECT)
+    free_a, free_b, moved = set(range(len(a))), set(range(len(b))), []
+    for p in np.lexsort((second, first, -iou[first, second])):
+        i, j = int(first[p]), int(second[p])
+        if i in free_a and j in free_b:
+            free_a.remove(i)
+            free_b.remove(j)
+            if iou[i, j] < SAME_BOX:
+                moved.append((i, j))
+    return Differences(sorted(free_a), sorted(free_b), sorted(moved))
+
+
+def _literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)

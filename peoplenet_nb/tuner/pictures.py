@@ -1,0 +1,143 @@
+"""The pictures behind the grids of a clip, as JPEG bytes, any of them at any time.
+
+One decision to know: films can only be read well from front to back, but a hand scrubs to and fro. So a thread
+reads the film once and leaves a JPEG of each frame in a temporary folder; who asks for a frame that is not
+there yet is called back when it is.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import SourceError
+
+log = logging.getLogger(__name__)
+
+LONGEST_SIDE = 1280
+"""Pixels; a panel shows no more."""
+_MANY = 1500
+"""From so many pictures on they are kept half as large, so that a long clip takes some 100 MB of disk."""
+_QUALITY = 82
+
+Arrived = Callable[[int, bytes], None]
+
+
+def jpeg(frame: npt.NDArray[np.uint8], limit: int = LONGEST_SIDE) -> bytes:
+    """Return a BGR frame as JPEG, no side longer than ``limit`` pixels."""
+    longest = max(frame.shape[:2])
+    if longest > limit:
+        share = limit / longest
+        size = (max(1, round(frame.shape[1] * share)), max(1, round(frame.shape[0] * share)))
+        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
+    done, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if not done:
+        raise SourceError(
+            "A frame cannot be made a JPEG", seen=frame.shape, next_step="pass BGR uint8 frames."
+        )
+    return data.tobytes()
+
+
+class FilmPictures:
+    """Pictures of some frames of a film.
+
+    Parameters
+    ----------
+    spec : str or Path
+        What `peoplenet_nb.sources.open_source` opens.
+    frames : sequence of int
+        The frames' 0-based places in the source, rising, one for each position of the clip.
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be opened.
+    """
+
+    def __init__(self, spec: str | Path, frames: Sequence[int]) -> None:
+        from peoplenet_nb.sources import open_source
+
+        self._limit = LONGEST_SIDE if len(frames) < _MANY else LONGEST_SIDE // 2
+        self._position = {frame: position for position, frame in enumerate(frames)}
+        step = math.gcd(*(frame - frames[0] for frame in frames)) or 1
+        self._source = open_source(spec, every=step, start=frames[0], progress=False)
+        self.fps = self._source.info.fps / step if self._source.info.fps else None
+        """How many of these frames a second has; None where the source does not say."""
+        self._left = tempfile.TemporaryDirectory(prefix="peoplenet-tuner-")
+        self._folder = Path(self._left.name)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, list[Arrived]] = {}
+        self._finished = False
+        self._closed = threading.Event()
+        self.error: Exception | None = None
+        self._first = threading.Event()
+        threading.Thread(target=self._read, name="tuner-pictures", daemon=True).start()
+
+    def _path(self, position: int) -> Path:
+        return self._folder / f"{position}.jpg"
+
+    def first(self, timeout: float = 20.0) -> bytes:
+        """Return the first frame's picture, waiting for it; empty when there is none."""
+        self._first.wait(timeout)
+        path = self._path(0)
+        return path.read_bytes() if path.is_file() else b""
+
+    def ask(self, position: int, arrived: Arrived) -> None:
+        """Have ``arrived(position, jpeg)`` called: at once when it is there, else from the reading thread.
+
+        A frame that the film turns out not to have comes as empty bytes.
+        """
+        with self._lock:
+            if not self._finished and not self._path(position).is_file():
+                self._waiting.setdefault(position, []).append(arrived)
+                return
+        path = self._path(position)
+        arrived(position, path.read_bytes() if path.is_file() else b"")
+
+    def _read(self) -> None:
+        try:
+            missing = set(self._position.values())
+            for frame in self._source:
+                if self._closed.is_set() or not missing:
+                    break
+                position = self._position.get(frame.index)
+                if position is not None:
+                    self._keep(position, jpeg(frame.image, self._limit))
+                    missing.discard(position)
+        except Exception as error:
+            # Whatever a damaged film brings: the boxes can be tuned without its pictures.
+            if self._folder.is_dir():
+                log.warning("The film's pictures end early: %s", error)
+                self.error = error
+        finally:
+            with self._lock:
+                self._finished = True
+                left = [(p, call) for p, calls in self._waiting.items() for call in calls]
+                self._waiting.clear()
+            self._first.set()
+            for position, call in left:
+                call(position, b"")
+
+    def _keep(self, position: int, data: bytes) -> None:
+        partial = self._folder / f"{position}.part"
+        partial.write_bytes(data)
+        with self._lock:
+            partial.replace(self._path(position))
+            calls = self._waiting.pop(position, [])
+        if position == 0:
+            self._first.set()
+        for call in calls:
+            call(position, data)
+
+    def close(self) -> None:
+        """Stop reading and take the pictures away."""
+        self._closed.set()
+        self._left.cleanup()

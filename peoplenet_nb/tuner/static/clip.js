@@ -1,0 +1,79 @@
+// A whole clip in the browser: the cells that could matter, and counts that follow the settings.
+//
+// One decision to know: counting 800 frames takes longer than one display frame may, so it is done in small
+// steps between paints and started anew when a setting moves; the newest settings win, no work piles up.
+
+import { decode } from "./decode.js";
+import { FrameData } from "./geometry.js";
+
+export class ClipData {
+  /** @param {DataView} view what peoplenet_nb/tuner/wire.py packs */
+  constructor(shape, view) {
+    this.shape = shape;
+    // A copy where the bytes do not lie on a multiple of four, as typed arrays need.
+    const aligned = view.byteOffset % 4 === 0;
+    const end = view.byteOffset + view.byteLength;
+    const bytes = aligned ? view.buffer : view.buffer.slice(view.byteOffset, end);
+    let at = aligned ? view.byteOffset : 0;
+    this.length = view.getUint32(0, true);
+    this.offsets = new Uint32Array(bytes, at + 4, this.length + 1);
+    const n = this.offsets[this.length];
+    at += 4 * (this.length + 2);
+    this.cells = new Uint32Array(bytes, at, n);
+    this.coverage = new Float32Array(bytes, at + 4 * n, n);
+    this.distances = shape.hasBoxes ? new Float32Array(bytes, at + 8 * n, 4 * n) : null;
+    this.frames = new Array(this.length);
+  }
+
+  /** One frame's cells from the floor up; made once, so that later decodes find its boxes ready. */
+  frame(index) {
+    if (!this.frames[index]) {
+      const from = this.offsets[index];
+      const to = this.offsets[index + 1];
+      this.frames[index] = new FrameData(
+        this.shape,
+        this.cells.subarray(from, to),
+        this.coverage.subarray(from, to),
+        this.distances && this.distances.subarray(4 * from, 4 * to),
+      );
+    }
+    return this.frames[index];
+  }
+}
+
+/** Detections per frame and class under some settings, counted a few frames at a time. */
+export class ClipCounts {
+  constructor(clip) {
+    this.clip = clip;
+    this.classes = clip.shape.labels.length;
+    this.counts = new Int32Array(clip.length * this.classes);
+    this.finished = false;
+    this.settings = null;
+    this.done = 0;
+    this.first = 0;
+  }
+
+  /** Begin anew, at the frame that is being looked at; old counts stay until they are replaced. */
+  start(settings, first = 0) {
+    Object.assign(this, { settings, first, done: 0, finished: this.clip.length === 0 });
+  }
+
+  /** Count for about so many milliseconds, one frame at least. @returns {boolean} whether all is counted */
+  step(milliseconds) {
+    const until = performance.now() + milliseconds;
+    while (!this.finished) {
+      const index = (this.first + this.done) % this.clip.length;
+      const { counts } = decode(this.clip.frame(index), this.settings).detections;
+      this.counts.set(counts, index * this.classes);
+      this.finished = ++this.done === this.clip.length;
+      if (performance.now() >= until) break;
+    }
+    return this.finished;
+  }
+
+  total(c) {
+    let sum = 0;
+    for (let i = c; i < this.counts.length; i += this.classes) sum += this.counts[i];
+    return sum;
+  }
+}

@@ -1,0 +1,122 @@
+// What the pointer shows: the cell under it, and why somebody is missing where one clicks.
+//
+// One decision to know: the two panes always have their height, so that nothing on the page jumps while the
+// pointer moves.
+
+import { ClipCounts } from "./clip.js";
+import { FATES } from "./decode.js";
+import { h, say } from "./dom.js";
+import { boxInFrame, cellAt, explainEntry, bestEntryAt, withThreshold } from "./explain.js";
+import { entryAt } from "./geometry.js";
+
+const px = (box) => box.map((v) => v.toFixed(0)).join(", ");
+
+export class Inspector {
+  /** @param {(c: number, threshold: number) => void} adopt called to take a threshold over */
+  constructor(shape, adopt) {
+    this.shape = shape;
+    this.adopt = adopt;
+    this.title = h("div", { class: "pnb-pane-title" }, "Point at a cell");
+    this.rows = shape.labels.map((label, c) => {
+      const cells = ["coverage", "fate", "box"].map(() => h("td", {}, "–"));
+      const dot = h("span", { class: "pnb-dot", style: `background:${shape.colours[c]}` });
+      return { element: h("tr", {}, h("th", { scope: "row" }, dot, label), ...cells), cells };
+    });
+    const heads = ["class", "coverage", "fate", "box it predicts, px"];
+    const table = h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, ...heads.map((text) => h("th", { scope: "col" }, text)))),
+      h("tbody", {}, ...this.rows.map((row) => row.element)),
+    );
+    this.answerTitle = h("div", { class: "pnb-pane-title" }, "Somebody missing?");
+    this.answer = h("p", { class: "pnb-answer", "aria-live": "polite" });
+    this.inClip = h("p", { class: "pnb-answer", "aria-live": "polite" });
+    this.button = h("button", { type: "button", class: "pnb-button", hidden: "", onclick: () => this.#take() });
+    this.element = h(
+      "div",
+      { class: "pnb-inspector" },
+      h("div", { class: "pnb-pane" }, this.title, table),
+      h("div", { class: "pnb-pane" }, this.answerTitle, this.answer, this.inClip, this.button),
+    );
+    this.forget();
+  }
+
+  /** Nothing was clicked, or the frame changed. */
+  forget() {
+    this.point = null;
+    this.report = null;
+    this.counter = null;
+    say(this.answerTitle, "Somebody missing?");
+    say(this.answer, "Click where a box should be; the class to look for stands in the toolbar.");
+    say(this.inClip, "");
+    this.button.hidden = true;
+  }
+
+  /** The pointer left: a cell that nobody points at must not show what was true before the last move. */
+  leave() {
+    say(this.title, "Point at a cell");
+    for (const { cells } of this.rows) for (const cell of cells) say(cell, "–");
+  }
+
+  /** Show the cell at a point. @returns the reports to draw */
+  hover(result, settings, x, y, c) {
+    const { frame } = result;
+    const cell = cellAt(this.shape, x, y);
+    if (!cell) return [];
+    say(this.title, `Row ${cell.row}, column ${cell.col}`);
+    const reports = [];
+    this.rows.forEach((row, k) => {
+      const entry = entryAt(frame, k, cell.row, cell.col);
+      const known = entry !== null && entry < frame.count;
+      const index = known ? result.candidates.indexOf[entry] : -1;
+      const box = known && this.shape.hasBoxes ? boxInFrame(frame, entry) : null;
+      say(row.cells[0], known ? frame.coverage[entry].toFixed(3) : "below the clip's floor");
+      say(row.cells[1], index >= 0 ? FATES[result.candidates.fate[index]] : "below threshold");
+      say(row.cells[2], box ? px(box) : "–");
+      if (k !== c) return;
+      const by = index >= 0 ? result.candidates.by[index] : -1;
+      const other = by >= 0 ? boxInFrame(frame, result.candidates.entry[by]) : null;
+      reports.push({ ...cell, class_id: c, xyxy: box, by: other });
+    });
+    return reports;
+  }
+
+  /** Say why there is or is not a box at a point. @returns the report, or null outside */
+  click(result, settings, x, y, c, clip) {
+    const { frame } = result;
+    const entry = cellAt(this.shape, x, y) && bestEntryAt(frame, x, y, c);
+    if (entry === null) return null;
+    this.point = { x, y, c };
+    const report = explainEntry(frame, settings, c, entry, result);
+    this.report = report;
+    const where = `row ${report.row}, column ${report.col}`;
+    say(this.answerTitle, `Best ${report.label} cell here: ${where}, coverage ${report.coverage.toFixed(3)}`);
+    say(this.answer, report.sentence);
+    this.button.hidden = !report.rescue; // a threshold of 0 takes every cell: nobody wants that
+    this.counter = null;
+    say(this.inClip, "");
+    if (report.rescue !== null) {
+      say(this.button, `Set the ${report.label} threshold to ${report.rescue}`);
+      if (clip) {
+        this.counter = new ClipCounts(clip);
+        this.counter.start(withThreshold(settings, c, report.rescue));
+        say(this.inClip, "Counting what it would add in the whole clip …");
+      }
+    }
+    return report;
+  }
+
+  /** The whole clip was counted with the threshold that would bring it back. */
+  counted(now, floor) {
+    const { c } = this.point;
+    const added = this.counter.total(c) - now.total(c);
+    const least = this.report.rescue < floor ? "at least " : "";
+    const what = `${least}${added} ${this.shape.labels[c]} box(es)`;
+    say(this.inClip, `In the whole clip it would add ${what} to ${now.total(c)}.`);
+  }
+
+  #take() {
+    if (this.report?.rescue !== null) this.adopt(this.report.class_id, this.report.rescue);
+  }
+}

@@ -1,0 +1,20 @@
+// What anywidget calls: one store of frames per model, one view per place it is shown in.
+
+import { FrameStore } from "./store.js";
+import { TunerView } from "./view.js";
+
+const stores = new WeakMap();
+
+function initialize({ model }) {
+  stores.set(model, new FrameStore(model));
+}
+
+function render({ model, el }) {
+  // Older front ends hand render another model object than initialize.
+  if (!stores.has(model)) stores.set(model, new FrameStore(model));
+  const view = new TunerView(model, el, stores.get(model));
+  model.send({ type: "ready" });
+  return () => view.dispose();
+}
+
+export default { initialize, render };

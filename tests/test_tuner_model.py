@@ -1,0 +1,246 @@
+"""The tuner's logic without a browser: history, presets, files, the code line, clips and comparisons."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from conftest import make_grids, random_grids
+from peoplenet_nb.decode import decode
+from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.preprocess import Fit
+from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.tuner import TunerModel, wire
+from peoplenet_nb.tuner.model import compare
+
+
+def person(settings: Settings) -> float:
+    return settings.for_class("person").threshold
+
+
+@pytest.fixture
+def model() -> TunerModel:
+    return TunerModel([random_grids(seed) for seed in (1, 2, 3)], preset("default"))
+
+
+def test_undo_and_redo_walk_the_history(model: TunerModel) -> None:
+    start = model.settings
+    for threshold in (0.3, 0.4, 0.5):
+        model.set(model.settings.with_class("person", threshold=threshold))
+    assert model.undo()
+    assert model.undo()
+    assert person(model.settings) == 0.3
+    assert model.redo()
+    assert person(model.settings) == 0.4
+    model.undo()
+    model.undo()
+    assert model.settings == start
+    assert not model.undo(), "there is nothing before the start"
+
+
+def test_a_new_change_forgets_what_was_undone(model: TunerModel) -> None:
+    model.set(model.settings.replace(nms_iou=0.4))
+    model.undo()
+    model.set(model.settings.replace(nms_iou=0.6))
+    assert not model.can_redo
+    assert not model.redo()
+
+
+def test_the_same_settings_again_are_no_change(model: TunerModel) -> None:
+    told: list[Settings] = []
+    model.on_change(lambda: told.append(model.settings))
+    assert not model.set(model.settings)
+    assert not model.set_numbers(wire.numbers_of(model.settings, model.labels))
+    assert told == []
+    assert not model.can_undo
+
+
+def test_listeners_are_told_once_a_change(model: TunerModel) -> None:
+    told: list[int] = []
+    model.on_change(lambda: told.append(1))
+    model.load_preset("deepstream")
+    model.go(1)
+    model.undo()
+    assert len(told) == 3
+
+
+def test_reset_goes_back_to_the_preset_loaded_last(model: TunerModel) -> None:
+    model.load_preset("deepstream")
+    model.set(model.settings.replace(nms_iou=0.9).with_class("face", threshold=0.7))
+    model.reset()
+    assert model.settings == preset("deepstream")
+    model.undo()
+    assert model.settings.nms_iou == 0.9, "reset can be undone"
+
+
+def test_a_changed_preset_loses_its_name_and_gets_it_back(model: TunerModel) -> None:
+    model.set(model.settings.with_class("person", threshold=0.31))
+    assert model.settings.preset == "custom"
+    model.reset()
+    assert model.settings.preset == "default"
+
+
+def test_settings_of_another_models_classes_are_refused(model: TunerModel) -> None:
+    before = model.settings
+    with pytest.raises(SettingsError, match="Unknown class"):
+        model.set(model.settings.replace(classes={"lorry": ClassSettings()}))
+    assert model.settings == before
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_numbers_go_to_the_browser_and_come_back(name: str) -> None:
+    settings = preset(name)
+    numbers = wire.numbers_of(settings, ("person", "bag", "face"))
+    assert wire.settings_from(numbers, ("person", "bag", "face"), settings) == settings
+    other = preset("default").replace(preset=name)
+    came = wire.settings_from(numbers, ("person", "bag", "face"), other)
+    assert wire.numbers_of(came, ("person", "bag", "face")) == numbers
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [
+        ({"threshold": [0.5]}, "one value for each of the 3 classes"),
+        ({"threshold": [0.5, 0.5, 7.0]}, "threshold must be between 0 and 1"),
+        ({"clustering": "kmeans"}, "Unknown clustering"),
+    ],
+    ids=["a class too few", "out of range", "no such clustering"],
+)
+def test_numbers_that_make_no_sense_are_refused(
+    model: TunerModel, numbers: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        model.set_numbers(numbers)
+
+
+def changed(settings: Settings) -> Settings:
+    return settings.replace(nms_iou=0.45, top_k=7, clustering="dbscan", score="sum").with_class(
+        "face", threshold=0.115, min_height=12
+    )
+
+
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_line_of_code_makes_the_settings(name: str, fit: str) -> None:
+    grids = random_grids(1)
+    fitted = Grids(grids.coverage, grids.boxes, Fit.of((640, 480), (960, 544), fit), grids.labels)
+    model = TunerModel([fitted], preset("default", fit))
+    model.load_preset(name)
+    for settings in (preset(name, fit), changed(preset(name, fit))):
+        model.set(settings)
+        line = model.code()
+        assert "\n" not in line
+        made = eval(line, {"preset": preset})
+        assert wire.numbers_of(made, model.labels) == wire.numbers_of(model.settings, model.labels)
+        assert made.fit == model.settings.fit
+
+
+def test_an_unchanged_presets_line_is_short(model: TunerModel) -> None:
+    assert model.code() == 'preset("default")'
+    model.set(model.settings.with_class("person", threshold=0.4))
+    assert model.code() == 'preset("default").with_class("person", threshold=0.4)'
+
+
+def test_saved_settings_load_again(model: TunerModel, tmp_path: Path) -> None:
+    model.set(changed(model.settings))
+    kept, path = model.settings, model.save(tmp_path / "deep" / "mine.yaml")
+    model.load_preset("tao")
+    model.load(path)
+    assert model.settings == kept
+    model.set(model.settings.replace(nms_iou=0.1))
+    model.reset()
+    assert model.settings == kept, "reset goes back to the file"
+
+
+def test_settings_for_another_fit_are_not_loaded(model: TunerModel, tmp_path: Path) -> None:
+    path = preset("default", "letterbox").to_yaml(tmp_path / "letterbox.yaml")
+    with pytest.raises(SettingsError, match="letterboxed.*stretch"):
+        model.load(path)
+
+
+def test_scrubbing_stays_within_the_clip(model: TunerModel) -> None:
+    assert model.go(2)
+    assert model.grids is model.clip[2]
+    assert not model.go(99)
+    assert model.go(-5)
+    assert model.index == 0
+
+
+def test_the_decode_follows_frame_and_settings(model: TunerModel) -> None:
+    first = model.decoded
+    assert model.decoded is first, "nothing changed, nothing is worked out again"
+    model.go(1)
+    assert len(model.decoded.candidates) == len(decode(model.clip[1], model.settings).candidates)
+    model.set(model.settings.with_class("person", threshold=0.9))
+    expected = decode(model.clip[1], model.settings).stages()
+    assert model.stages() == {"cells": 6120} | expected
+
+
+def test_counts_of_the_clip(model: TunerModel) -> None:
+    expected = [list(decode(g, model.settings).detections.counts().values()) for g in model.clip]
+    assert model.counts().tolist() == expected
+    assert model.counts(model.settings.with_class("person", threshold=1.0))[:, 0].sum() == 0
+
+
+def test_why_missing_counts_what_a_rescue_would_add_everywhere() -> None:
+    near = {(0, 17, 30): (0.2, (1, 2, 1, 2))}
+    clip = [make_grids(near), make_grids({(0, 10, 10): (0.21, (1, 1, 1, 1)), **near}), make_grids()]
+    model = TunerModel(clip, Settings(default=ClassSettings(threshold=0.4)))
+    found = model.why_missing(480, 270)
+    assert found.report.fate == "below threshold"
+    assert found.report.rescue == pytest.approx(0.2)
+    assert (found.report.added, found.added_in_clip) == (1, 3)
+    model.set(model.settings.with_class("person", threshold=0.1))
+    assert model.why_missing(480, 270).added_in_clip is None, "it is there"
+
+
+def test_a_and_b_differ_where_they_differ() -> None:
+    cells = {
+        (0, 5, 5): (0.9, (1, 1, 1, 1)),
+        (0, 20, 20): (0.3, (1, 1, 1, 1)),
+        (2, 20, 40): (0.3, (1, 1, 1, 1)),
+    }
+    model = TunerModel([make_grids(cells)], Settings(default=ClassSettings(threshold=0.5)))
+    assert model.differences().only_b == [], "there is no A yet"
+    model.pin()
+    model.set(model.settings.with_class("person", threshold=0.2))
+    differences = model.differences()
+    assert (differences.only_a, differences.only_b, differences.moved) == ([], [1], [])
+    model.pin(model.settings)
+    assert model.differences().only_b == []
+
+
+def test_boxes_of_other_classes_are_no_counterparts() -> None:
+    person_, face = (make_grids({(c, 5, 5): (0.9, (1, 1, 1, 1))}) for c in (0, 2))
+    a, b = (decode(g, preset("default")).detections for g in (person_, face))
+    found = compare(a, b)
+    assert (found.only_a, found.only_b) == ([0], [0])
+
+
+def test_histogram_holds_every_cell(model: TunerModel) -> None:
+    ones = make_grids({(0, 0, 0): (1.0, (0, 0, 0, 0)), (0, 0, 1): (0.5, (0, 0, 0, 0))})
+    counts = TunerModel([ones], preset("default")).histogram("person", 10)
+    assert counts.tolist() == [2038, 0, 0, 0, 0, 1, 0, 0, 0, 1]
+    assert model.histogram("face").sum() == 2040
+
+
+def test_nothing_to_tune_on_is_said() -> None:
+    with pytest.raises(GridsError, match="nothing to tune on"):
+        TunerModel([], preset("default"))
+
+
+def test_a_packed_clip_keeps_to_its_limit_by_raising_its_floor() -> None:
+    clip = [random_grids(seed) for seed in range(4)]
+    whole = wire.pack_clip(clip, floors=(0.0, 0.04, 0.1), limit=10**9)
+    assert whole.floor == 0.0
+    assert len(whole.data) == 4 * (2 + 4) + 24 * 4 * 6120
+    small = wire.pack_clip(clip, floors=(0.0, 0.04, 0.1), limit=200_000)
+    assert small.floor in {0.04, 0.1}
+    assert len(small.data) < len(whole.data)
+    offsets = np.frombuffer(small.data, "<u4", 5, 4)
+    assert offsets[-1] == sum(int((g.coverage >= small.floor).sum()) for g in clip)

@@ -1,0 +1,300 @@
+"""The panel in the kernel, with messages as the browser sends them; no browser is needed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from conftest import make_grids, random_grids
+from peoplenet_nb.errors import GridsError, SourceError
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.presets import preset
+from peoplenet_nb.tuner import Tuner, TunerModel, tune, tune_run, wire
+from peoplenet_nb.tuner.fallback import LatestWins, render
+from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+
+FRAME = np.full((720, 1280, 3), 90, np.uint8)
+
+
+@pytest.fixture
+def panel() -> Tuner:
+    return tune(FRAME, random_grids(1))
+
+
+def moved(panel: Tuner, **changes: Any) -> None:
+    """The browser tells what its sliders show, as it does when the hand has come to rest."""
+    numbers = wire.numbers_of(panel.settings, panel.model.labels) | changes
+    panel.canvas.state = {
+        "settings": numbers,
+        "frame": panel.model.index,
+        "revision": panel.canvas.revision,
+    }
+
+
+def test_the_browsers_state_becomes_the_settings(panel: Tuner) -> None:
+    moved(panel, threshold=[0.5, 0.2, 0.2], nms_iou=0.35, clustering="dbscan")
+    assert panel.settings.for_class("person").threshold == 0.5
+    assert panel.settings.nms_iou == 0.35
+    assert panel.settings.clustering == "dbscan"
+    assert panel.canvas.nms_iou == 0.5, "nothing is shown back: the hand may have moved on"
+    assert "nms_iou=0.35" in panel.controls.code.value
+    assert panel.errors == []
+
+
+def test_setting_settings_moves_controls_and_canvas(panel: Tuner) -> None:
+    panel.settings = preset("tao").replace(min_mass=14.0)
+    assert panel.canvas.threshold_0 == panel.controls.tied["threshold_0"].value == 0.005
+    assert panel.canvas.clustering == panel.controls.tied["clustering"].index == 1
+    assert panel.canvas.min_mass == panel.controls.tied["min_mass"].value == 14.0, "the slider's end moved"
+
+
+def test_buttons_undo_redo_reset_and_the_preset_menu(panel: Tuner) -> None:
+    moved(panel, nms_iou=0.7)
+    assert not panel.controls.undo.disabled
+    panel.controls.undo.click()
+    assert (panel.settings.nms_iou, panel.canvas.nms_iou) == (0.5, 0.5)
+    panel.controls.redo.click()
+    assert panel.canvas.nms_iou == 0.7
+    panel.controls.preset.value = "deepstream"
+    assert panel.settings == preset("deepstream")
+    assert panel.canvas.top_k == 20
+    moved(panel, nms_iou=0.1)
+    assert panel.controls.preset.value == "", "the menu does not name a preset that is no more"
+    panel.controls.reset.click()
+    assert panel.settings == preset("deepstream")
+    assert panel.controls.preset.value == "deepstream"
+
+
+def test_keys_for_undo_and_redo_arrive_as_messages(panel: Tuner) -> None:
+    moved(panel, nms_iou=0.7)
+    panel._on_message(None, {"type": "undo"}, [])
+    assert panel.settings.nms_iou == 0.5
+    panel._on_message(None, {"type": "redo"}, [])
+    assert panel.settings.nms_iou == 0.7
+
+
+def test_a_state_that_was_under_way_when_a_preset_was_chosen_does_not_undo_it(panel: Tuner) -> None:
+    numbers, revision = wire.numbers_of(panel.settings, panel.model.labels), panel.canvas.revision
+    panel.controls.preset.value = "tao"
+    panel.canvas.state = {"settings": numbers, "frame": 0, "revision": revision}
+    assert panel.settings == preset("tao")
+
+
+def test_a_is_what_the_browser_kept(panel: Tuner) -> None:
+    panel.canvas.settings_a = wire.numbers_of(preset("tao"), panel.model.labels)
+    assert panel.model.a is not None
+    assert wire.numbers_of(panel.model.a, panel.model.labels) == panel.canvas.settings_a
+
+
+def test_an_a_pinned_in_python_is_shown_beside(panel: Tuner) -> None:
+    panel.model.pin(preset("tao"))
+    assert panel.canvas.settings_a == wire.numbers_of(preset("tao"), panel.model.labels)
+    assert panel.canvas.view["compare"]
+    panel.canvas.view = {**panel.canvas.view, "compare": False}
+    panel.settings = preset("deepstream")
+    assert not panel.canvas.view["compare"], "what the reader closed stays closed"
+
+
+def test_save_and_load_buttons(panel: Tuner, tmp_path: Path) -> None:
+    panel.controls.path.value = str(tmp_path / "chosen.yaml")
+    moved(panel, nms_iou=0.41)
+    panel.controls.save.click()
+    panel.controls.preset.value = "tao"
+    panel.controls.load.click()
+    assert panel.settings.nms_iou == 0.41
+    assert panel.errors == []
+    assert "Loaded" in panel.controls.said.value
+
+
+def test_errors_in_callbacks_are_kept_and_shown(panel: Tuner, tmp_path: Path) -> None:
+    panel.controls.path.value = str(tmp_path / "none.yaml")
+    panel.controls.load.click()
+    panel.canvas.state = {"settings": {"threshold": [1]}, "frame": 0, "revision": 99}
+    panel._on_message(None, {"type": "error", "message": "TypeError: <b>x</b>"}, [])
+    assert len(panel.errors) == 3
+    assert "No such settings file" in panel.errors[0]
+    assert "in the browser: TypeError" in panel.errors[2]
+    assert "&lt;b&gt;" in panel._strip.value, "shown as text"
+    assert 'role="alert"' in panel._strip.value
+
+
+def test_a_frame_of_another_size_is_refused() -> None:
+    with pytest.raises(GridsError, match="640x480.*1280x720"):
+        tune(FRAME[:480, :640], random_grids(1))
+    with pytest.raises(SourceError):
+        tune(FRAME[..., 0], random_grids(1))
+
+
+def test_coverage_only_grids_have_a_panel_too() -> None:
+    full = random_grids(1)
+    panel = tune(FRAME, Grids(full.coverage, None, full.fit, full.labels))
+    assert len(panel.canvas.grids) == full.coverage.nbytes
+    assert not panel.canvas.shape["hasBoxes"]
+    assert panel.canvas.view["heatmap"], "coverage is all there is to see"
+
+
+# -- a clip
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path) -> Path:
+    """A run's folder with every second frame, and the images it came from."""
+    for i in range(0, 8, 2):
+        random_grids(i).save(tmp_path / "run" / "grids" / f"{i:06d}.npz")
+    (tmp_path / "film").mkdir()
+    for i in range(8):
+        cv2.imwrite(str(tmp_path / "film" / f"{i}.png"), np.full((720, 1280, 3), 20 * i, np.uint8))
+    return tmp_path
+
+
+def sent(panel: Tuner, monkeypatch: pytest.MonkeyPatch) -> dict[int, list[bytes]]:
+    """What the canvas sends from now on, by frame."""
+    frames: dict[int, list[bytes]] = {}
+    monkeypatch.setattr(
+        panel.canvas, "send", lambda content, buffers: frames.__setitem__(content["index"], buffers)
+    )
+    return frames
+
+
+def test_a_clip_scrubs_over_saved_grids(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = tune_run(run_folder / "run", run_folder / "film")
+    assert panel.canvas.frame_names == [0, 2, 4, 6]
+    assert panel.canvas.floor == 0.005
+    frames, arrived = sent(panel, monkeypatch), threading.Event()
+    panel._on_message(None, {"type": "frame", "index": 3}, [])
+    panel._pictures.ask(3, lambda *_: arrived.set())
+    assert arrived.wait(20)
+    picture, grids = frames[3]
+    assert grids == wire.pack_grids(random_grids(6))
+    shown = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_COLOR)
+    assert abs(int(shown.mean()) - 120) < 4, "the picture is frame 6's"
+    numbers = wire.numbers_of(panel.settings, panel.model.labels)
+    panel.canvas.state = {"settings": numbers, "frame": 2, "revision": panel.canvas.revision}
+    assert panel.model.index == 2
+    assert panel.errors == []
+    panel.close()
+
+
+def test_a_clip_without_its_film_is_tuned_on_dark(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = tune_run(run_folder / "run" / "grids")
+    frames = sent(panel, monkeypatch)
+    panel._on_message(None, {"type": "frame", "index": 1}, [])
+    assert frames[1][0] == b""
+    assert not panel.canvas.has_pictures
+
+
+def test_a_long_run_is_thinned_evenly(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = tune_run(run_folder / "run", most=2)
+    assert panel.canvas.frame_names == [0, 4]
+    frames = sent(panel, monkeypatch)
+    panel._on_message(None, {"type": "frame", "index": 1}, [])
+    assert frames[1][1] == wire.pack_grids(random_grids(4))
+    assert panel.model.counts().shape == (2, 3)
+
+
+def test_a_missing_frame_is_an_error_on_the_panel(run_folder: Path) -> None:
+    panel = tune_run(run_folder / "run")
+    panel._on_message(None, {"type": "frame", "index": 77}, [])
+    assert len(panel.errors) == 1
+
+
+def test_frames_of_different_sizes_are_refused(run_folder: Path) -> None:
+    make_grids({}).save(run_folder / "run" / "grids" / "000009.npz")
+    with pytest.raises(GridsError, match="not all of one size"):
+        tune_run(run_folder / "run")
+
+
+def test_a_film_that_ends_early_answers_with_no_picture(run_folder: Path) -> None:
+    pictures = FilmPictures(run_folder / "film", [0, 2, 100])
+    answers: dict[int, bytes] = {}
+    done = threading.Event()
+    pictures.ask(2, lambda position, data: (answers.update({position: data}), done.set()))
+    assert done.wait(20)
+    assert answers == {2: b""}
+    pictures.close()
+
+
+def test_large_frames_are_sent_smaller() -> None:
+    data = jpeg(np.zeros((1000, 4000, 3), np.uint8))
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (320, 1280, 3)
+
+
+# -- the fallback
+
+
+def picture_of(panel: Tuner) -> np.ndarray:
+    return cv2.imdecode(np.frombuffer(panel.kernel_picture.image.value, np.uint8), cv2.IMREAD_COLOR).astype(
+        int
+    )
+
+
+def test_fallback_follows_the_sliders() -> None:
+    panel = tune(FRAME, random_grids(1), fallback=True)
+    assert panel.canvas.layout.display == "none"
+    first = picture_of(panel)
+    assert first.shape == (720, 1280, 3)
+    assert np.abs(first - 90).max() > 50, "there are boxes"
+    for c in range(3):
+        panel.controls.tied[f"threshold_{c}"].value = 1.0
+    assert panel.settings.for_class("person").threshold == 1.0
+    assert np.abs(picture_of(panel) - 90).max() < 12, "and now there are none"
+    panel.controls.undo.click()
+    assert panel.controls.tied["threshold_2"].value == 0.2
+    assert panel.errors == []
+
+
+def test_a_slider_that_moves_without_a_canvas_brings_the_fallback(panel: Tuner) -> None:
+    panel.controls.tied["nms_iou"].value = 0.6
+    assert panel.fallback
+    assert panel.settings.nms_iou == 0.6
+    assert len(panel.kernel_picture.image.value) > 1000
+
+
+def test_a_slider_that_moves_with_a_canvas_does_not(panel: Tuner) -> None:
+    panel._on_message(None, {"type": "ready"}, [])
+    panel.controls.tied["nms_iou"].value = 0.6
+    assert not panel.fallback
+    assert panel.settings.nms_iou == 0.5, "the browser's own state will tell"
+
+
+def test_fallback_scrubs_a_clip(run_folder: Path) -> None:
+    panel = tune_run(run_folder / "run", run_folder / "film", fallback=True)
+    before = panel.kernel_picture.image.value
+    panel.controls.frame.value = 3
+    done = threading.Event()
+    panel._pictures.ask(3, lambda *_: done.set())
+    assert done.wait(20)
+    assert panel.model.index == 3
+    assert panel.kernel_picture.image.value != before
+    assert panel.errors == []
+
+
+def test_latest_wins_draws_once_for_many_requests() -> None:
+    drawn: list[int] = []
+    latest = LatestWins(lambda: drawn.append(1))
+    latest.ask()
+    assert len(drawn) == 1, "without a loop at once"
+
+    async def many() -> None:
+        for _ in range(50):
+            latest.ask()
+        await asyncio.sleep(0.05)
+        latest.ask()
+        await asyncio.sleep(0.05)
+
+    asyncio.run(many())
+    assert len(drawn) == 3
+
+
+@pytest.mark.parametrize("toggle", ["heatmap", "grid", "candidates", "suppressed", "labels", "boxes"])
+def test_every_toggle_of_the_fallback_draws(toggle: str) -> None:
+    model = TunerModel([random_grids(2, objects=30)], preset("default"))
+    view = {"boxes": toggle == "labels", "labels": False}
+    with_it, without = (render(model, jpeg(FRAME), view | {toggle: on}) for on in (True, False))
+    assert with_it != without

@@ -1,0 +1,79 @@
+// Runs the tuner's browser code in Node: node run.mjs BUNDLE JOBS RESULTS, where JOBS is a JSON list of
+// {call, shape, grids, sparse, settings, ...} that tests/test_tuner_engine.py writes, RESULTS a JSON list.
+import { readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [bundle, jobs, results] = process.argv.slice(2);
+const engine = await import(pathToFileURL(bundle).href);
+
+const view = (path) => {
+  const bytes = readFileSync(path);
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+};
+const list = (array) => Array.from(array);
+
+const frames = new Map();
+/** The frame of a job; kept between jobs, so that what is carried over from other settings is tested too. */
+function frameOf(job) {
+  const key = `${job.grids}|${job.clip ?? ""}|${job.frame ?? 0}`;
+  if (!frames.has(key)) {
+    const frame = job.clip
+      ? new engine.ClipData(job.shape, view(job.clip)).frame(job.frame)
+      : engine.frameFromGrids(job.shape, view(job.grids));
+    frames.set(key, frame);
+  }
+  return frames.get(key);
+}
+
+const calls = {
+  decode(job) {
+    const result = engine.decode(frameOf(job), engine.settingsFrom(job.settings));
+    const { candidates, detections, frame } = result;
+    return {
+      cells: list(candidates.entry).map((entry) => frame.cell(entry)),
+      fate: list(candidates.fate),
+      by: list(candidates.by),
+      iou: list(candidates.iou),
+      cluster: list(candidates.cluster),
+      xyxy: list(detections.xyxy),
+      confidence: list(detections.confidence),
+      class_id: list(detections.classId),
+      source: list(detections.source),
+      stages: engine.stages(result),
+    };
+  },
+  explain(job) {
+    return engine.explainPoint(frameOf(job), engine.settingsFrom(job.settings), job.x, job.y, job.class_id);
+  },
+  compare(job) {
+    const [a, b] = [job.a, job.b].map((s) => engine.decode(frameOf(job), engine.settingsFrom(s)).detections);
+    const { onlyA, onlyB, moved } = engine.compare(a, b);
+    return { only_a: onlyA, only_b: onlyB, moved };
+  },
+  histogram(job) {
+    return list(engine.histogram(frameOf(job), job.class_id, job.bins));
+  },
+  counts(job) {
+    const clip = new engine.ClipData(job.shape, view(job.clip));
+    const counter = new engine.ClipCounts(clip);
+    counter.start(engine.settingsFrom(job.settings), job.frame);
+    while (!counter.finished) counter.step(1);
+    return list(counter.counts);
+  },
+  time(job) {
+    const settings = job.settings.map(engine.settingsFrom);
+    const spent = [];
+    for (let i = 0; i < job.repeat; i++) {
+      const frame = job.fresh || i === 0 ? engine.frameFromGrids(job.shape, view(job.grids)) : spent.frame;
+      frame.prepare();
+      spent.frame = frame;
+      const start = performance.now();
+      engine.decode(frame, settings[i % settings.length]);
+      spent.push(performance.now() - start);
+    }
+    return spent.slice();
+  },
+};
+
+const answers = JSON.parse(readFileSync(jobs, "utf8")).map((job) => calls[job.call](job));
+writeFileSync(results, JSON.stringify(answers));
