@@ -1,0 +1,177 @@
+"""What every notebook begins with: a model and frames, and what was taken instead of what is not there.
+
+One decision to know: only what the outside world withholds is replaced (no PeopleNet: the stand-in; an
+address that does not answer: the demo clip), and it is said. A mistyped path or a device that was asked for and is
+not there stays an error: nobody wants eight hours of the wrong film.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from peoplenet_nb.errors import InstallationError, SourceError
+from peoplenet_nb.frames import Frame, Source
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, pairs
+from peoplenet_nb.paths import outputs_dir
+from peoplenet_nb.settings import FitMode
+
+logger = logging.getLogger(__name__)
+
+DEMO = "demo"
+
+
+@dataclass(repr=False)
+class Workbench(Rich):
+    """A model and a source, ready to be worked with.
+
+    Attributes
+    ----------
+    model : PeopleNet
+        The network, real or stand-in.
+    source : Source
+        Frames.
+    spec : str
+        What was opened: a path or an address.
+    is_demo : bool
+        Whether the frames are the demo clip's.
+    instead : list of str
+        What was done in place of what was asked for, one sentence each.
+    """
+
+    model: PeopleNet
+    source: Source
+    spec: str
+    is_demo: bool
+    instead: list[str] = field(default_factory=list)
+
+    def frame(self, index: int | None = None) -> Frame:
+        """Return one frame of the source.
+
+        Parameters
+        ----------
+        index : int, optional
+            0-based; past the end, or left out, it is the middle of the film.
+
+        Raises
+        ------
+        SourceError
+            When the source gives no frame.
+        """
+        count = self.source.info.frame_count
+        if index is None or (count is not None and index >= count):
+            index = (count or 1) // 2
+        for frame in self.source.sampled(1, 1, index):
+            return frame
+        raise SourceError(
+            "The source gave no frame",
+            seen=f"{self.source.info.spec}, frame {index}",
+            next_step="choose another.",
+        )
+
+    def to_html(self) -> str:
+        """Return a table of model and source, and below it what was done instead."""
+        info = self.source.info
+        count = f"{self.source.expected} frames" if self.source.expected else "length unknown"
+        rate = f", {info.fps:.3g} frames per second" if info.fps else ""
+        kind = "the demo's small stand-in, not PeopleNet" if self.model.is_standin else "PeopleNet"
+        if not self.model.is_standin and self.model.labels != ("person", "bag", "face"):
+            kind = "DetectNet_v2"
+        table = pairs(
+            [
+                ("model", f"{kind}: {self.model.file.path}"),
+                (
+                    "runs on",
+                    f"{self.model.device} ({', '.join(self.model.providers)}), fit: {self.model.fit}",
+                ),
+                ("source", f"{info.spec}: {count}, {info.width} x {info.height} pixels{rate}"),
+                ("results go to", str(outputs_dir())),
+            ]
+        )
+        said = [Sentence(text, "instead") for text in self.instead]
+        return Stack(table, *said, *(Sentence(text) for text in info.notes)).to_html()
+
+    def to_text(self) -> str:
+        """Return model, source and what was done instead."""
+        return "\n".join([f"{self.model!r} on {self.source!r}", *self.instead])
+
+
+def workbench(
+    source: str | Path = DEMO,
+    model: str | Path | None = None,
+    device: str = "auto",
+    fit: str | FitMode = FitMode.STRETCH,
+) -> Workbench:
+    """Load a model and open a source.
+
+    Parameters
+    ----------
+    source : str or Path
+        ``"demo"`` for the project's own clip, else what `peoplenet_nb.sources.open_source` takes.
+    model : str or Path, optional
+        A file, a version, ``"standin"``; left out, what was downloaded, else the stand-in.
+    device : str
+        ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``.
+    fit : str or FitMode
+        ``stretch`` or ``letterbox``.
+
+    Returns
+    -------
+    Workbench
+
+    Raises
+    ------
+    PeopleNetError
+        For a path that is not there, a file that is no film, a device that was asked for and is not there.
+    """
+    instead: list[str] = []
+    loaded = PeopleNet.load(model or None, device=device, fit=fit)
+    opened, spec, is_demo = _open(str(source).strip(), instead)
+    if loaded.is_standin and model is None:
+        instead.append(
+            "PeopleNet is not on this machine, so the demo's stand-in network takes its place. Notebook 02 fetches "
+            "PeopleNet; then run this one again."
+        )
+    if loaded.is_standin and not is_demo:
+        instead.append(
+            "The stand-in knows the rendered demo clip only: what it finds in a film of your own means nothing."
+        )
+    return Workbench(loaded, opened, spec, is_demo, instead)
+
+
+def _open(spec: str, instead: list[str]) -> tuple[Source, str, bool]:
+    from peoplenet_nb.sources import hide_secrets, open_source
+
+    if spec.lower() != DEMO:
+        try:
+            return open_source(spec), spec, False
+        except (SourceError, InstallationError) as error:
+            if "://" not in spec:
+                raise
+            logger.info("%s: the demo clip takes its place", error)
+            instead.append(f"{hide_secrets(spec)} gave no film, so the demo clip takes its place. {error}")
+    clip = str(_demo_with_bar())
+    return open_source(clip), clip, True
+
+
+def _demo_with_bar() -> Path:
+    """Return the demo clip; a bar shows while it is rendered, which happens once."""
+    from tqdm.auto import tqdm
+
+    from peoplenet_nb.demo import demo_clip
+
+    bar: list[tqdm[Any]] = []
+
+    def step(done: int, total: int) -> None:
+        if not bar:
+            bar.append(tqdm(total=total, desc="rendering the demo clip, once", unit=" frames"))
+        bar[0].update(done - bar[0].n)
+
+    try:
+        return demo_clip(progress=step)
+    finally:
+        for shown in bar:
+            shown.close()

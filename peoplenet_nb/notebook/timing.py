@@ -1,0 +1,122 @@
+"""How long one inference takes, on every device that really loads, and why the others do not.
+
+One decision to know: a device is timed on the network alone (input ready, no reading, decoding or drawing),
+as the median of several runs after one that is thrown away. Notebook 06 and ``peoplenet-nb bench`` time whole runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from time import perf_counter
+
+import numpy as np
+
+from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
+from peoplenet_nb.plots import charts
+from peoplenet_nb.preprocess import Fit
+
+DEVICES = ("cpu", "cuda", "tensorrt", "openvino")
+
+
+@dataclass(repr=False)
+class DeviceTimes(Rich):
+    """Milliseconds per frame of each device and batch size.
+
+    Attributes
+    ----------
+    model : str
+        Which model was timed.
+    rows : list of dict
+        ``device``, ``providers``, ``batch``, ``ms_per_frame``.
+    absent : list of dict
+        ``device`` and the loader's ``reason``.
+    """
+
+    model: str
+    rows: list[dict[str, object]]
+    absent: list[dict[str, object]]
+
+    @property
+    def best(self) -> dict[str, object]:
+        """The row with the fewest milliseconds per frame."""
+        return min(self.rows, key=lambda row: float(str(row["ms_per_frame"])))
+
+    def to_html(self) -> str:
+        """Return bars, the fastest in words, and the reasons of what is absent."""
+        parts: list[object] = []
+        if self.rows:
+            best = self.best
+            told = f"{self.model}: {best['ms_per_frame']:.1f} ms per frame at best, on {best['providers']}."
+            parts += [charts.latency_bars(self.rows), Sentence(told, "ok")]
+        if self.absent:
+            parts.append(Table(self.absent, "Not timed, with the reason the loader gave"))
+        return Stack(*parts).to_html()
+
+    def to_text(self) -> str:
+        """Return one line per device and batch."""
+        lines = [f"{r['device']} batch {r['batch']}: {r['ms_per_frame']:.1f} ms" for r in self.rows]
+        return "\n".join([*lines, *(f"{r['device']}: {r['reason']}" for r in self.absent)])
+
+
+def time_devices(
+    model: str | Path | None = None,
+    *,
+    devices: Sequence[str] = DEVICES,
+    batches: Sequence[int] = (1,),
+    repeats: int = 3,
+) -> DeviceTimes:
+    """Time the network on each device.
+
+    Parameters
+    ----------
+    model : str or Path, optional
+        As for `PeopleNet.load`.
+    devices : sequence of str
+        Which to try; one that does not load is reported with its reason. TensorRT builds an engine first, which
+        can take minutes once.
+    batches : sequence of int
+        Frames per inference.
+    repeats : int
+        Timed inferences, after one that warms up.
+    """
+    rows: list[dict[str, object]] = []
+    absent: list[dict[str, object]] = []
+    name = ""
+    for device in devices:
+        try:
+            loaded = PeopleNet.load(model or None, device=device)
+            name = f"{loaded.file.path.name}{' (stand-in)' if loaded.is_standin else ''}"
+            for batch in batches:
+                milliseconds = _one(loaded, batch, repeats)
+                told = ", ".join(loaded.providers)
+                rows.append(
+                    {
+                        "device": device,
+                        "providers": told,
+                        "batch": batch,
+                        "ms_per_frame": milliseconds / batch,
+                    }
+                )
+        except PeopleNetError as error:
+            absent.append(
+                {"device": device, "reason": str(error.seen or error.what), "next": error.next_step}
+            )
+    return DeviceTimes(name, rows, absent)
+
+
+def _one(model: PeopleNet, batch: int, repeats: int) -> float:
+    """Return the median milliseconds of one inference of a batch."""
+    width, height = model.file.network_size
+    frames = np.random.default_rng(0).random((batch, 3, height, width), np.float32)
+    fits = [Fit.of((width, height), (width, height), "stretch")] * batch
+    times = []
+    for _ in range(repeats + 1):
+        began = perf_counter()
+        model.infer_input(frames, fits)
+        times.append(1e3 * (perf_counter() - began))
+    return median(times[1:])

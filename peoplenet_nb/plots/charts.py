@@ -1,0 +1,201 @@
+"""Reports that are charts: candidates per threshold, counts over time, confidences, latencies, head health.
+
+One decision to know: classes differ in dash, marker or hatch as well as in colour, so that a chart printed
+in grey, or seen by somebody who does not see colours, still tells them apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from peoplenet_nb.draw import hex_colour
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.onnxfile import HeadHealth
+from peoplenet_nb.plots.canvas import ALARM, DASHES, FAINT, INK, MARKERS, class_colour, panels, render
+from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.report import CANDIDATE_THRESHOLDS
+from peoplenet_nb.settings import Settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_HATCHES = ("", "///", "...", "xx")
+_BINS = 20
+
+
+def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> Picture:
+    """Return how many cells of each class reach each threshold, with the chosen thresholds marked.
+
+    Parameters
+    ----------
+    grids : Grids
+        Raw output of one frame.
+    settings : Settings, optional
+        Whose thresholds to mark.
+    """
+    steps = np.linspace(0.02, 0.98, 49)
+    figure, (ax,) = panels(1, 1, 3.4)
+    told = []
+    for c, label in enumerate(grids.labels):
+        counts = [int((grids.coverage[c] >= t).sum()) for t in steps]
+        style: dict[str, Any] = {
+            "color": class_colour(grids.labels, c),
+            "ls": DASHES[c % len(DASHES)],
+            "lw": 2.2,
+        }
+        ax.plot(steps, counts, label=label, **style)
+        at = [int((grids.coverage[c] >= t).sum()) for t in CANDIDATE_THRESHOLDS]
+        ax.plot(CANDIDATE_THRESHOLDS, at, MARKERS[c % len(MARKERS)], color=style["color"], mec=INK, ms=6)
+        told.append(f"{label} {', '.join(map(str, at))}")
+        if settings is not None:
+            ax.axvline(settings.for_class(label).threshold, color=style["color"], ls=style["ls"], lw=1)
+    ax.set_yscale("symlog", linthresh=1)
+    ax.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage threshold (0 to 1)", ylabel="candidate cells")
+    ax.set_title(
+        "candidates per threshold"
+        + (" (vertical lines: the thresholds in use)" if settings is not None else ""),
+        loc="left",
+    )
+    ax.legend(frameon=False)
+    ax.grid(axis="y", color="#e5e5e5")
+    steps_told = ", ".join(map(str, CANDIDATE_THRESHOLDS))
+    return render(figure, f"Candidate cells at thresholds {steps_told}: {'; '.join(told)}.")
+
+
+def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
+    """Return how many objects of each class there are in each frame of a run.
+
+    Parameters
+    ----------
+    frames : DataFrame
+        Columns ``frame``, ``time_s`` (empty for images) and one of counts per class, as ``frames.csv`` has.
+    labels : sequence of str
+        Names of the classes.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    timed = "time_s" in frames and frames["time_s"].notna().all()
+    x = frames["time_s" if timed else "frame"]
+    figure, axes = panels(len(labels), 1, 0.9 + 1.25 * len(labels), sharex=True)
+    told = []
+    for c, (label, ax) in enumerate(zip(labels, axes, strict=True)):
+        counts = frames[label]
+        ax.fill_between(x, counts, step="mid", color=hex_colour(label, c), alpha=0.35, lw=0)
+        ax.step(x, counts, where="mid", color=hex_colour(label, c), lw=1.8)
+        ax.step(x, counts, where="mid", color=INK, lw=0.5)
+        ax.set_ylabel(f"{label}\nper frame")
+        ax.set_ylim(0, max(1.0, float(counts.max())) * 1.15)
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.grid(axis="y", color="#e5e5e5")
+        told.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
+    axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left")
+    axes[-1].set_xlabel("time in the film (seconds)" if timed else "frame")
+    return render(figure, f"Boxes per frame over the run: {'; '.join(told)}.")
+
+
+def confidence_histogram(
+    detections: pd.DataFrame, labels: Sequence[str], settings: Settings | None = None
+) -> Picture:
+    """Return the distribution of confidences of each class, with its threshold marked.
+
+    Parameters
+    ----------
+    detections : DataFrame
+        Columns ``class`` and ``confidence``, as ``detections.csv`` has.
+    labels : sequence of str
+        Names of the classes.
+    settings : Settings, optional
+        Whose thresholds to mark.
+    """
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = panels(1, len(labels), 2.9, sharey=False)
+    top = max(1.0, float(detections["confidence"].max())) if len(detections) else 1.0
+    edges = np.linspace(0, top, _BINS + 1)
+    told = []
+    for c, (label, ax) in enumerate(zip(labels, axes, strict=True)):
+        values = detections.loc[detections["class"] == label, "confidence"].to_numpy(float)
+        ax.hist(
+            values,
+            edges.tolist(),
+            color=hex_colour(label, c),
+            ec=INK,
+            lw=0.6,
+            hatch=_HATCHES[c % len(_HATCHES)],
+        )
+        ax.set_title(f"{label}: {len(values)} boxes", loc="left")
+        ax.set(xlim=(0, top), ylim=(0, max(1.0, ax.get_ylim()[1])), xlabel="confidence")
+        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        if settings is not None:
+            threshold = settings.for_class(label).threshold
+            ax.axvline(threshold, color=ALARM, ls="--", lw=1.5)
+            ax.annotate(
+                f"threshold {threshold:g}",
+                (threshold, 1),
+                (4, -3),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                color=ALARM,
+                fontsize=9,
+                va="top",
+                bbox={"fc": "#ffffff", "ec": "none", "alpha": 0.85, "pad": 1},
+            )
+        told.append(
+            f"{label} median {np.median(values):.2f} of {len(values)}" if len(values) else f"no {label}"
+        )
+    axes[0].set_ylabel("boxes")
+    return render(figure, f"Histogram of confidences per class: {'; '.join(told)}.")
+
+
+def latency_bars(rows: Sequence[dict[str, Any]]) -> Picture:
+    """Return milliseconds per frame as bars.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Each with ``device``, ``batch`` and ``ms_per_frame``.
+    """
+    figure, (ax,) = panels(1, 1, 0.9 + 0.42 * max(1, len(rows)))
+    names = [f"{row['device']}, batch {row['batch']}" for row in rows]
+    values = [float(row["ms_per_frame"]) for row in rows]
+    bars = ax.barh(names, values, color="#56b4e9", ec=INK, lw=0.6, height=0.65)
+    ax.bar_label(bars, [f" {v:.1f} ms = {1000 / v:.1f} frames/s" for v in values], fontsize=9.5)
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.35 * max(values, default=1)), xlabel="milliseconds per frame, network only (median)")
+    told = "; ".join(f"{n} {v:.1f} ms" for n, v in zip(names, values, strict=True))
+    return render(figure, f"Latency per device and batch size: {told}.")
+
+
+def head_bars(heads: Sequence[HeadHealth]) -> Picture:
+    """Return the size of each class head's weights, on a logarithmic scale; dead heads are hatched."""
+    figure, axes = panels(1, 2, 0.9 + 0.5 * max(1, len(heads)), sharey=True)
+    names = [f"{head.label} ({'alive' if head.alive else 'DEAD'})" for head in heads]
+    kinds = (("coverage head", "coverage_weight_norm"), ("box head", "box_weight_norm"))
+    for ax, (title, field) in zip(axes, kinds, strict=True):
+        norms = np.nan_to_num([float(getattr(head, field)) for head in heads])
+        shown = np.maximum(norms, 1e-9)
+        for i, head in enumerate(heads):
+            ax.barh(
+                names[i],
+                shown[i],
+                height=0.6,
+                ec=INK,
+                lw=0.6,
+                color=hex_colour(head.label, i) if head.alive else "#ffffff",
+                hatch="" if head.alive else "////",
+            )
+            ax.annotate(
+                f"{norms[i]:.1e}", (shown[i], i), (4, 0), textcoords="offset points", va="center", fontsize=9
+            )
+        ax.set_xscale("log")
+        ax.set_xlim(1e-9, 1e3)
+        ax.set_title(title, loc="left")
+        ax.set_xlabel("size of the weights (L2 norm)")
+        ax.axvline(1e-4, color=FAINT, ls=":", lw=1)
+    axes[0].invert_yaxis()
+    dead = [head.label for head in heads if not head.alive]
+    told = f"dead: {', '.join(dead)}" if dead else "all alive"
+    return render(figure, f"Weights of each class head, {told}.")

@@ -1,0 +1,184 @@
+"""Reports over one frame: heatmaps, the grid and what a cell sees, the network's input, final boxes.
+
+One decision to know: whatever is drawn over a frame is in frame pixels, cells included, so that a number
+read off a picture can be used as it is (in `peoplenet_nb.report.explain_point`, say).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.draw import draw_detections
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.plots.canvas import (
+    ALARM,
+    INK,
+    WIDTH_IN,
+    Frame,
+    draw_box,
+    frame_panels,
+    note,
+    outer_labels,
+    panels,
+    render,
+    show_frame,
+)
+from peoplenet_nb.plots.picture import Picture, frame_picture
+from peoplenet_nb.preprocess import Fit
+from peoplenet_nb.receptive import ReceptiveField
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_SEEN = 0.02  # coverage below this is left clear in a heatmap
+_READING = (
+    "A cell lights up where the middle of\nan object lies. It says nothing about\n"
+    "how large the object is: that is in\nthe box output.\n\nCells below 0.02 are left clear."
+)
+
+
+def boxes(frame: Frame, detections: Detections, caption: str = "") -> Picture:
+    """Return the frame with its final boxes, as films and images show them."""
+    counts = ", ".join(f"{n} {label}" for label, n in detections.counts().items())
+    return frame_picture(
+        draw_detections(frame, detections), f"The frame with its boxes: {counts}.", caption=caption
+    )
+
+
+def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
+    """Return the coverage of each class over the frame, on one scale from 0 to 1.
+
+    Parameters
+    ----------
+    frame : ndarray
+        BGR uint8, the frame that the grids came from.
+    grids : Grids
+        Its raw output.
+    dead : tuple of str
+        Classes whose head finds nothing whatever it is shown; said in their title.
+    """
+    classes = len(grids.labels)
+    rows = -(-(classes + 1) // 2)
+    figure, axes = frame_panels(frame, rows, 2)
+    for c, ax in enumerate(axes[:classes]):
+        peak = float(grids.coverage[c].max())
+        dying = " (dead head)" if grids.labels[c] in dead else ""
+        show_frame(ax, frame, f"{grids.labels[c]}{dying}: highest {peak:.2f}", pale=0.45)
+        image = _overlay(ax, grids, grids.coverage[c])
+    outer_labels(axes, 2)
+    for ax in axes[classes:]:
+        ax.set_axis_off()
+    figure.colorbar(
+        image, ax=axes[-1], location="left", fraction=0.06, shrink=0.7, label="coverage of a cell (0 to 1)"
+    )
+    told = ", ".join(
+        f"{label} up to {float(grids.coverage[c].max()):.2f}" for c, label in enumerate(grids.labels)
+    )
+    axes[-1].text(0.12, 0.5, _READING, transform=axes[-1].transAxes, va="center", fontsize=10)
+    return render(figure, f"Coverage heatmaps over the frame, one per class: {told}.", photo=True)
+
+
+def _overlay(axes: Axes, grids: Grids, values: npt.NDArray[np.float32]) -> Any:
+    """Lay cell values over a frame; cells the frame does not reach fall outside the axes."""
+    _, rows, cols = grids.shape
+    right, bottom = grids.fit.to_frame((cols * grids.stride, rows * grids.stride))
+    shown = np.ma.masked_less(values, _SEEN)
+    limits = axes.get_xlim(), axes.get_ylim()
+    image = axes.imshow(
+        shown,
+        extent=(0, right, bottom, 0),
+        cmap="viridis",
+        vmin=0,
+        vmax=1,
+        alpha=0.85,
+        interpolation="nearest",
+    )
+    axes.set(xlim=limits[0], ylim=limits[1])
+    return image
+
+
+def cell_rectangle(grids: Grids, row: int, col: int) -> tuple[float, float, float, float]:
+    """Return the square of a cell as ``x1, y1, x2, y2`` in frame pixels."""
+    s = grids.stride
+    x1, y1, x2, y2 = grids.fit.to_frame((col * s, row * s, (col + 1) * s, (row + 1) * s))
+    return float(x1), float(y1), float(x2), float(y2)
+
+
+def grid_and_field(
+    frame: Frame, grids: Grids, field: ReceptiveField, row: int | None = None, col: int | None = None
+) -> Picture:
+    """Return the grid over the frame, one cell marked, and the part of the frame that this cell sees.
+
+    Parameters
+    ----------
+    frame : ndarray
+        BGR uint8.
+    grids : Grids
+        Its raw output.
+    field : ReceptiveField
+        Of the model (`peoplenet_nb.receptive.receptive_field`).
+    row, col : int, optional
+        The cell; left out, the one with the highest coverage.
+    """
+    if row is None or col is None:
+        _, row, col = (int(i) for i in np.unravel_index(int(grids.coverage.argmax()), grids.shape))
+    _, rows, cols = grids.shape
+    figure, (ax,) = frame_panels(frame, 1, 1)
+    height, width = frame.shape[:2]
+    show_frame(ax, frame, f"{rows} rows x {cols} columns of {grids.stride}-pixel cells", pale=0.25)
+    xs = np.arange(cols + 1) * grids.stride * grids.fit.scale[0]
+    ys = np.arange(rows + 1) * grids.stride * grids.fit.scale[1]
+    ax.vlines(xs, 0, height, color=INK, lw=0.4, alpha=0.55)
+    ax.hlines(ys, 0, width, color=INK, lw=0.4, alpha=0.55)
+    cell = cell_rectangle(grids, row, col)
+    x, y = (cell[0] + cell[2]) / 2, (cell[1] + cell[3]) / 2
+    half = np.array((field.width, field.height)) / 2 * grids.fit.scale
+    seen = (x - half[0], y - half[1], x + half[0], y + half[1])
+    inside = (max(seen[0], 2.0), max(seen[1], 2.0), min(seen[2], width - 2.0), min(seen[3], height - 2.0))
+    draw_box(ax, inside, "#0072b2", line="--", width=2.5)
+    draw_box(ax, cell, ALARM, width=2.5)
+    best = grids.labels[int(grids.coverage[:, row, col].argmax())]
+    note(
+        ax, cell[2], cell[1], f"cell row {row}, column {col}: {best} {grids.coverage[:, row, col].max():.2f}"
+    )
+    told = f"It can see {field.width} x {field.height} network pixels"
+    told += " (more than the whole input)" if field.covers(grids.fit.network_size) else ""
+    note(ax, inside[0] + 6, inside[3] - 6, told)
+    alt = (
+        f"The frame under a grid of {rows} by {cols} cells; the cell at row {row}, column {col} is marked, and a "
+        f"dashed rectangle shows its receptive field of {field.width} by {field.height} network pixels."
+    )
+    return render(figure, alt, photo=True)
+
+
+def network_view(frame: Frame, batch: npt.NDArray[np.float32], fit: Fit) -> Picture:
+    """Return the frame beside what the network gets of it.
+
+    Parameters
+    ----------
+    frame : ndarray
+        BGR uint8 ``(H, W, 3)``.
+    batch : ndarray
+        The network input ``(1, 3, H, W)`` float32, RGB in 0..1.
+    fit : Fit
+        How one became the other.
+    """
+    width, height = fit.network_size
+    ratios = [frame.shape[1] / frame.shape[0], width / height]
+    figure, axes = panels(1, 2, (WIDTH_IN - 1.5) / sum(ratios) + 0.8, width_ratios=ratios)
+    show_frame(axes[0], frame, f"the frame, {frame.shape[1]} x {frame.shape[0]}")
+    seen = np.ascontiguousarray((batch[0].transpose(1, 2, 0)[..., ::-1] * 255).round().astype(np.uint8))
+    show_frame(axes[1], seen, f"the network input, {width} x {height} ({fit.mode})")
+    axes[1].set_xlabel("x (network pixels)")
+    axes[1].set_ylabel("y (network pixels)")
+    scale = fit.scale
+    caption = (
+        f"1 network pixel is {scale[0]:.3f} x {scale[1]:.3f} frame pixels. Values run from {batch.min():.2f} to "
+        f"{batch.max():.2f} (RGB / 255), shape {'x'.join(map(str, batch.shape))}."
+    )
+    alt = f"Left the frame, right the network input that the {fit.mode} made of it."
+    return render(figure, alt, photo=True, caption=caption)

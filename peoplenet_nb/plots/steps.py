@@ -1,0 +1,249 @@
+"""Reports on the way from cells to boxes: candidates per threshold, clustering, one cell, one that is missing.
+
+One decision to know: every picture here is drawn from what `peoplenet_nb.decode` returned, fates included, so
+that none can tell another story than the film.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.decode import BBOX_NORM, BBOX_OFFSET, Decoded, Fate, cell_boxes, decode
+from peoplenet_nb.errors import GridsError
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.plots.canvas import (
+    ALARM,
+    FAINT,
+    INK,
+    Frame,
+    class_colour,
+    draw_box,
+    frame_panels,
+    note,
+    outer_labels,
+    render,
+    show_frame,
+    window_around,
+)
+from peoplenet_nb.plots.frame import cell_rectangle
+from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.report import CANDIDATE_THRESHOLDS, CellReport
+from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
+
+_PALE = 0.35
+_LOST = (Fate.SUPPRESSED, Fate.MERGED, Fate.NOISE)
+
+
+def class_index(grids: Grids, label: str) -> int:
+    """Return the number of a class.
+
+    Raises
+    ------
+    GridsError
+        When the grids have no such class.
+    """
+    names = [name.lower() for name in grids.labels]
+    if label.lower() not in names:
+        raise GridsError("No such class", seen=label, next_step=f"the classes are: {', '.join(names)}.")
+    return names.index(label.lower())
+
+
+def _at_threshold(grids: Grids, threshold: float) -> Decoded:
+    return decode(grids, Settings(default=ClassSettings(threshold=threshold)))
+
+
+def _frame_boxes(grids: Grids, decoded: Decoded, class_id: int) -> npt.NDArray[np.float64]:
+    """Return the candidates' boxes of a class in frame pixels."""
+    return grids.fit.to_frame(decoded.candidates.network_xyxy[decoded.candidates.class_id == class_id])
+
+
+def candidates(
+    frame: Frame, grids: Grids, label: str = "person", thresholds: tuple[float, ...] = CANDIDATE_THRESHOLDS
+) -> Picture:
+    """Return the candidates of a class at each threshold, and what NMS leaves of them.
+
+    Every candidate's cell is a filled square and its box a thin line; thick boxes are what NMS 0.5 keeps.
+    """
+    class_id = class_index(grids, label)
+    colour = class_colour(grids.labels, class_id)
+    decoded = [_at_threshold(grids, threshold) for threshold in thresholds]
+    window = window_around(_frame_boxes(grids, decoded[0], class_id), frame)
+    figure, axes = frame_panels(frame, -(-len(thresholds) // 2), 2)
+    told = []
+    for ax, threshold, outcome in zip(axes, thresholds, decoded, strict=False):
+        boxes = _frame_boxes(grids, outcome, class_id)
+        final = outcome.detections.of_class(label)
+        show_frame(
+            ax,
+            frame,
+            f"threshold {threshold}: {len(boxes)} candidates, {len(final)} after NMS",
+            pale=_PALE,
+            window=window,
+        )
+        for i in np.flatnonzero(outcome.candidates.class_id == class_id):
+            _fill_cell(ax, grids, int(outcome.candidates.row[i]), int(outcome.candidates.col[i]), colour)
+        for box in boxes:
+            draw_box(ax, box, INK, width=0.7, line="--")
+        for box in final.xyxy:
+            draw_box(ax, box, colour, zorder=3)
+        told.append(f"{len(boxes)} at {threshold}")
+    outer_labels(axes, 2)
+    for ax in axes[len(thresholds) :]:
+        ax.set_axis_off()
+        words = (
+            f"filled: the cell of a {label} candidate\nthin dashes: the box that cell predicts\n"
+            "thick: what NMS at IoU 0.5 keeps\n\nEvery cell on a person proposes its own box;\n"
+            "they nearly agree, and clustering makes\none of them."
+        )
+        ax.text(0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10)
+    alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(told)}."
+    return render(figure, alt, photo=True)
+
+
+def cells_against_boxes(frame: Frame, grids: Grids, settings: Settings, label: str = "person") -> Picture:
+    """Return, side by side, cells taken for boxes (coverage only) and the boxes that the network predicts."""
+    class_id = class_index(grids, label)
+    colour = class_colour(grids.labels, class_id)
+    decoded = decode(grids, settings)
+    mine = decoded.candidates.class_id == class_id
+    final = decoded.detections.of_class(label)
+    window = window_around(_frame_boxes(grids, decoded, class_id), frame)
+    figure, axes = frame_panels(frame, 1, 2)
+    show_frame(axes[0], frame, "coverage only: each cell taken for a box", window=window)
+    for i in np.flatnonzero(mine):
+        cell = cell_rectangle(grids, int(decoded.candidates.row[i]), int(decoded.candidates.col[i]))
+        draw_box(axes[0], cell, ALARM, width=1.4)
+    show_frame(axes[1], frame, "both outputs decoded, then NMS", window=window)
+    for box in final.xyxy:
+        draw_box(axes[1], box, colour)
+    outer_labels(axes, 2)
+    alt = (
+        f"Left, {int(mine.sum())} grid cells of {grids.stride} network pixels drawn as if they were boxes: none is the "
+        f"size of a {label}. Right, the {len(final)} decoded boxes, each around a {label}."
+    )
+    return render(figure, alt, photo=True)
+
+
+def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "person") -> Picture:
+    """Return what NMS, hybrid and both flavours of DBSCAN make of the same candidates of a class."""
+    class_id = class_index(grids, label)
+    colour = class_colour(grids.labels, class_id)
+    base = settings.replace(top_k=None)
+    variants = {
+        f"NMS, IoU {base.nms_iou:g}": base.replace(clustering=Clustering.NMS),
+        f"DBSCAN as TAO, eps {base.eps:g}, mass {base.min_mass:g}": base.replace(
+            clustering=Clustering.DBSCAN, flavour=Flavour.TAO, score=Score.SUM
+        ),
+        f"DBSCAN as DeepStream, eps {base.eps:g}, count {max(1, round(base.min_mass)):g}": base.replace(
+            clustering=Clustering.DBSCAN,
+            flavour=Flavour.DEEPSTREAM,
+            score=Score.MAX,
+            min_mass=max(1, round(base.min_mass)),
+        ),
+        "hybrid, DBSCAN then NMS": base.replace(clustering=Clustering.HYBRID),
+    }
+    figure, axes = frame_panels(frame, 2, 2)
+    told = []
+    window = window_around(_frame_boxes(grids, decode(grids, base), class_id), frame)
+    for ax, (name, chosen) in zip(axes, variants.items(), strict=True):
+        outcome = decode(grids, chosen)
+        final = outcome.detections.of_class(label)
+        mine = outcome.candidates.class_id == class_id
+        noise = mine & (outcome.candidates.fate == Fate.NOISE)
+        title = f"{name}: {len(final)} boxes" + (f", {noise.sum()} noise" if noise.any() else "")
+        show_frame(ax, frame, title, pale=_PALE, window=window)
+        lost = mine & np.isin(outcome.candidates.fate, _LOST)
+        for i in np.flatnonzero(lost):
+            shade = ALARM if noise[i] else FAINT
+            draw_box(ax, grids.fit.to_frame(outcome.candidates.network_xyxy[i]), shade, width=0.8, line="--")
+        for box, score in zip(final.xyxy, final.confidence, strict=True):
+            draw_box(ax, box, colour)
+            note(ax, float(box[0]), float(box[1]) - 2, f"{score:.2f}", fontsize=7.5)
+        told.append(f"{name} gives {len(final)}")
+    outer_labels(axes, 2)
+    total = int((decode(grids, base).candidates.class_id == class_id).sum())
+    alt = f"The same {total} {label} candidates clustered in four ways: {'; '.join(told)}."
+    return render(figure, alt, photo=True)
+
+
+def cell_box(
+    frame: Frame, grids: Grids, label: str = "person", row: int | None = None, col: int | None = None
+) -> Picture:
+    """Return how one cell's four distances become its box; left out, the best cell of the class.
+
+    Raises
+    ------
+    GridsError
+        When the model has no box output or no such class.
+    """
+    class_id = class_index(grids, label)
+    if grids.boxes is None:
+        raise GridsError(
+            "A coverage-only model predicts no boxes", next_step="use a model with both outputs."
+        )
+    if row is None or col is None:
+        _, columns = grids.coverage[class_id].shape
+        row, col = divmod(int(grids.coverage[class_id].argmax()), columns)
+    distances = grids.boxes[4 * class_id : 4 * class_id + 4, row, col].astype(float)
+    network = cell_boxes(grids, [class_id], [row], [col])[0]
+    box = grids.fit.to_frame(network)
+    origin = np.array((col, row)) * grids.stride + BBOX_OFFSET
+    x, y = (float(v) for v in grids.fit.to_frame(origin))
+    figure, (ax,) = frame_panels(frame, 1, 1)
+    show_frame(ax, frame, pale=0.25, window=window_around(box[None], frame, least=0.3))
+    colour = class_colour(grids.labels, class_id)
+    draw_box(ax, cell_rectangle(grids, row, col), ALARM, width=2)
+    draw_box(ax, box, colour, width=2.5)
+    middle = (box[0] + box[2]) / 2
+    ends = ((box[0], y), (x, box[1]), (box[2], y), (x, box[3]))
+    places = (
+        (box[0], y, "right", "center"),
+        (middle, box[1], "center", "bottom"),
+        (box[2], y, "left", "center"),
+        (middle, box[3], "center", "top"),
+    )
+    for name, distance, end, place in zip("LTRB", distances, ends, places, strict=True):
+        ax.annotate("", end, (x, y), arrowprops={"arrowstyle": "-|>", "color": "#0072b2", "lw": 2})
+        told = f" {name} = {distance:.2f} x {BBOX_NORM:g} = {distance * BBOX_NORM:.0f} px "
+        note(ax, float(place[0]), float(place[1]), told, ha=place[2], va=place[3])
+    ax.plot([x], [y], "o", color=INK, ms=5)
+    coverage = grids.coverage[class_id, row, col]
+    ax.set_title(f"{label}, cell row {row}, column {col}, coverage {coverage:.2f}", loc="left")
+    caption = (
+        f"Cell ({row}, {col}) starts at network pixel ({origin[0]:g}, {origin[1]:g}), which is {grids.stride} x "
+        f"(column, row) + 0.5. From there {_corners(network)} in network pixels, and in frame pixels {_corners(box)}. "
+        "The arrows' lengths are given in network pixels."
+    )
+    alt = f"Arrows from the marked cell's corner to the four sides of the {label} box that it predicts."
+    return render(figure, alt, photo=True, caption=caption)
+
+
+def _corners(box: npt.NDArray[np.floating]) -> str:
+    """Return a box as words: from its top left to its bottom right corner."""
+    return f"the box goes from ({box[0]:.1f}, {box[1]:.1f}) to ({box[2]:.1f}, {box[3]:.1f})"
+
+
+def missing(frame: Frame, grids: Grids, settings: Settings, report: CellReport) -> Picture:
+    """Return where a cell that gave no box would have put it, among the boxes that are there."""
+    decoded = decode(grids, settings)
+    own = np.array(report.xyxy if report.xyxy is not None else cell_rectangle(grids, report.row, report.col))
+    figure, (ax,) = frame_panels(frame, 1, 1)
+    show_frame(ax, frame, window=window_around(own[None], frame))
+    for i, box in enumerate(decoded.detections.xyxy):
+        draw_box(ax, box, class_colour(grids.labels, int(decoded.detections.class_id[i])))
+    draw_box(ax, own, ALARM, line="--", width=2.2)
+    draw_box(ax, cell_rectangle(grids, report.row, report.col), ALARM, width=1.5)
+    note(ax, float(own[2]) + 3, float(own[3]), f"{report.label} {report.coverage:.2f}: {report.fate}")
+    ax.set_title(f"row {report.row}, column {report.col} of class {report.label}", loc="left")
+    alt = f"The frame with its boxes, and dashed the box of the cell in question. {report.sentence}"
+    return render(figure, alt, photo=True, caption=report.sentence)
+
+
+def _fill_cell(axes: object, grids: Grids, row: int, col: int, colour: str) -> None:
+    from matplotlib.patches import Rectangle
+
+    x1, y1, x2, y2 = cell_rectangle(grids, row, col)
+    axes.add_patch(  # type: ignore[attr-defined]
+        Rectangle((x1, y1), x2 - x1, y2 - y1, fc=colour, ec="none", alpha=0.4)
+    )

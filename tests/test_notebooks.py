@@ -1,0 +1,266 @@
+"""The rules that notebooks keep, held on the files, and all of them run from end to end."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from papermill.iorw import load_notebook_node
+from papermill.parameterize import parameterize_notebook
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NAMES = [path.name for path in NOTEBOOKS]
+LOOPS = (ast.For, ast.While, ast.AsyncFor)
+LONGEST_LOOP, LONGEST_CELL = 5, 8
+FORBIDDEN = ("cv2.imshow", "waitKey", "input(", "!pip", "!apt", "%pip", "%%bash", "getpass", "nvapi-")
+NOWHERE = "http://127.0.0.1:9/v2/models"  # nobody listens on the discard port: NGC is unreachable, at once
+
+
+def load(path: Path) -> Any:
+    return nbformat.read(path, as_version=nbformat.NO_CONVERT)
+
+
+def code_of(notebook: Any) -> list[Any]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def tags(cell: Any) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def words_of(notebook: Any) -> str:
+    return "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def faults(source: str) -> list[str]:
+    """What a cell's code does that belongs into the package."""
+    found = [f"holds {word}" for word in FORBIDDEN if word in source]
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            found.append(f"line {node.lineno}: a {type(node).__name__}")
+        if isinstance(node, LOOPS) and (node.end_lineno or 0) - node.lineno + 1 > LONGEST_LOOP:
+            found.append(f"line {node.lineno}: a loop of more than {LONGEST_LOOP} lines")
+    return found
+
+
+def test_there_are_the_numbered_notebooks() -> None:
+    assert [name[:2] for name in NAMES] == [f"{i + 1:02d}" for i in range(len(NAMES))]
+    for name in ("01_setup", "02_ngc_download", "03_model_inspection", "04_threshold_debug", "05_video_runs"):
+        assert f"{name}.ipynb" in NAMES
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
+class TestRules:
+    def test_is_valid_with_stable_ids_and_no_output(self, path: Path) -> None:
+        notebook = load(path)
+        nbformat.validate(notebook)
+        assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+        ids = [cell.id for cell in notebook.cells]
+        assert len(set(ids)) == len(ids)
+        # Words, not random letters: an id that a tool made up changes whenever the tool runs again.
+        assert [i for i in ids if not re.fullmatch(rf"nb{path.name[:2]}-[a-z][a-z-]*", i)] == []
+        for cell in code_of(notebook):
+            assert cell.outputs == []
+            assert cell.execution_count is None
+        assert set(notebook.metadata) == {"kernelspec", "language_info"}
+        assert notebook.metadata.kernelspec.name == "peoplenet"
+
+    def test_holds_no_logic(self, path: Path) -> None:
+        for cell in code_of(load(path)):
+            assert faults(cell.source) == [], cell.id
+            if "hide" not in tags(cell):
+                longest = max(LONGEST_CELL, 10 if "parameters" in tags(cell) else 0)
+                assert len(cell.source.splitlines()) <= longest, f"{cell.id} is too long"
+
+    def test_has_one_cell_of_plain_parameters(self, path: Path) -> None:
+        (cell,) = [cell for cell in code_of(load(path)) if "parameters" in tags(cell)]
+        for statement in ast.parse(cell.source).body:
+            assert isinstance(statement, ast.Assign), ast.unparse(statement)
+            (target,) = statement.targets
+            assert isinstance(target, ast.Name)
+            assert target.id.isupper()
+            ast.literal_eval(statement.value)
+
+    def test_every_result_is_led_in_by_words(self, path: Path) -> None:
+        kinds = [cell.cell_type for cell in load(path).cells]
+        assert kinds[0] == "markdown"
+        assert "code code code" not in " ".join(kinds), "three code cells without a sentence between them"
+
+    def test_opens_with_what_it_gives_and_ends_with_the_next(self, path: Path) -> None:
+        notebook = load(path)
+        number = NOTEBOOKS.index(path)
+        head, end = notebook.cells[0].source, notebook.cells[-2].source
+        assert head.startswith(f"# {path.name[:2]} · ")
+        assert "**At the end you have**" in head
+        assert "**It takes**" in head
+        if number:
+            assert f"]({NAMES[number - 1]})" in head
+        following = NAMES[number + 1] if number + 1 < len(NAMES) else NAMES[0]
+        assert f"]({following})" in end.splitlines()[-1]
+
+    def test_ends_in_a_hidden_check_that_asserts(self, path: Path) -> None:
+        cell = load(path).cells[-1]
+        assert {"hide", "remove-input"} <= set(tags(cell))
+        assert cell.metadata.jupyter.source_hidden is True
+        asserts = [node for node in ast.walk(ast.parse(cell.source)) if isinstance(node, ast.Assert)]
+        assert len(asserts) >= 3
+        assert not any(isinstance(node.test, ast.Constant) for node in asserts)
+        source = "\n".join(c.source for c in code_of(load(path)))
+        if "tune(" in source or "tune_run(" in source:
+            assert "assert panel.errors == []" in cell.source
+
+    def test_local_links_and_neighbours_titles_are_right(self, path: Path) -> None:
+        text = words_of(load(path))
+        for label, target in re.findall(r"\[([^\]]+)\]\(([^)\s]+)\)", text):
+            if re.match(r"https?://", target):
+                continue
+            there = path.parent / target.partition("#")[0]
+            assert there.exists(), f"{path.name} links to {target}"
+            if there.suffix == ".ipynb":
+                assert label.startswith(f"{there.name[:2]} · "), (
+                    f"{label} names another notebook than {target}"
+                )
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def f():\n    return 1", "a function"),
+        ("class A:\n    pass", "a class"),
+        ("f = lambda: 1", "a function without a name"),
+        ("for i in x:\n    a\n    b\n    c\n    d\n    e", "a loop of six lines"),
+        ("if 1:\n    while True:\n        a\n        b\n        c\n        d\n        e", "a nested loop"),
+        ("key = input('key')", "a question that stops an unattended run"),
+        ("cv2.imshow('x', frame)", "a window that no pod has"),
+        ("import getpass", "a key asked for in a cell"),
+    ],
+)
+def test_the_rule_itself_finds(source: str, reason: str) -> None:
+    assert faults(source), reason
+
+
+def test_the_rule_lets_a_short_loop_pass() -> None:
+    assert faults("for i in range(3):\n    show(i)") == []
+
+
+# --------------------------------------------------------------------------------------------- from end to end
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """The environment of a notebook's kernel: no network, no models of this machine's user."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PEOPLENET_", "NGC_"))}
+    return kept | {"PEOPLENET_HOME": str(home), "PEOPLENET_NGC_API": NOWHERE, "NO_PROXY": "127.0.0.1", **more}
+
+
+def nbmake(folder: Path, env: dict[str, str]) -> None:
+    """Run all notebooks of a folder with nbmake, each in that folder, in their order."""
+    command = [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=240"]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        f"--rootdir={ROOT}",
+        "-q",
+        str(folder),
+    ]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert f"{len(NOTEBOOKS)} passed" in done.stdout
+
+
+def with_parameters(target: Path, chosen: dict[str, dict[str, Any]]) -> Path:
+    """Copy the notebooks with parameters injected, as ``papermill -p`` does."""
+    target.mkdir()
+    for path in NOTEBOOKS:
+        notebook = parameterize_notebook(load_notebook_node(str(path)), chosen.get(path.name[:2], {}))
+        nbformat.write(notebook, target / path.name)
+    return target
+
+
+@pytest.fixture(scope="module")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the demo clip in it, the one that other tests may have rendered already."""
+    return tmp_path_factory.getbasetemp() / "home"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_all_run_on_the_demo_clip_with_the_standin(demo_home: Path) -> None:
+    nbmake(ROOT / "notebooks", environment(demo_home))
+    outputs = list((demo_home / "outputs").glob("demo-street*/film.mp4"))
+    assert outputs, "05 wrote no film"
+    assert (demo_home / "settings.yaml").is_file(), "04 saved no settings for 05"
+
+
+@pytest.mark.real
+@pytest.mark.slow
+@pytest.mark.timeout(420)
+def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) -> None:
+    film = str(shared / "data" / "vtest.avi")
+    chosen: dict[str, dict[str, Any]] = {
+        "03": {"SOURCE": film, "BATCHES": [1, 2], "REPEATS": 1},
+        "04": {"SOURCE": film},
+        "05": {"SOURCE": film, "EVERY": 40},
+    }
+    home = tmp_path / "home"
+    nbmake(with_parameters(tmp_path / "notebooks", chosen), environment(home, PEOPLENET_SHARED=str(shared)))
+    (folder,) = [path for path in (home / "outputs").glob("vtest-*") if path.name != "vtest-cut"]
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["frames"] == 20
+    assert summary["counts"]["person"] > 60
+    assert summary["model"]["standin"] is False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_papermill_runs_05_unattended(demo_home: Path, tmp_path: Path) -> None:
+    done = tmp_path / "done.ipynb"
+    command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / "05_video_runs.ipynb"), str(done)]
+    command += ["-p", "EVERY", "10", "-p", "FRAMES", "12", "-p", "NAME", "unattended", "-p", "SAMPLES", "2"]
+    command += ["-k", "python3", "--no-progress-bar"]
+    ran = subprocess.run(
+        command, env=environment(demo_home), cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    summary = json.loads((demo_home / "outputs" / "unattended" / "summary.json").read_text())
+    assert (summary["frames"], summary["sampling"]["every"]) == (12, 10)
+    shown = json.dumps([cell.get("outputs", []) for cell in load(done).cells])
+    assert "data:video/mp4;base64" in shown, "nobody serves the film to papermill's output: it must be in it"
+
+
+def test_a_secret_in_the_environment_never_shows_in_02(tmp_path: Path) -> None:
+    done = tmp_path / "done.ipynb"
+    secret = "nvapi-this-must-not-be-seen-anywhere"
+    command = [
+        sys.executable,
+        "-m",
+        "papermill",
+        str(ROOT / "notebooks" / "02_ngc_download.ipynb"),
+        str(done),
+    ]
+    ran = subprocess.run(
+        [*command, "-k", "python3", "--no-progress-bar"],
+        env=environment(tmp_path / "home", NGC_API_KEY=secret),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr[-4000:]
+    text = done.read_text()
+    assert "NGC_API_KEY" in text
+    assert "cannot be reached" in text
+    assert secret not in text + ran.stdout + ran.stderr
+    for path in (tmp_path / "home").rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes()
