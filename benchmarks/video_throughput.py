@@ -27,12 +27,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from peoplenet_nb import video
-from peoplenet_nb.frames import Source
 from peoplenet_nb.model import PeopleNet
 from peoplenet_nb.runtime import available_threads
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.video import running as video
 
 BAR = 0.90
 

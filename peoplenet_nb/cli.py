@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections import Counter
 from collections.abc import Callable
 from functools import partial, wraps
 from pathlib import Path
@@ -155,13 +156,17 @@ def detect(
         )
     chosen = _settings(settings, preset_name, fit)
     loaded = _load(model, device, chosen, precision)
+    names: Counter[str] = Counter()
     for spec in sources:
         source = open_source(spec, every=every, frames=frames)
+        names[source.info.stem] += 1
+        number = names[source.info.stem]  # films of the same name from different folders do not share one
         result = run(
             source,
             loaded,
             chosen,
             output or outputs_dir(),
+            name=source.info.stem + (f"-{number}" if number > 1 else ""),
             save_grids=save_grids,
             film=film,
             resume=resume,
@@ -183,9 +188,9 @@ def demo(
     """Run on the project's own clip: what set-up ends with. A run that is done is not repeated."""
     from peoplenet_nb.demo import demo_clip
     from peoplenet_nb.paths import outputs_dir
-    from peoplenet_nb.runfolder import OtherRunError
     from peoplenet_nb.sources import open_source
     from peoplenet_nb.video import run
+    from peoplenet_nb.video.runfolder import OtherRunError
 
     chosen = preset("default")
     loaded = _load(model, device, chosen)

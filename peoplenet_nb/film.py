@@ -18,9 +18,9 @@ import numpy as np
 from av.error import FFmpegError
 
 from peoplenet_nb.errors import DeviceError
-from peoplenet_nb.frames import Image
 from peoplenet_nb.remux import CLOCK, FilmCheck, check_film, join_films, writing
 from peoplenet_nb.runtime import available_threads, gpus
+from peoplenet_nb.sources.frames import Image
 
 __all__ = [
     "FilmCheck",

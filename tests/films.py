@@ -132,6 +132,7 @@ class FakeModel:
         self.is_standin = standin
         self.labels = LABELS
         self.device, self.fit, self.providers = "cpu", "stretch", ("FakeExecutionProvider",)
+        self.precision = "fp32"
         self.file = SimpleNamespace(path=Path("fake.onnx"), sha256=sha256)
         self.backend = SimpleNamespace(threads=1)
 

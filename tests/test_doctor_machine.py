@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from peoplenet_nb import doctor_machine, runtime
+from peoplenet_nb import runtime
 from peoplenet_nb.environment import Check, Report
+from peoplenet_nb.environment import machine as doctor_machine
 
 GPU = runtime.Gpu("NVIDIA GeForce RTX 3090", "550.54.15", 24576, 8.6)
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from peoplenet_nb import doctor_place, paths
+from peoplenet_nb import paths
 from peoplenet_nb.environment import Check, Report
+from peoplenet_nb.environment import place as doctor_place
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile import read_model_file
 

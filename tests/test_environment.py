@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from peoplenet_nb import environment, runtime
-from peoplenet_nb.environment import Check, Report, doctor, examine, require_single_distributions
+from peoplenet_nb import runtime
+from peoplenet_nb.environment import report as environment
+from peoplenet_nb.environment.report import Check, Report, doctor, examine, require_single_distributions
 from peoplenet_nb.errors import InstallationError
 
 

@@ -282,7 +282,7 @@ def test_player_links_what_the_page_can_reach(
     monkeypatch.chdir(top / "notebooks")
     monkeypatch.setenv(SESSION, "notebooks/05.ipynb")
     server = {"root_dir": str(top / root), "pid": os.getpid()}
-    monkeypatch.setattr("peoplenet_nb.doctor_place.running_servers", lambda: iter([server]))
+    monkeypatch.setattr("peoplenet_nb.environment.place.running_servers", lambda: iter([server]))
     assert Player(top / where).linked == linked, reason
 
 

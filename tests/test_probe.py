@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from peoplenet_nb import probe, runtime
+from peoplenet_nb import runtime
+from peoplenet_nb.environment import probe
 
 
 @pytest.fixture

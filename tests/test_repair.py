@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from peoplenet_nb.repair import Clock, FrameCounter
+from peoplenet_nb.sources.repair import Clock, FrameCounter
 
 
 @pytest.mark.parametrize(

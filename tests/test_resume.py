@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from films import FakeModel, make_film, number_of
-from peoplenet_nb import video
 from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError
 from peoplenet_nb.film import check_film
 from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video import running as video
 
 TABLES = ("detections.csv", "frames.csv")
 
@@ -54,7 +54,7 @@ CUT = """
 import sys
 from pathlib import Path
 from films import FakeModel
-from peoplenet_nb import video
+from peoplenet_nb.video import running as video
 from peoplenet_nb.settings import Settings
 try:
     video.run(sys.argv[1], FakeModel(lambda n: 0.02), Settings(), sys.argv[2], progress=False, workers=2,
@@ -298,7 +298,7 @@ def test_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(clip, 
 
 
 def test_full_disk_is_said_and_the_run_continues_when_there_is_room(clip, tmp_path, monkeypatch):
-    from peoplenet_nb.results import PartWriter
+    from peoplenet_nb.video.results import PartWriter
 
     real = PartWriter._write_film
 

@@ -12,7 +12,7 @@ import pytest
 from films import make_film, number_of, picture
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.stills import is_truncated, natural_key
+from peoplenet_nb.sources.stills import is_truncated, natural_key
 
 
 def write_image(path: Path, number: int = 1, size: tuple[int, int] = (160, 96)) -> Path:

@@ -17,16 +17,16 @@ import pandas as pd
 import pytest
 
 from films import FakeModel, damage, make_film, number_of, picture
-from peoplenet_nb import video
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.film import check_film
 from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.presets import preset
-from peoplenet_nb.results import COLUMNS
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video import running as video
+from peoplenet_nb.video.results import COLUMNS
 
 TABLES = ("detections.csv", "frames.csv")
 
@@ -268,7 +268,7 @@ def test_reading_waits_for_slow_workers(tmp_path):
 MEMORY = """
 import resource, sys
 from films import FakeModel, make_film
-from peoplenet_nb import video
+from peoplenet_nb.video import running as video
 from peoplenet_nb.settings import Settings
 video.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)

@@ -11,10 +11,9 @@ import yt_dlp
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, YoutubeDLError
 
 from films import make_film
-from peoplenet_nb import youtube
 from peoplenet_nb.errors import InstallationError, SourceError
 from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources import open_source, youtube
 
 FILM = "dQw4w9WgXcQ"
 ADDRESS = f"https://www.youtube.com/watch?v={FILM}"

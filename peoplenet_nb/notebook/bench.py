@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import InstallationError, SourceError
-from peoplenet_nb.frames import Frame, Source
 from peoplenet_nb.model import PeopleNet
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, pairs
 from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import FitMode
+from peoplenet_nb.sources.frames import Frame, Source
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,6 @@ from pathlib import Path
 
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.frames import Candidate, Source
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.player import Player
 from peoplenet_nb.notebook.rich import Fold, Rich, Sentence, Stack, Table, pairs
@@ -24,8 +23,9 @@ from peoplenet_nb.plots import charts
 from peoplenet_nb.plots.picture import Picture
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.summary import RunResult
+from peoplenet_nb.sources.frames import Candidate, Source
 from peoplenet_nb.video import run
+from peoplenet_nb.video.summary import RunResult
 
 _MOST_GRIDS = 2000  # frames; 244 MB
 

@@ -86,7 +86,7 @@ class Player(Rich):
 
 def link_from_notebook(film: Path) -> str | None:
     """Return a film's path relative to the notebook, None when the notebook's page cannot reach it."""
-    from peoplenet_nb.doctor_place import running_servers
+    from peoplenet_nb.environment.place import running_servers
 
     if not os.environ.get(SESSION):
         return None

@@ -12,7 +12,6 @@ import numpy as np
 from peoplenet_nb.cluster import iou_matrix
 from peoplenet_nb.decode import cell_boxes, decode
 from peoplenet_nb.draw import draw_detections
-from peoplenet_nb.frames import Frame
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Fold, Rich, Stack, Table
@@ -20,6 +19,7 @@ from peoplenet_nb.plots.picture import Picture, frame_picture
 from peoplenet_nb.plots.steps import class_index
 from peoplenet_nb.report import CellReport, FrameReport, explain_cell, explain_point, report_frame
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources.frames import Frame
 
 _APART = 100  # the tutorial's
 _TILE, _BAND, _GAP = 480, 26, 6  # pixels: a sampled frame on the sheet, the words above it, the gap beside it

@@ -17,8 +17,8 @@ from importlib import metadata
 from pathlib import Path
 
 from peoplenet_nb import runtime
-from peoplenet_nb.environment import FAMILIES, Check, clash_mend, installed, pip_command
-from peoplenet_nb.probe import ask
+from peoplenet_nb.environment.probe import ask
+from peoplenet_nb.environment.report import FAMILIES, Check, clash_mend, installed, pip_command
 
 SETUP = "bash setup_runpod.sh"
 _OLDEST_PYTHON = (3, 11)

@@ -1,7 +1,7 @@
 """The doctor: what this environment is, line by line, OK or not, and how to mend what is not.
 
-The checks themselves live beside this module: ``doctor_machine.py`` (Python, cores, GPU, packages, codecs) and
-``doctor_place.py`` (disk, model, Jupyter, RunPod). This one runs them, and shows their answers in a shell,
+The checks themselves live beside this module: ``machine.py`` (Python, cores, GPU, packages, codecs) and
+``place.py`` (disk, model, Jupyter, RunPod). This one runs them, and shows their answers in a shell,
 as a table and in a notebook.
 
 One decision to know: *fail* means that something needed is broken, so the main job cannot run. A thing that
@@ -165,9 +165,9 @@ def doctor() -> Report:
         One check a line. ``Report.ok`` is False when something needed is broken. Nothing is raised: a check
         that itself goes wrong becomes a line that says so.
     """
-    from peoplenet_nb import doctor_machine, doctor_place
+    from peoplenet_nb.environment import machine, place
 
-    return examine((*doctor_machine.CHECKS, *doctor_place.CHECKS))
+    return examine((*machine.CHECKS, *place.CHECKS))
 
 
 def examine(checks: Sequence[tuple[str, Callable[[], list[Check]]]]) -> Report:

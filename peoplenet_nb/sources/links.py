@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.frames import Source
 from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.sources import hide_secrets, open_path
+from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.sources.opening import hide_secrets, open_path
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def open_link(address: str) -> Source:
             seen=f"{hide_secrets(address)}: {type(error).__name__}",
             next_step="check the spelling and this machine's network, or download the file and name it here.",
         ) from error
-    from peoplenet_nb.videofile import VideoFile
+    from peoplenet_nb.sources.videofile import VideoFile
 
     return VideoFile(final, name=_name(address), spec=hide_secrets(address), fingerprint=mark)
 
@@ -85,7 +85,7 @@ def _check(answer: Any, address: str) -> None:
 
 
 def _is_image(address: str, kind: str, head: bytes) -> bool:
-    from peoplenet_nb import stills
+    from peoplenet_nb.sources import stills
 
     return stills.is_image(Path(urlsplit(address).path), head) or (
         kind.startswith("image/") and kind != "image/gif"

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.doctor_machine import SETUP
-from peoplenet_nb.environment import Check, installed
+from peoplenet_nb.environment.machine import SETUP
+from peoplenet_nb.environment.report import Check, installed
 from peoplenet_nb.paths import VOLUME, home, outputs_dir
 
 KERNEL = "peoplenet"

@@ -28,10 +28,10 @@ from typing import cast
 from peoplenet_nb.decode import decode
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.draw import draw_detections
-from peoplenet_nb.frames import Frame, Image, Source
 from peoplenet_nb.model import PeopleNet
 from peoplenet_nb.runtime import available_threads
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources.frames import Frame, Image, Source
 
 _AHEAD = 2  # frames in flight per worker; more only costs memory
 _GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one frame after the other

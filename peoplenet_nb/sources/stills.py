@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
 
 #: Names that count as images in a folder, as far as OpenCV's wheels read them.
 IMAGE_NAME = re.compile(

@@ -1,6 +1,6 @@
 """A run over a source: a film, tables and a summary left behind, written as it goes.
 
-`peoplenet_nb.pipeline` reads and infers in threads of its own; here the results are written, part by part, so
+`peoplenet_nb.video.pipeline` reads and infers in threads of its own; here the results are written, part by part, so
 that a run that was cut can be continued.
 
 One decision to know: Ctrl-C is an orderly end. What is in flight is finished, the files are joined and valid,
@@ -21,15 +21,15 @@ from typing import Any
 
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.film import choose_encoder
-from peoplenet_nb.frames import Source
 from peoplenet_nb.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.pipeline import Done, Pipeline
-from peoplenet_nb.results import STAGES, PartWriter, table_rows
-from peoplenet_nb.runfolder import RunFolder
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.summary import RunResult, finish_run, load_result
+from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.video.pipeline import Done, Pipeline
+from peoplenet_nb.video.results import STAGES, PartWriter, table_rows
+from peoplenet_nb.video.runfolder import RunFolder
+from peoplenet_nb.video.summary import RunResult, finish_run, load_result
 
 logger = logging.getLogger(__name__)
 
@@ -274,6 +274,7 @@ class _Run:
                 "standin": model.is_standin,
                 "device": model.device,
                 "providers": list(model.providers),
+                "precision": str(model.precision),
                 "fit": str(model.fit),
                 "workers": self.pipeline.workers,
                 "threads_per_worker": model.backend.threads,
@@ -292,7 +293,11 @@ def _fingerprint(
     return {
         "source": source.info.fingerprint,
         "sampling": {"every": source.every, "frames": source.frames, "start": source.start},
-        "model": {"sha256": model.file.sha256, "fit": str(model.fit)},
+        "model": {
+            "sha256": model.file.sha256,
+            "fit": str(model.fit),
+            "precision": str(model.precision),
+        },
         "settings": chosen,
         "film": film,
         "save_grids": save_grids,

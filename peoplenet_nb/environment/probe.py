@@ -1,4 +1,4 @@
-"""Try one part of the environment for real, in a process of its own: ``python -m peoplenet_nb.probe``.
+"""Try one part of the environment for real, in a process of its own: ``python -m peoplenet_nb.environment.probe``.
 
 The doctor asks whether an execution provider runs, OpenCV loads and an H.264 encoder opens. The only honest
 answer is to do it, and a library that is broken can end the process that tries. So each trial runs in a
@@ -47,7 +47,7 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
         Always with ``ok`` (bool) and ``reason`` (str, empty when ok), and what the trial itself tells.
         Nothing is raised: a child that died is an answer too.
     """
-    command = [sys.executable, "-m", "peoplenet_nb.probe", *question]
+    command = [sys.executable, "-m", "peoplenet_nb.environment.probe", *question]
     surroundings = os.environ | {"PYTHONIOENCODING": "utf-8"}
     try:
         done = subprocess.run(

@@ -19,9 +19,9 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
 from peoplenet_nb.remux import atoms_of
-from peoplenet_nb.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
+from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.frames import Frame, Source, SourceInfo
+from peoplenet_nb.sources.frames import Frame, Source, SourceInfo
 
 __all__ = ["Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]
 
@@ -65,7 +65,7 @@ def open_source(
 def _open(spec: str, progress: bool) -> Source:
     scheme = _SCHEME.match(spec)
     if scheme and scheme.group(1).lower() in ("http", "https"):
-        from peoplenet_nb import links, youtube
+        from peoplenet_nb.sources import links, youtube
 
         if youtube.is_youtube(spec):
             path = youtube.fetch(spec, progress=progress)
@@ -86,7 +86,7 @@ def _named(source: Source, name: str, spec: str) -> Source:
 
 def open_path(path: Path) -> Source:
     """Open an existing file or folder: images by content or name, all else as a film."""
-    from peoplenet_nb import stills
+    from peoplenet_nb.sources import stills
 
     try:
         if path.is_dir():
@@ -109,7 +109,7 @@ def open_path(path: Path) -> Source:
         )
     if stills.is_image(path, head):
         return stills.ImageFile(path)
-    from peoplenet_nb.videofile import VideoFile
+    from peoplenet_nb.sources.videofile import VideoFile
 
     return VideoFile(path)
 

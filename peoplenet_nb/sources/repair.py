@@ -13,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from peoplenet_nb.frames import Image
+from peoplenet_nb.sources.frames import Image
 
 _CUT = 4  # so many frames in a row behind the time reached are a cut between recordings, not disorder
 _LEAST_STEP_S = 0.001
