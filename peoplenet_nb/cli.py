@@ -1,8 +1,6 @@
 """The notebooks' functions from a shell: ``peoplenet-nb``.
 
-One decision to know: there is no logic here. Each command is a few calls of the package; its errors are
-printed in three lines (what happened, what was seen, what to do) and end with exit code 1, an unreachable
-NGC with 3, so that set-up can go on without it.
+One decision to know: there is no logic here. Each command is a few calls of the package, as in the notebooks.
 """
 
 from __future__ import annotations
@@ -10,15 +8,27 @@ from __future__ import annotations
 import logging
 import sys
 from collections import Counter
-from collections.abc import Callable
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ParamSpec
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peoplenet_nb.errors import OutputError, PeopleNetError
-from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.cli_options import (
+    EXIT_ERROR,
+    DeviceName,
+    Every,
+    FitName,
+    Frames,
+    Model,
+    PrecisionName,
+    PresetName,
+    SettingsFile,
+    guarded,
+    say,
+)
+from peoplenet_nb.errors import OutputError
+from peoplenet_nb.presets import preset
 from peoplenet_nb.settings import FitMode, Settings, choose
 
 if TYPE_CHECKING:
@@ -30,58 +40,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-
-EXIT_ERROR = 1
-EXIT_UNREACHABLE = 3
-EXIT_INTERRUPTED = 130
-
-P = ParamSpec("P")
-
-Model = Annotated[
-    str | None,
-    typer.Option(help="An .onnx file, a downloaded version's name, or 'standin'. Else: what was downloaded."),
-]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, tensorrt or openvino.")]
-FitName = Annotated[
-    str | None, typer.Option("--fit", help="stretch or letterbox. Else: what the settings say.")
-]
-PrecisionName = Annotated[
-    str,
-    typer.Option("--precision", help="fp32, int8 (once `optimise` built it), or auto: int8 where it pays."),
-]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (YAML).")]
-PresetName = Annotated[str, typer.Option("--preset", help=f"One of: {', '.join(PRESETS)}.")]
-Every = Annotated[int, typer.Option(min=1, help="Take every Nth frame.")]
-Frames = Annotated[int | None, typer.Option(min=1, help="Stop after this many taken frames.")]
-
-
-def say(text: object = "") -> None:
-    """Write a line to standard output."""
-    typer.echo(str(text))
-
-
-def guarded(command: Callable[P, None]) -> Callable[P, None]:
-    """Turn this package's errors into three lines and an exit code."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except PeopleNetError as error:
-            from peoplenet_nb.ngc import Unreachable
-
-            typer.echo(f"error: {error.what}", err=True)
-            if error.seen is not None:
-                typer.echo(f"  seen: {error.seen}", err=True)
-            if error.next_step:
-                typer.echo(f"  next: {error.next_step}", err=True)
-            code = EXIT_UNREACHABLE if isinstance(error, Unreachable) else EXIT_ERROR
-            raise typer.Exit(code) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted; run it again with --resume to go on", err=True)
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-
-    return run
 
 
 @app.callback()
@@ -280,6 +238,31 @@ def optimise(
         made.append(build_int8(file, images, force=force))
     for derived in made:
         say(f"{derived.kind}: {derived.path}\n  {derived.agreement}")
+
+
+@app.command()
+@guarded
+def bench(
+    source: Annotated[str, typer.Argument(help="A film or folder to run over.")],
+    model: Model = None,
+    devices: Annotated[str, typer.Option(help="Which to try, with commas.")] = "cpu,openvino,cuda,tensorrt",
+    precisions: Annotated[str, typer.Option(help="Which to try, with commas.")] = "fp32,int8",
+    frames: Annotated[int, typer.Option(min=2, help="Frames of the source to run over.")] = 60,
+    film: Annotated[bool, typer.Option(help="Write the film too, as `detect` does.")] = True,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where bench.json and bench.png go.")
+    ] = None,
+) -> None:
+    """Time whole runs on every device that loads: stages, frames per second, ratio to a bare loop, memory."""
+    from peoplenet_nb.bench import bench as measure
+    from peoplenet_nb.bench import write_report
+    from peoplenet_nb.paths import outputs_dir
+
+    tried = devices.split(","), precisions.split(",")
+    table = measure(model, source, devices=tried[0], precisions=tried[1], frames=frames, film=film)
+    say(table.to_string(index=False, float_format="{:.1f}".format, na_rep="-"))
+    for path in write_report(table, output or outputs_dir() / "bench"):
+        say(f"written: {path}")
 
 
 @app.command()

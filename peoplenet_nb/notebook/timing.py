@@ -1,7 +1,7 @@
 """How long one inference takes, on every device that really loads, and why the others do not.
 
 One decision to know: a device is timed on the network alone (input ready, no reading, decoding or drawing),
-as the median of several runs after one that is thrown away. Notebook 06 and ``peoplenet-nb bench`` time whole runs.
+as the median of several runs after one that is thrown away. ``peoplenet-nb bench`` times whole runs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.model import PeopleNet
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
 from peoplenet_nb.plots import charts
-from peoplenet_nb.preprocess import Fit
 
 DEVICES = ("cpu", "cuda", "tensorrt", "openvino")
 
@@ -112,8 +111,9 @@ def time_devices(
 def _one(model: PeopleNet, batch: int, repeats: int) -> float:
     """Return the median milliseconds of one inference of a batch."""
     width, height = model.file.network_size
-    frames = np.random.default_rng(0).random((batch, 3, height, width), np.float32)
-    fits = [Fit.of((width, height), (width, height), "stretch")] * batch
+    noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    one, fit = model.preprocess(noise)
+    frames, fits = np.repeat(one, batch, axis=0), [fit] * batch
     times = []
     for _ in range(repeats + 1):
         began = perf_counter()

@@ -169,6 +169,32 @@ def latency_bars(rows: Sequence[dict[str, Any]]) -> Picture:
     return render(figure, f"Latency per device and batch size: {told}.")
 
 
+def speed_bars(rows: Sequence[dict[str, Any]]) -> Picture:
+    """Return frames per second of whole runs as bars, with the bare loop of each marked.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Each with ``device``, ``precision``, ``fps`` and ``bare_fps``.
+    """
+    figure, (ax,) = panels(1, 1, 0.9 + 0.42 * max(1, len(rows)))
+    names = [f"{row['device']}, {row['precision']}" for row in rows]
+    values = [float(row["fps"]) for row in rows]
+    bare = [float(row["bare_fps"]) for row in rows]
+    bars = ax.barh(names, values, color="#56b4e9", ec=INK, lw=0.6, height=0.65)
+    ax.plot(bare, names, ls="none", marker="|", ms=16, mew=2.5, color=ALARM)
+    ax.bar_label(
+        bars, [f"  {v:.1f} (bare loop {b:.1f})" for v, b in zip(values, bare, strict=True)], fontsize=9.5
+    )
+    ax.invert_yaxis()
+    ax.set(
+        xlim=(0, 1.6 * max(values + bare, default=1)),
+        xlabel="frames per second of the whole run; | bare loop",
+    )
+    told = "; ".join(f"{n} {v:.1f}" for n, v in zip(names, values, strict=True))
+    return render(figure, f"Frames per second of whole runs: {told}.")
+
+
 def head_bars(heads: Sequence[HeadHealth]) -> Picture:
     """Return the size of each class head's weights, on a logarithmic scale; dead heads are hatched."""
     figure, axes = panels(1, 2, 0.9 + 0.5 * max(1, len(heads)), sharey=True)
