@@ -2,9 +2,11 @@
 
     PEOPLENET_SHARED=... python benchmarks/default_settings.py
 
-prints, for both fits, AP at IoU 0.5 and the threshold where F1 peaks for each NMS threshold, and then F1 of
-every preset as it stands. The person thresholds of ``peoplenet_nb/presets.py`` are read off this table. Bags
-and faces have no ground truth here: their default of 0.2 follows the DeepStream sample.
+prints, for both fits, AP at IoU 0.5 and the threshold where F1 peaks for each NMS threshold, F1 of every
+preset as it stands, and the same figures for bare cells: what is left of a detector when coverage is taken
+for boxes, one square of the grid's stride (16x16 pixels) for each cell. The person thresholds of
+``peoplenet_nb/presets.py`` are read off this table. Bags and faces have no ground truth here: their default
+of 0.2 follows the DeepStream sample.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 
 EVERY = 4
+LEAST = 0.01  # coverage from which on a cell counts when the threshold is swept
 NONE = np.zeros((0, 4))
 
 Clip = list[tuple[Grids, np.ndarray]]
@@ -42,8 +45,26 @@ def as_it_stands(clip: Clip, settings: Settings) -> tuple[float, float, float]:
     return 2 * precision * recall / max(precision + recall, 1e-9), precision, recall
 
 
+def bare_cells(grids: Grids, least: float = LEAST) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cells of a person's coverage as squares ``(N, 4)`` xyxy in the frame, and their coverage ``(N,)``."""
+    coverage = grids.coverage[grids.labels.index("person")]
+    row, col = np.nonzero(coverage >= least)
+    squares = np.stack((col, row, col + 1, row + 1), axis=1) * float(grids.stride)
+    return grids.fit.to_frame(squares), coverage[row, col]
+
+
+def shared_folder() -> Path:
+    named = os.environ.get("PEOPLENET_SHARED", "").strip()
+    if not named:
+        raise SystemExit(
+            "PEOPLENET_SHARED is not set: name the folder that holds data/vtest.avi, data/vtest_gt.txt and "
+            "models/<version>/<model>.onnx."
+        )
+    return Path(named)
+
+
 def main() -> None:
-    shared = Path(os.environ["PEOPLENET_SHARED"])
+    shared = shared_folder()
     truth = read_mot(shared / "data" / "vtest_gt.txt")
     (weights,) = (shared / "models").glob("*/*.onnx")
     for fit in ("stretch", "letterbox"):
@@ -53,7 +74,7 @@ def main() -> None:
         print(f"\n{fit}: {len(clip)} frames, {sum(len(t) for _, t in clip)} people")
         print(f"{'NMS IoU':>10} {'AP':>7} {'best F1':>8} {'at':>6} {'precision':>10} {'recall':>7}")
         for iou in (0.3, 0.4, 0.5, 0.6):
-            low = preset("default", fit).with_class("person", threshold=0.01).replace(nms_iou=iou)
+            low = preset("default", fit).with_class("person", threshold=LEAST).replace(nms_iou=iou)
             curve = precision_recall(people(clip, low))
             f1, threshold, precision, recall = curve.best()
             print(
@@ -63,6 +84,12 @@ def main() -> None:
         for name in PRESETS:
             f1, precision, recall = as_it_stands(clip, preset(name, fit))
             print(f"{name:>18}: F1 {f1:.3f}, precision {precision:.3f}, recall {recall:.3f}")
+        curve = precision_recall([(*bare_cells(grids), truths) for grids, truths in clip])
+        f1, threshold, precision, recall = curve.best()
+        print(
+            f"{'bare cells':>18}: AP {curve.average_precision:.3f}, best F1 {f1:.3f} at {threshold:.2f}, "
+            f"precision {precision:.3f}, recall {recall:.3f}"
+        )
 
 
 if __name__ == "__main__":

@@ -182,11 +182,11 @@ def report(
     ] = None,
 ) -> None:
     """Say what the network said of a few frames: outputs, candidates per threshold, fates, boxes."""
-    import cv2
-
     from peoplenet_nb.draw import draw_detections
+    from peoplenet_nb.files import writing
     from peoplenet_nb.report import report_frame
     from peoplenet_nb.sources import open_source
+    from peoplenet_nb.video.results import write_image
 
     chosen = _settings(settings, preset_name, fit)
     loaded = _load(model, device, chosen)
@@ -198,9 +198,10 @@ def report(
         if save is not None:
             folder = save / f"frame-{frame.index:06d}"
             loaded.save_intermediates(frame.image, folder)
-            cv2.imwrite(
-                str(folder / "detection_result.jpg"), draw_detections(frame.image, told.decoded.detections)
-            )
+            with writing(folder):
+                write_image(
+                    folder / "detection_result.jpg", draw_detections(frame.image, told.decoded.detections)
+                )
 
 
 @app.command()
@@ -232,9 +233,9 @@ def optimise(
     from peoplenet_nb.sources import open_source
 
     file = read_model_file(resolve_model(model))
+    images = [frame.image for frame in open_source(int8, every=every, frames=frames)] if int8 else []
     made = [build_uint8(file, force=force)]
     if int8 is not None:
-        images = [frame.image for frame in open_source(int8, every=every, frames=frames)]
         made.append(build_int8(file, images, force=force))
     for derived in made:
         say(f"{derived.kind}: {derived.path}\n  {derived.agreement}")

@@ -6,6 +6,7 @@ exit code 1; an unreachable NGC is 3, so that set-up can go on without it; Ctrl-
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -16,6 +17,7 @@ import typer
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.presets import PRESETS
 
+_LONGEST = 300  # characters of a value that caused an error
 EXIT_ERROR = 1
 EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
@@ -55,15 +57,32 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
         except PeopleNetError as error:
             from peoplenet_nb.ngc import Unreachable
 
-            typer.echo(f"error: {error.what}", err=True)
-            if error.seen is not None:
-                typer.echo(f"  seen: {error.seen}", err=True)
-            if error.next_step:
-                typer.echo(f"  next: {error.next_step}", err=True)
+            _complain(error.what, error.seen, error.next_step)
             code = EXIT_UNREACHABLE if isinstance(error, Unreachable) else EXIT_ERROR
             raise typer.Exit(code) from None
-        except KeyboardInterrupt:
-            typer.echo("interrupted; run it again with --resume to go on", err=True)
+        except KeyboardInterrupt as stopped:
+            from peoplenet_nb.video import RunInterrupted
+
+            more = f"; {stopped}" if isinstance(stopped, RunInterrupted) else ""
+            typer.echo(f"interrupted{more}", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).info("the traceback:", exc_info=True)
+            _complain(
+                "Something went wrong that this program did not expect",
+                f"{type(error).__name__}: {error}",
+                "run it again with `peoplenet-nb -v …` for the traceback, and report it.",
+            )
+            raise typer.Exit(EXIT_ERROR) from None
 
     return run
+
+
+def _complain(what: str, seen: object, next_step: str) -> None:
+    """Write an error in three lines, whatever line breaks its parts have."""
+    told = "nothing more" if seen is None else " ".join(str(seen).split())
+    typer.echo(f"error: {' '.join(what.split())}", err=True)
+    typer.echo(f"  seen: {told if len(told) <= _LONGEST else told[:_LONGEST] + '…'}", err=True)
+    typer.echo(f"  next: {next_step or 'see `peoplenet-nb --help`.'}", err=True)

@@ -1,7 +1,7 @@
 """From raw grids to boxes: the one formula, the one code path.
 
 One decision to know: `decode` returns *candidates with fates*; detections are the candidates that survived.
-Sliders, video, evaluation and exports all call it, so "why is it missing" is answered by the same arrays
+Sliders, video and evaluation all call it, so "why is it missing" is answered by the same arrays
 that produced what is there.
 
 The formula (NVIDIA TAO DetectNet_v2, ``bbox_objective.py``): for cell ``(row j, column i)`` and class ``c``
@@ -28,6 +28,10 @@ BBOX_NORM = 35.0  # TAO DetectNet_v2 box scale
 BBOX_OFFSET = 0.5  # TAO DetectNet_v2 offset in pixels, not in cells
 # nvinfer's DBSCAN mode drops clusters of large boxes with few members: sqrt(area) / (n + 1) above this.
 ATHR_THRESHOLD = 60.0
+COVERAGE_ONLY = (
+    "This model has a coverage output only. Coverage says where the middle of an object is, not how large it is: "
+    "there are no boxes to decode. Use a model with both outputs (output_cov and output_bbox)."
+)
 
 
 class Fate(IntEnum):
@@ -314,8 +318,4 @@ def _without_boxes(
         np.zeros(count),
         none.copy(),
     )
-    note = (
-        "This model has a coverage output only. Coverage says where the middle of an object is, not how large it is: "
-        "there are no boxes to decode. Use a model with both outputs (output_cov and output_bbox)."
-    )
-    return Decoded(candidates, Detections.empty(grids.labels), np.zeros(0, np.int64), note)
+    return Decoded(candidates, Detections.empty(grids.labels), np.zeros(0, np.int64), COVERAGE_ONLY)

@@ -1,6 +1,6 @@
 """The raw output of one frame, kept: the object that everything after the network works on.
 
-One decision to know: ``Grids`` is checked once, when it is made, so that decode, the tuner and the exports
+One decision to know: ``Grids`` is checked once, when it is made, so that decode and the tuner
 never meet a wrong shape or NaN. It is 122 KB for PeopleNet, so a whole clip fits in memory or on the volume.
 """
 
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.errors import GridsError
+from peoplenet_nb.files import atomic
 from peoplenet_nb.preprocess import Fit
 from peoplenet_nb.settings import FitMode, choose
 
@@ -72,8 +73,22 @@ class Grids:
                 seen=self.labels,
                 next_step="mend labels.txt beside the model.",
             )
+        needed = (cols * self.stride, rows * self.stride)
+        if needed != tuple(self.fit.network_size):
+            raise GridsError(
+                f"{rows} rows and {cols} columns at stride {self.stride} do not make the network input",
+                seen=f"{needed[0]}x{needed[1]} against {self.fit.network_size[0]}x{self.fit.network_size[1]} pixels",
+                next_step="pass the fit and the stride of the model that made them.",
+            )
         for name in ("coverage", "boxes"):
             self._check_values(name)
+        low, high = float(self.coverage.min()), float(self.coverage.max())
+        if low < 0.0 or high > 1.0:
+            raise GridsError(
+                "Coverage must lie between 0 and 1",
+                seen=f"{low:g} to {high:g}",
+                next_step="pass the output after its sigmoid (output_cov/Sigmoid:0 of PeopleNet).",
+            )
 
     def _check_values(self, name: str) -> None:
         array = getattr(self, name)
@@ -100,15 +115,14 @@ class Grids:
     def cell_at(self, x: float, y: float) -> tuple[int, int] | None:
         """Return the ``(row, column)`` of the cell under a point in frame pixels, or None outside."""
         network_x, network_y = self.fit.to_network((x, y))
+        if not (np.isfinite(network_x) and np.isfinite(network_y)):
+            return None
         row, col = int(np.floor(network_y / self.stride)), int(np.floor(network_x / self.stride))
         _, rows, cols = self.shape
         return (row, col) if 0 <= row < rows and 0 <= col < cols else None
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one ``.npz`` (through a temporary name) and return its path."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".part")
         arrays: dict[str, npt.NDArray[np.generic]] = {
             "format": np.array(_FORMAT),
             "coverage": self.coverage,
@@ -119,10 +133,9 @@ class Grids:
         }
         if self.boxes is not None:
             arrays["boxes"] = self.boxes
-        with partial.open("wb") as stream:
+        with atomic(path) as partial, partial.open("wb") as stream:
             np.savez(stream, **arrays)  # type: ignore[arg-type]
-        partial.replace(path)
-        return path
+        return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Grids:

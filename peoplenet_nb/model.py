@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.backends import Backend, Device, open_backend
 from peoplenet_nb.errors import ModelError
+from peoplenet_nb.files import atomic
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import ModelFile, head_health, read_model_file
 from peoplenet_nb.precision import Precision, form_of
@@ -150,6 +151,10 @@ class PeopleNet:
         """
         return self._preprocessor(frame, out)
 
+    def network_input(self, frame: Frame) -> tuple[npt.NDArray[np.float32], Fit]:
+        """Return what the model itself takes, to be looked at: ``(1, 3, H, W)`` float32 RGB / 255, and the fit."""
+        return Preprocessor(self.file.network_size, self.fit)(frame)
+
     def infer(self, frame: Frame) -> Grids:
         """Run the network on one BGR uint8 frame ``(H, W, 3)``.
 
@@ -190,15 +195,15 @@ class PeopleNet:
             ``output_bbox.npy`` ``(4C, rows, cols)`` where there is one, and all of it as ``grids.npz``.
         """
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
         grids = self.infer(frame)
-        batch, _ = Preprocessor(self.file.network_size, self.fit)(frame)
+        batch, _ = self.network_input(frame)
         arrays = {"preprocessed_frame": batch, "output_cov": grids.coverage, "output_bbox": grids.boxes}
         written = {"grids": grids.save(folder / "grids.npz")}
         for name, array in arrays.items():
             if array is not None:
                 written[name] = folder / f"{name}.npy"
-                np.save(written[name], array)
+                with atomic(written[name]) as partial, partial.open("wb") as stream:
+                    np.save(stream, array)
         return written
 
     def describe(self) -> pd.DataFrame:
@@ -261,8 +266,8 @@ def resolve_model(path_or_name: str | Path | None = None) -> Path:
     ModelError
         When there is no such model.
     """
-    from peoplenet_nb.demo import STANDIN
     from peoplenet_nb.ngc import find_model
+    from peoplenet_nb.paths import STANDIN
 
     if path_or_name is not None and str(path_or_name).lower() in STANDIN_NAMES:
         return STANDIN

@@ -11,6 +11,8 @@ import os
 from pathlib import Path
 
 VOLUME = Path("/workspace")
+# The stand-in network of the demo clip; named here so that loading a model need not import the renderer.
+STANDIN = Path(__file__).with_name("demo") / "standin.onnx"
 
 
 def home() -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 from peoplenet_nb.backends import Device
+from peoplenet_nb.derived import Derived, int8_path, uint8_path
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.runtime import has_int8_instructions
@@ -45,8 +46,6 @@ def form_of(file: ModelFile, precision: Precision | str, device: Device | str = 
     ModelError
         When INT8 was asked for and has not been built.
     """
-    from peoplenet_nb.optimise.record import Derived, int8_path, uint8_path
-
     precision = choose(Precision, precision, "precision")
     int8 = None if precision is Precision.FP32 else Derived.load(int8_path(file), file)
     if precision is Precision.INT8:

@@ -121,9 +121,9 @@ def preset(name: str = "default", fit: str | FitMode = FitMode.STRETCH) -> Setti
     0.4
     """
     try:
-        make = _PRESETS[name.lower()]
+        make = _PRESETS[str(name).lower()]
     except KeyError:
         raise SettingsError(
-            "Unknown preset", seen=name, next_step=f"choose one of: {', '.join(PRESETS)}."
+            "Unknown preset", seen=repr(name), next_step=f"choose one of: {', '.join(PRESETS)}."
         ) from None
     return make(choose(FitMode, fit, "fit"))

@@ -16,6 +16,7 @@ from typing import Any
 import av
 from av.error import FFmpegError
 
+from peoplenet_nb import files
 from peoplenet_nb.errors import OutputError
 
 #: Ticks per second of all films written here: MPEG's clock, a multiple of every usual frame rate.
@@ -175,12 +176,9 @@ def _copy(part: Any, stream: Any, shift: int, whole: Any, target: Any, held: Any
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk says into an `OutputError`."""
-    try:
-        yield
-    except (FFmpegError, OSError) as error:
-        raise OutputError(
-            "The film cannot be written",
-            seen=f"{path}: {error}",
-            next_step="check that the folder may be written and the disk has space (df -h).",
-        ) from error
+    """Let `files.writing` take FFmpeg's errors too, which are no ``OSError`` when its encoder or muxer fails."""
+    with files.writing(path):
+        try:
+            yield
+        except FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error

@@ -8,6 +8,7 @@ threshold lowered to that cell, and so says truly what would happen.
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -232,12 +233,7 @@ def explain_point(grids: Grids, settings: Settings, x: float, y: float, label: s
     GridsError
         When the point is outside the frame.
     """
-    names = [name.lower() for name in grids.labels]
-    if label.lower() not in names:
-        raise SettingsError(
-            "Unknown class", seen=label, next_step=f"the model's classes are: {', '.join(names)}."
-        )
-    class_id = names.index(label.lower())
+    class_id = class_index(grids.labels, label)
     cell = grids.cell_at(x, y)
     if cell is None:
         raise GridsError("The point is outside the frame", seen=(x, y), next_step="pass frame pixels.")
@@ -251,6 +247,21 @@ def explain_point(grids: Grids, settings: Settings, x: float, y: float, label: s
             best = int(np.argmax(np.where(covers, coverage.ravel(), -1.0)))
             row, col = divmod(best, coverage.shape[1])
     return explain_cell(grids, settings, class_id, row, col)
+
+
+def class_index(labels: Sequence[str], label: str) -> int:
+    """Return the index of a class by name; case does not matter.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such class.
+    """
+    names = [name.lower() for name in labels]
+    if label.lower() not in names:
+        known = ", ".join(names)
+        raise SettingsError("Unknown class", seen=repr(label), next_step=f"the model's classes are: {known}.")
+    return names.index(label.lower())
 
 
 def _name(fate: Fate) -> str:

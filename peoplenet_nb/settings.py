@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.files import atomic
 
 PEOPLENET_LABELS = ("person", "bag", "face")
 
@@ -68,7 +69,9 @@ def choose(kind: type[E], value: object, what: str) -> E:
         return kind(str(value).lower())
     except ValueError:
         names = ", ".join(kind)
-        raise SettingsError(f"Unknown {what}", seen=value, next_step=f"choose one of: {names}.") from None
+        raise SettingsError(
+            f"Unknown {what}", seen=repr(value), next_step=f"choose one of: {names}."
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,16 +164,22 @@ class Settings:
         set_(self, "clustering", choose(Clustering, self.clustering, "clustering"))
         set_(self, "flavour", choose(Flavour, self.flavour, "DBSCAN flavour"))
         set_(self, "score", choose(Score, self.score, "kind of score"))
+        _mapping(self.classes, "classes")
+        for name, value in {"default": self.default, **self.classes}.items():
+            if not isinstance(value, ClassSettings):
+                raise SettingsError(
+                    f"class '{name}' must have ClassSettings",
+                    seen=repr(value),
+                    next_step="pass ClassSettings(threshold=…).",
+                )
         set_(self, "classes", {str(name).strip().lower(): value for name, value in self.classes.items()})
         _check("nms_iou", self.nms_iou, 0.0, 1.0)
         _check("eps", self.eps, 0.0, 1.0)
         _check("min_mass", self.min_mass, 0.0, math.inf)
-        if self.top_k is not None and (
-            isinstance(self.top_k, bool) or int(self.top_k) != self.top_k or self.top_k < 1
-        ):
+        if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
             raise SettingsError(
                 "top_k must be a whole number of at least 1",
-                seen=self.top_k,
+                seen=repr(self.top_k),
                 next_step="leave it out to keep every box.",
             )
 
@@ -269,12 +278,9 @@ class Settings:
         """Write the settings to a YAML file (through a temporary name) and return its path."""
         import yaml
 
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
-        partial.replace(path)
-        return path
+        with atomic(path) as partial:
+            partial.write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
+        return Path(path)
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:

@@ -119,6 +119,8 @@ class FakeModel:
         Seconds to sleep for a frame's number.
     standin : bool
         What ``is_standin`` says.
+    boxes : bool
+        Whether there is a box output.
     """
 
     def __init__(
@@ -127,13 +129,14 @@ class FakeModel:
         *,
         standin: bool = False,
         sha256: str = "f" * 64,
+        boxes: bool = True,
     ) -> None:
         self.delay = delay
         self.is_standin = standin
         self.labels = LABELS
         self.device, self.fit, self.providers = "cpu", "stretch", ("FakeExecutionProvider",)
         self.precision = "fp32"
-        self.file = SimpleNamespace(path=Path("fake.onnx"), sha256=sha256)
+        self.file = SimpleNamespace(path=Path("fake.onnx"), sha256=sha256, boxes=boxes or None)
         self.backend = SimpleNamespace(threads=1)
 
     def with_threads(self, threads: int) -> FakeModel:
@@ -153,4 +156,4 @@ class FakeModel:
             class_id, row, col = number % 3, 21 + number % 12, 5 + number % 50
             coverage[class_id, row, col] = 0.5 + (number % 40) / 100
             boxes[4 * class_id : 4 * class_id + 4, row, col] = 1.0
-        return [Grids(coverage, boxes, fits[0], LABELS)]
+        return [Grids(coverage, boxes if self.file.boxes else None, fits[0], LABELS)]

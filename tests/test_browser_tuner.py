@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -53,11 +54,12 @@ class Page:
     panel: Panel
     folder: Path
     lab: str
+    log: str = "log.jsonl"
 
     @property
     def last(self) -> dict[str, Any]:
         """What Python last held."""
-        return kernel_log(self.folder / "log.jsonl")[-1]
+        return kernel_log(self.folder / self.log)[-1]
 
     @property
     def settings(self) -> Settings:
@@ -112,8 +114,7 @@ def test_a_dragged_slider_moves_boxes_and_python_learns_of_it(shown: Page) -> No
         assert shown.panel.stats()["paints"] >= before + 4, "every move was drawn"
         shown.until(lambda end=end: abs(person() - end) < 0.011, "the threshold did not arrive")
         waits.append(shown.last["time"] - moved)
-    # The best of three: other programs on a busy machine may hold one of them up.
-    assert min(waits) <= 0.3, f"Python knew after {waits} s"
+    assert statistics.median(waits) <= 0.3, f"Python knew after {waits} s"
     shown.check_boxes("after a drag")
 
 
@@ -302,4 +303,33 @@ def test_without_the_canvas_front_end_the_kernel_draws(shown: Page) -> None:
         "the slider did not reach the kernel",
     )
     assert kernel_log(log)[-1]["errors"] == []
+    page.close()
+
+
+LATE = """from peoplenet_nb.tuner.canvas import TunerCanvas
+says = 'model.send({ type: "ready" });'
+assert TunerCanvas._esm.count(says) == 1
+TunerCanvas._esm = TunerCanvas._esm.replace(says, "window.sayReady = () => " + says)
+"""
+
+
+def test_a_canvas_that_is_heard_of_late_takes_its_place_back(shown: Page) -> None:
+    """The canvas's first word is held back, as a slow proxy does, until the kernel draws in its place."""
+    source = LATE + CELLS[0].replace("log.jsonl", "late.jsonl").replace('"pid"', '"late.pid"')
+    write_notebook(shown.folder / "late.ipynb", [source])
+    page = shown.page.context.new_page()
+    Notebook(page, shown.lab, "late.ipynb").run_cell(0)
+    late = Page(page, shown.notebook, Panel(page), shown.folder, shown.lab, log="late.jsonl")
+    image, canvas = page.locator(".jp-OutputArea img").first, page.locator(".pnb-tuner")
+    late.panel.drag("person", [0.3, 0.7])
+    image.wait_for(state="visible", timeout=15_000)
+    canvas.wait_for(state="hidden", timeout=5_000)
+    page.evaluate("() => window.sayReady()")
+    canvas.wait_for(state="visible", timeout=5_000)
+    image.wait_for(state="hidden", timeout=5_000)
+    late.until(lambda: _agrees(late, "late"), "the canvas does not show what was moved before")
+    late.panel.drag("person", [0.5, 0.4])
+    late.until(lambda: abs(late.settings.for_class("person").threshold - 0.4) < 0.02, "the state was lost")
+    late.check_boxes("after the canvas came late")
+    assert late.last["errors"] == []
     page.close()

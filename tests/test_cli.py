@@ -86,15 +86,36 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
         (["detect", "x.mp4", "--settings", "none.yaml"], ["No such settings file"]),
         (["detect", "x.mp4", "--device", "tpu"], ["Unknown device", "openvino"]),
         (["detect", "x.mp4", "--resume", "--overwrite"], ["exclude each other"]),
+        (["settings", "-o", "/proc/none/s.yaml"], ["cannot be written"]),
+        (["optimise", "--int8", "no-such.mp4"], ["No such", "no-such.mp4"]),
+        (["optimise", "--model", "standin"], ["cannot take bytes"]),
     ],
 )
 def test_errors_are_three_lines_and_exit_code_one(args: list[str], words: list[str]) -> None:
     code, told = invoke(*args)
     assert code == 1, told
-    assert told.count("error: ") == 1
-    assert "Traceback" not in told
+    lines = [line for line in told.splitlines() if not line.startswith(("model:", "device:"))]
+    assert [line[:8] for line in lines] == ["error: " + lines[0][7], "  seen: ", "  next: "], told
     for word in words:
         assert word in told
+
+
+def test_what_nobody_expected_is_three_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError("a\nb")
+
+    monkeypatch.setattr("peoplenet_nb.ngc.download", fails)
+    code, told = invoke("download")
+    assert code == 1
+    assert "seen: ZeroDivisionError: a b" in told
+    assert len(told.splitlines()) == 3
+
+
+def test_report_that_cannot_be_saved_says_so(model: Path, images: Path, tmp_path: Path) -> None:
+    (tmp_path / "file.jpg").write_text("")
+    code, told = invoke("report", images, "--model", model, "--frames", 1, "--save", tmp_path / "file.jpg")
+    assert code == 1
+    assert "cannot be written" in told
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,6 +37,11 @@ def with_distributions(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str]
 
 def with_gpu(monkeypatch: pytest.MonkeyPatch, *gpus: runtime.Gpu) -> None:
     monkeypatch.setattr(runtime, "gpus", lambda: gpus)
+
+
+def test_package_is_named_by_its_own_folder() -> None:
+    value = named(doctor_machine.check_python(), "peoplenet-nb").value
+    assert value.endswith(str(Path(doctor_machine.__file__).resolve().parents[1]))
 
 
 def test_two_of_a_family_fail_the_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from forbidding import forbidden
 from peoplenet_nb import paths
 from peoplenet_nb.environment import Check, Report
 from peoplenet_nb.environment import place as doctor_place
+from peoplenet_nb.environment.report import examine
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile import read_model_file
 
@@ -57,6 +59,37 @@ def test_outputs_that_cannot_be_written_fail(monkeypatch: pytest.MonkeyPatch) ->
     assert check.status == "fail"
     assert "Permission denied" in check.value
     assert "PEOPLENET_HOME" in check.mend
+
+
+def test_home_that_is_a_file_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").write_text("not a folder", encoding="utf-8")
+    check = only(doctor_place.check_outputs())
+    assert check.status == "fail"
+    assert f"{tmp_path / 'home'} is not a folder" in check.value
+    assert "PEOPLENET_HOME" in check.mend
+
+
+def test_home_that_is_a_dead_link_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "outputs").symlink_to(tmp_path / "gone")
+    assert only(doctor_place.check_outputs()).status == "fail"
+
+
+@pytest.mark.parametrize("above", [False, True], ids=["the home", "a folder above it"])
+def test_home_that_may_not_be_entered_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, above: bool
+) -> None:
+    home = tmp_path / "above" / "home"
+    home.mkdir(parents=True)
+    monkeypatch.setenv("PEOPLENET_HOME", str(home))
+    with forbidden(home.parent if above else home):
+        report = examine((("Outputs", doctor_place.check_outputs), ("Disk", doctor_place.check_disk)))
+    assert report["Outputs"].status == "fail"
+    assert "Permission denied" in report["Outputs"].value
+    assert report["Disk"].status == ("fail" if above else "ok")
+    assert not report.ok
 
 
 def test_outputs_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,8 +33,10 @@ def with_value(array: np.ndarray, value: float) -> np.ndarray:
         (with_value(GOOD, np.nan), BOXES, LABELS, "coverage holds values that are not numbers.*1 of 6120"),
         (GOOD, with_value(BOXES, np.inf), LABELS, "boxes holds values that are not numbers"),
         (np.zeros((3, 0, 60), np.float32), None, LABELS, "classes, rows, columns"),
+        (GOOD[:, :10, :10], None, LABELS, "10 rows and 10 columns at stride 16.*160x160 against 960x544"),
+        (with_value(GOOD, 1.5), BOXES, LABELS, "between 0 and 1.*0 to 1.5"),
     ],
-    ids=["batch axis", "channels", "swapped", "labels", "float64", "nan", "inf", "empty"],
+    ids=["batch axis", "channels", "swapped", "labels", "float64", "nan", "inf", "empty", "cut", "logits"],
 )
 def test_wrong_output_is_refused(
     coverage: np.ndarray, boxes: np.ndarray, labels: tuple[str, ...], message: str

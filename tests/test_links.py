@@ -11,7 +11,7 @@ import pytest
 
 from films import make_film, number_of, picture
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources import hide_secrets, open_source
 
 
 @pytest.fixture
@@ -72,3 +72,30 @@ def test_addresses_that_give_no_film_say_why(server, path, said):
 def test_address_where_nobody_answers_is_said():
     with pytest.raises(SourceError, match="does not answer"):
         open_source("http://127.0.0.1:9/film.mp4")
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("https://[::1", "not a valid address"),  # the bracket is not closed
+        ("http://[bad]/x", "not a valid address"),  # no IPv6 address in it
+        ("file://[x/y", "not a valid address"),
+        ("http://" + "a" * 64 + ".invalid/x.mp4", "does not answer"),  # no host name has so long a part
+        ("http://127.0.0.1:port/x.mp4", "does not answer"),
+    ],
+)
+def test_malformed_addresses_are_said_to_be(address, said):
+    with pytest.raises(SourceError, match=said):
+        open_source(address)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://[::1/x.mp4?token=secret", "https://[::1/x.mp4"),
+        ("https://me:secret@[::1/x.mp4", "https://…"),  # where the password ends cannot be told
+        ("https://me:secret@host/x.mp4?token=secret", "https://host/x.mp4"),
+    ],
+)
+def test_secrets_are_hidden_in_malformed_addresses_too(address, shown):
+    assert hide_secrets(address) == shown

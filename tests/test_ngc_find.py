@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from forbidding import forbidden
 from onnx_builder import detectnet, write
 from peoplenet_nb import ngc, paths
 from peoplenet_nb.errors import ModelError
@@ -131,3 +132,38 @@ def test_record_survives_a_round_trip_and_a_move(places: Path) -> None:
 def test_record_that_cannot_be_understood_is_no_record(places: Path, text: str) -> None:
     (places / ngc.RECORD_NAME).write_text(text)
     assert ModelRecord.load(places) is None
+
+
+@pytest.mark.parametrize(
+    "how", ["home", "models", "version", "named", "file in it", "PEOPLENET_MODEL", "shared"]
+)
+def test_folder_that_may_not_be_read_is_said_to_be(
+    places: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """A model in there must not pass for none, or the stand-in would play for it."""
+    named: str | Path | None = None
+    folder = paths.models_dir() / DEFAULT
+    if how in ("named", "file in it", "PEOPLENET_MODEL"):
+        folder = places / "mine"
+    if how == "shared":
+        monkeypatch.setenv("PEOPLENET_SHARED", str(places / "shared"))
+        folder = places / "shared" / "models" / DEFAULT
+    path = put(folder)
+    if how == "PEOPLENET_MODEL":
+        monkeypatch.setenv("PEOPLENET_MODEL", str(path))
+    named = {"version": ngc.DEFAULT_VERSION, "named": folder, "file in it": path}.get(how)
+    closed = {"home": paths.home(), "models": paths.models_dir()}.get(how, folder)
+    with forbidden(closed), pytest.raises(ModelError, match="permission denied") as raised:
+        ngc.find_model(named)
+    assert str(places) in str(raised.value.seen)
+
+
+def test_somebody_elses_volume_is_passed_over(places: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(places / "workspace" / DEFAULT)
+    with forbidden(places / "workspace"):
+        assert ngc.find_model() is None
+    assert "Permission denied" in caplog.text
+
+
+def test_home_of_an_unknown_user_names_no_model() -> None:
+    assert ngc.find_model("~nouser-of-this-machine/model.onnx") is None

@@ -16,7 +16,7 @@ from onnx_builder import detectnet, write
 from peoplenet_nb import notebook
 from peoplenet_nb.errors import OutputError, SettingsError, SourceError
 from peoplenet_nb.film import FilmWriter, check_film
-from peoplenet_nb.notebook.bench import Workbench, workbench
+from peoplenet_nb.notebook.bench import EXPECT_BOXES, Workbench, workbench
 from peoplenet_nb.notebook.fetch import by_hand, failures, fetch_model, versions
 from peoplenet_nb.notebook.film_run import cut_and_continue, run_film
 from peoplenet_nb.notebook.folders import choose_settings, keep_settings, models_here, places, settings_file
@@ -27,6 +27,9 @@ from peoplenet_nb.notebook.rich import Fold, Sentence, Stack, Table
 from peoplenet_nb.notebook.samples import explain_missing, sample_frames
 from peoplenet_nb.notebook.timing import time_devices
 from peoplenet_nb.notebook.upload import UploadField
+from peoplenet_nb.onnxfile import read_model_file
+from peoplenet_nb.optimise import build_uint8
+from peoplenet_nb.plots.frame import network_view
 from peoplenet_nb.settings import ClassSettings, Settings
 
 KEY = "nvapi-not-to-be-seen"
@@ -130,6 +133,30 @@ def test_a_mistyped_path_stays_an_error(home: Path, model: Path) -> None:
         workbench("/no/such/film.mp4", model, "cpu")
 
 
+@pytest.mark.parametrize(
+    ("is_demo", "value", "expected", "reason"),
+    [
+        (True, None, True, "the demo clip shows people"),
+        (False, None, False, "a film of one's own may show an empty street"),
+        (False, "1", True, "somebody knows that it shows people"),
+        (False, "0", False, "switched off"),
+    ],
+)
+def test_boxes_are_expected_only_where_people_are_known_to_be(
+    bench: Workbench,
+    monkeypatch: pytest.MonkeyPatch,
+    is_demo: bool,
+    value: str | None,
+    expected: bool,
+    reason: str,
+) -> None:
+    monkeypatch.delenv(EXPECT_BOXES, raising=False)
+    if value is not None:
+        monkeypatch.setenv(EXPECT_BOXES, value)
+    bench.is_demo = is_demo
+    assert bench.expects_boxes is expected, reason
+
+
 def test_the_standin_warns_on_a_film_of_ones_own(home: Path, film: Path) -> None:
     bench = workbench(film)
     assert bench.model.is_standin
@@ -225,6 +252,21 @@ def test_tables_on_ngc_are_whole() -> None:
 
 
 # ------------------------------------------------------------------------------------------ model and time
+
+
+def test_network_input_is_shown_alike_where_a_form_that_takes_bytes_runs(
+    bench: Workbench, film: Path, model: Path
+) -> None:
+    picture = bench.frame(3).image
+    before, _ = bench.model.network_input(picture)
+    build_uint8(read_model_file(model))
+    optimised = workbench(film, model, "cpu").model
+    assert optimised.preprocess(picture)[0].dtype == np.uint8, "the derived form does not run"
+    batch, fit = optimised.network_input(picture)
+    assert batch.dtype == np.float32
+    assert batch.shape == (1, 3, *optimised.file.network_size[::-1])
+    np.testing.assert_array_equal(batch, before)
+    assert "RGB / 255" in network_view(picture, batch, fit).caption
 
 
 def test_dead_head_is_made_visible(bench: Workbench) -> None:
@@ -337,6 +379,22 @@ def test_cut_run_goes_on_where_it_stopped(bench: Workbench) -> None:
     assert frames == [0, 2, 4, 6, 8, 10]
     assert "on purpose" in cut.to_html()
     assert cut_and_continue(bench, EVERYTHING, frames=6, every=2).before == 3, "it can be shown twice"
+
+
+def test_cut_run_overwrites_no_run_of_a_film(home: Path, film: Path, model: Path) -> None:
+    names = (f"{film.stem}-cut", "cut-demonstration", film.stem)
+    kept = {}
+    for name in names:  # as `peoplenet-nb detect` names the folder of a film
+        other = film.with_name(f"{name}.mp4")
+        if other != film:
+            os.link(film, other)
+        bench = workbench(other, model, "cpu")
+        folder = run_film(bench, EVERYTHING, frames=3, name=bench.source.info.stem, progress=False).folder
+        assert folder.name == name
+        kept |= {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    cut = cut_and_continue(workbench(film, model, "cpu"), EVERYTHING, frames=6)
+    assert cut.run.folder not in {path.parent for path in kept}
+    assert {path: path.read_bytes() for path in kept} == kept
 
 
 @pytest.mark.parametrize(

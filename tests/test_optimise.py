@@ -11,12 +11,12 @@ import pytest
 
 from onnx_builder import COVERAGE, detectnet, write
 from peoplenet_nb.backends import open_backend
+from peoplenet_nb.derived import int8_path, uint8_path
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.optimise import build_int8, build_uint8, derived_dir
 from peoplenet_nb.optimise.graph import with_uint8_input
-from peoplenet_nb.optimise.record import int8_path, uint8_path
 from peoplenet_nb.paths import models_dir
 from peoplenet_nb.preprocess import Preprocessor
 

@@ -200,10 +200,10 @@ def test_installed_version_is_the_projects() -> None:
 
 
 def test_download_exit_code_is_the_scripts() -> None:
-    from peoplenet_nb import cli
+    from peoplenet_nb import cli_options
 
     script = (ROOT / "setup_runpod.sh").read_text(encoding="utf-8")
-    assert f"UNREACHABLE={cli.EXIT_UNREACHABLE} " in script
+    assert f"UNREACHABLE={cli_options.EXIT_UNREACHABLE} " in script
 
 
 @pytest.mark.parametrize(

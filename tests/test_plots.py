@@ -17,7 +17,7 @@ from onnx import helper
 from conftest import make_grids, random_grids
 from onnx_builder import detectnet, write
 from peoplenet_nb.decode import decode
-from peoplenet_nb.errors import GridsError, ModelError, OutputError, SourceError
+from peoplenet_nb.errors import GridsError, ModelError, OutputError, SettingsError, SourceError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import HeadHealth, read_model_file
 from peoplenet_nb.plots import canvas, charts, frame, steps
@@ -149,7 +149,7 @@ def test_charts_of_nothing_are_drawn() -> None:
 
 
 def test_an_unknown_class_is_named_with_the_known() -> None:
-    with pytest.raises(GridsError, match="person, bag, face"):
+    with pytest.raises(SettingsError, match="person, bag, face"):
         steps.candidates(FRAME, GRIDS, "dog")
     with pytest.raises(GridsError, match="no boxes"):
         steps.cell_box(FRAME, Grids(GRIDS.coverage, None, GRIDS.fit, GRIDS.labels))

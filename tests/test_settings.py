@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.presets import PRESETS, preset
 from peoplenet_nb.settings import ClassSettings, Settings
 
@@ -41,6 +41,11 @@ def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
         ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox"),
         ({"top_k": 0}, r"top_k must be a whole number"),
         ({"top_k": 2.5}, r"top_k must be a whole number"),
+        ({"top_k": 2.0}, r"top_k must be a whole number"),
+        ({"top_k": "foo"}, r"top_k must be a whole number.*foo"),
+        ({"top_k": float("inf")}, r"top_k must be a whole number"),
+        ({"top_k": [1]}, r"top_k must be a whole number"),
+        ({"fit": None}, r"Unknown fit.*None"),
         ([1, 2], r"settings must be a table"),
     ],
 )
@@ -59,6 +64,20 @@ def test_bad_files_are_named(content: str, message: str, tmp_path: Path) -> None
     path.write_text(content)
     with pytest.raises(SettingsError, match=message):
         Settings.from_yaml(path)
+
+
+def test_a_bare_number_for_a_class_is_refused() -> None:
+    with pytest.raises(SettingsError, match="class 'person' must have ClassSettings"):
+        Settings(classes={"person": 0.3})  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("name", ["folder", "file.jpg/s.yaml"])
+def test_what_cannot_be_written_is_an_output_error(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file.jpg").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        Settings().to_yaml(tmp_path / name)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file.jpg", "folder"], "nothing is left behind"
 
 
 def test_missing_file_is_named(tmp_path: Path) -> None:

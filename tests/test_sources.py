@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from films import damage, make_film, make_sound, number_of
+from forbidding import forbidden
 from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.sources import open_source
 
@@ -264,3 +265,26 @@ def test_fingerprint_follows_content_not_name(tmp_path):
     copied.write_bytes(a.read_bytes())
     prints = [open_source(p).info.fingerprint for p in (a, b, copied)]
     assert prints[0] == prints[2] != prints[1]
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        ("~nouser-of-this-machine/x.mp4", "cannot be a path"),  # whose home?
+        ("x" * 300, "cannot be a path"),  # longer than a name may be
+        ("a\0b.mp4", "cannot be a path"),  # a null character ends every name
+        ("pyproject.toml/x.mp4", "No such file"),  # a file is no folder
+    ],
+)
+def test_what_cannot_be_a_path_is_an_error_of_ours(spec, said):
+    with pytest.raises(SourceError, match=said):
+        open_source(spec)
+
+
+def test_file_in_a_folder_that_may_not_be_entered_is_said_to_be_forbidden(tmp_path):
+    (tmp_path / "lock").mkdir()
+    make_film(tmp_path / "lock" / "a.mp4", 3)
+    for spec in ("lock", "lock/a.mp4", "lock/none.mp4", "lock/b/c.jpg"):
+        with forbidden(tmp_path / "lock"), pytest.raises(SourceError, match="may not be read") as raised:
+            open_source(tmp_path / spec)
+        assert "Permission denied" in str(raised.value.seen)

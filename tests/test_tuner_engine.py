@@ -1,11 +1,13 @@
-"""The browser's decode, run in Node, against `peoplenet_nb.decode`: same boxes, order and fates."""
+"""The browser's decode, run in Node or Deno, against `peoplenet_nb.decode`: same boxes, order and fates."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,8 +25,19 @@ from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.tuner import TunerModel, wire
 from peoplenet_nb.tuner.bundle import module_source
 
-NODE = shutil.which("node")
-needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+def javascript() -> list[str]:
+    """Return what runs a script without a browser: Node, else the Deno of the extra ``youtube``, else nothing."""
+    if node := shutil.which("node"):
+        return [node]
+    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    deno = shutil.which("deno", path=beside)
+    # All permissions: the runner reads and writes files of the test's own.
+    return [deno, "run", "-A", "--no-config", "--no-lock"] if deno else []
+
+
+JAVASCRIPT = javascript()
+needs_node = pytest.mark.skipif(not JAVASCRIPT, reason="neither node nor deno is installed")
 RUNNER = Path(__file__).parent / "tuner_node" / "run.mjs"
 
 Job = dict[str, Any]
@@ -53,7 +66,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
                     job[name] = kept[data] if data in kept else kept.setdefault(data, keep(data))
         asked, answered = folder / "jobs.json", folder / "answers.json"
         asked.write_text(json.dumps(jobs), encoding="utf-8")
-        command = [str(NODE), str(RUNNER), str(bundle), str(asked), str(answered)]
+        command = [*JAVASCRIPT, str(RUNNER), str(bundle), str(asked), str(answered)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
         return list(json.loads(answered.read_text(encoding="utf-8")))

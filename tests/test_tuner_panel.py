@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from conftest import make_grids, random_grids
 from peoplenet_nb.errors import GridsError, SourceError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.presets import preset
-from peoplenet_nb.tuner import Tuner, TunerModel, tune, tune_run, wire
-from peoplenet_nb.tuner.fallback import LatestWins, render
+from peoplenet_nb.tuner import Tuner, tune, tune_run, wire
 from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
 
 FRAME = np.full((720, 1280, 3), 90, np.uint8)
@@ -225,44 +223,6 @@ def test_large_frames_are_sent_smaller() -> None:
     assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape == (320, 1280, 3)
 
 
-# -- the fallback
-
-
-def picture_of(panel: Tuner) -> np.ndarray:
-    return cv2.imdecode(np.frombuffer(panel.kernel_picture.image.value, np.uint8), cv2.IMREAD_COLOR).astype(
-        int
-    )
-
-
-def test_fallback_follows_the_sliders() -> None:
-    panel = tune(FRAME, random_grids(1), fallback=True)
-    assert panel.canvas.layout.display == "none"
-    first = picture_of(panel)
-    assert first.shape == (720, 1280, 3)
-    assert np.abs(first - 90).max() > 50, "there are boxes"
-    for c in range(3):
-        panel.controls.tied[f"threshold_{c}"].value = 1.0
-    assert panel.settings.for_class("person").threshold == 1.0
-    assert np.abs(picture_of(panel) - 90).max() < 12, "and now there are none"
-    panel.controls.undo.click()
-    assert panel.controls.tied["threshold_2"].value == 0.2
-    assert panel.errors == []
-
-
-def test_a_slider_that_moves_without_a_canvas_brings_the_fallback(panel: Tuner) -> None:
-    panel.controls.tied["nms_iou"].value = 0.6
-    assert panel.fallback
-    assert panel.settings.nms_iou == 0.6
-    assert len(panel.kernel_picture.image.value) > 1000
-
-
-def test_a_slider_that_moves_with_a_canvas_does_not(panel: Tuner) -> None:
-    panel._on_message(None, {"type": "ready"}, [])
-    panel.controls.tied["nms_iou"].value = 0.6
-    assert not panel.fallback
-    assert panel.settings.nms_iou == 0.5, "the browser's own state will tell"
-
-
 def test_fallback_scrubs_a_clip(run_folder: Path) -> None:
     panel = tune_run(run_folder / "run", run_folder / "film", fallback=True)
     before = panel.kernel_picture.image.value
@@ -273,28 +233,3 @@ def test_fallback_scrubs_a_clip(run_folder: Path) -> None:
     assert panel.model.index == 3
     assert panel.kernel_picture.image.value != before
     assert panel.errors == []
-
-
-def test_latest_wins_draws_once_for_many_requests() -> None:
-    drawn: list[int] = []
-    latest = LatestWins(lambda: drawn.append(1))
-    latest.ask()
-    assert len(drawn) == 1, "without a loop at once"
-
-    async def many() -> None:
-        for _ in range(50):
-            latest.ask()
-        await asyncio.sleep(0.05)
-        latest.ask()
-        await asyncio.sleep(0.05)
-
-    asyncio.run(many())
-    assert len(drawn) == 3
-
-
-@pytest.mark.parametrize("toggle", ["heatmap", "grid", "candidates", "suppressed", "labels", "boxes"])
-def test_every_toggle_of_the_fallback_draws(toggle: str) -> None:
-    model = TunerModel([random_grids(2, objects=30)], preset("default"))
-    view = {"boxes": toggle == "labels", "labels": False}
-    with_it, without = (render(model, jpeg(FRAME), view | {toggle: on}) for on in (True, False))
-    assert with_it != without

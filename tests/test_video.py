@@ -11,22 +11,25 @@ import sys
 import threading
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
 from films import FakeModel, damage, make_film, number_of, picture
+from peoplenet_nb.decode import COVERAGE_ONLY
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.film import check_film
 from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.presets import preset
+from peoplenet_nb.remux import writing
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
 from peoplenet_nb.video import running as video
-from peoplenet_nb.video.results import COLUMNS
+from peoplenet_nb.video.results import COLUMNS, write_image
 
 TABLES = ("detections.csv", "frames.csv")
 
@@ -144,6 +147,20 @@ def test_damaged_film_is_run_to_its_end(tmp_path):
     assert check_film(result.film, frames=len(counts)).problems == ()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        av.error.ExternalError(-542398533, "the encoder failed"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=["FFmpeg's own, which is no OSError", "the disk's"],
+)
+def test_what_goes_wrong_while_a_film_is_written_is_an_output_error(tmp_path, error):
+    with pytest.raises(OutputError, match="cannot be written") as raised, writing(tmp_path / "a.mp4"):
+        raise error
+    assert error.strerror in str(raised.value.seen)
+
+
 def test_grids_are_kept_by_frame_number(clip, tmp_path):
     result = run(clip, tmp_path, every=7, save_grids=True)
     grids = GridsFolder(result.folder / "grids")
@@ -189,13 +206,28 @@ def test_images_that_were_skipped_before_a_cut_are_still_said(tmp_path):
     assert [note[-7:] for note in result.notes] == [" 2.png.", "28.png."]
 
 
-def test_results_do_not_go_into_the_folder_of_the_images(tmp_path):
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    cv2.imwrite(str(folder / "1.png"), picture(1))
-    with pytest.raises(OutputError, match="folder of the source itself"):
-        run(folder, tmp_path)
-    assert [p.name for p in folder.iterdir()] == ["1.png"]
+def test_model_without_a_box_output_says_why_nothing_is_found(clip, tmp_path, caplog):
+    result = run(clip, tmp_path / "out", FakeModel(boxes=False))
+    assert len(result.to_pandas()) == 0
+    assert result.notes == [COVERAGE_ONLY]
+    assert json.loads((result.folder / "summary.json").read_text())["notes"] == [COVERAGE_ONLY]
+    assert COVERAGE_ONLY in caplog.text
+    assert run(clip, tmp_path / "whole").notes == []
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("a.jpg", 2), ("a.JPEG", 2), ("a.png", 0)], ids=["jpg", "JPEG", "png"]
+)
+def test_quality_is_for_jpeg_only(tmp_path, monkeypatch, name, options):
+    """OpenCV prints a warning for every image whose format does not know an option."""
+    seen = []
+    real = cv2.imencode
+    monkeypatch.setattr(
+        cv2, "imencode", lambda kind, image, given: seen.append(given) or real(kind, image, given)
+    )
+    write_image(tmp_path / name, picture(5))
+    assert [len(given) for given in seen] == [options]
+    assert number_of(cv2.imread(str(tmp_path / name))) == 5
 
 
 def test_commas_and_quotes_in_names_survive_the_tables(tmp_path):

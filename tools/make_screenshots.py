@@ -53,21 +53,9 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "01": [("doctor", "01-doctor", 620)],
     "02": [("fetch", "02-model", 500)],
-    "03": [("heads", "03-heads", 420), ("grid", "03-grid", 700), ("heat", "03-heatmaps", 820)],
-    "04": [
-        ("cells", "04-cells-and-boxes", 500),
-        ("cand", "04-candidates", 1160),
-        ("cell", "04-one-cell", 700),
-        ("missing", "04-missing", 700),
-        ("tune", "04-tuner", 900),
-    ],
-    "05": [
-        ("samples", "05-samples", 1180),
-        ("film", "05-film", 720),
-        ("counts", "05-counts", 520),
-        ("hist", "05-confidences", 400),
-        ("tune", "05-clip", 900),
-    ],
+    "03": [("heads", "03-heads", 420), ("heat", "03-heatmaps", 820)],
+    "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
+    "05": [("film", "05-film", 720), ("counts", "05-counts", 520)],
 }
 
 

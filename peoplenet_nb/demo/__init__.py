@@ -12,8 +12,8 @@ from peoplenet_nb.demo.clip import DEMO_SEED, demo_clip, demo_scene, demo_truth
 from peoplenet_nb.demo.scene import Scene, render_scene
 from peoplenet_nb.demo.standin import HELD_OUT_SEEDS
 from peoplenet_nb.demo.truth import LABELS, Truth
+from peoplenet_nb.paths import STANDIN
 
-STANDIN = Path(__file__).with_name("standin.onnx")
 STANDIN_RECORD = Path(__file__).with_name("standin.json")
 
 __all__ = [

@@ -16,6 +16,7 @@ import sysconfig
 from importlib import metadata
 from pathlib import Path
 
+import peoplenet_nb
 from peoplenet_nb import runtime
 from peoplenet_nb.environment.probe import ask
 from peoplenet_nb.environment.report import FAMILIES, Check, clash_mend, installed, pip_command
@@ -33,7 +34,7 @@ def check_python() -> list[Check]:
     if sys.version_info[:2] < _OLDEST_PYTHON:
         return [Check("Python", "fail", version, "3.11 or newer is needed; set-up looks for one: " + SETUP)]
     found = installed(["peoplenet-nb"]).get("peoplenet-nb")
-    where = Path(__file__).resolve().parent
+    where = Path(peoplenet_nb.__file__).resolve().parent
     package = (
         Check("peoplenet-nb", "ok", f"{found} at {where}")
         if found

@@ -33,12 +33,14 @@ _FULL_DISK = 100 * 1024**2
 def check_outputs() -> list[Check]:
     """Return where results go, and whether anything can be written there."""
     folder = outputs_dir()
-    there = _nearest_existing(folder)
+    mend = f"set PEOPLENET_HOME to a folder that can be written, then {SETUP}"
     try:
+        there = _nearest_existing(folder)
+        if not there.is_dir():
+            return [Check("Outputs", "fail", f"{folder} cannot be made: {there} is not a folder", mend)]
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        mend = f"set PEOPLENET_HOME to a folder that can be written, then {SETUP}"
         return [Check("Outputs", "fail", f"{folder} cannot be written: {error.strerror or error}", mend)]
     return [Check("Outputs", "ok", str(folder))]
 
@@ -46,7 +48,11 @@ def check_outputs() -> list[Check]:
 def check_disk() -> list[Check]:
     """Return the free space under the home, and whether it survives a pod's stop."""
     place = home()
-    free = shutil.disk_usage(_nearest_existing(place)).free
+    try:
+        free = shutil.disk_usage(_nearest_existing(place)).free
+    except OSError as error:
+        mend = "check owner and permissions of it and the folders above it, or set PEOPLENET_HOME to another"
+        return [Check("Disk", "fail", f"{place} cannot be reached: {error.strerror or error}", mend)]
     value, mend = (
         f"{free / _GB:.1f} GB free at {place}",
         "remove old outputs, or set PEOPLENET_HOME to a larger disk",
@@ -212,8 +218,21 @@ def check_runpod() -> list[Check]:
 
 
 def _nearest_existing(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
-    return next(place for place in (folder, *folder.parents) if place.is_dir())
+    """Return the folder, or the nearest thing above it that is there, be it a file or a dead link.
+
+    Raises
+    ------
+    OSError
+        When that cannot be told, because a folder may not be entered.
+    """
+    for place in (folder, *folder.parents):
+        try:
+            # Not is_dir(): whether it raises or says no where one may not look differs between Pythons.
+            os.lstat(place)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        return place
+    return Path(folder.anchor)
 
 
 CHECKS = (

@@ -6,7 +6,9 @@ nothing was named does the search go on, and only then may the caller fall back 
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc.errors import MODEL
 from peoplenet_nb.ngc.record import ModelRecord
 from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS
+
+log = logging.getLogger(__name__)
 
 # Names that NGC gives, the default's first; a folder may hold models derived from them as well.
 _ORIGINALS = tuple(dict.fromkeys(known.model for known in VERSIONS.values()))
@@ -38,7 +42,8 @@ def find_model(name: str | Path | None = None) -> Path | None:
     Raises
     ------
     ModelError
-        ``PEOPLENET_MODEL`` names nothing, or a folder holds several models and none of NGC's names.
+        ``PEOPLENET_MODEL`` names nothing, a folder holds several models and none of NGC's names, or one may
+        not be read.
     """
     if name is None or not str(name):
         named = os.environ.get("PEOPLENET_MODEL", "").strip()
@@ -52,10 +57,14 @@ def find_model(name: str | Path | None = None) -> Path | None:
                 )
             return found
         return next((model for folder in _folders() if (model := model_in(folder))), None)
-    path = Path(name).expanduser()
-    if path.is_file():
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError:  # the ~ of a user who is not known here
+        return None
+    mode = _mode(path)
+    if stat.S_ISREG(mode):
         return path
-    if path.is_dir():
+    if stat.S_ISDIR(mode):
         return model_in(path)
     version = str(name).removeprefix(f"{MODEL}:").removeprefix("peoplenet_v")
     if "/" not in version:
@@ -70,9 +79,9 @@ def model_in(folder: Path) -> Path | None:
     Raises
     ------
     ModelError
-        There are several and nothing tells which is meant.
+        There are several and nothing tells which is meant, or the folder may not be read.
     """
-    models = sorted(folder.glob("*.onnx")) if folder.is_dir() else []
+    models = [path for path in _listing(folder) if path.suffix == ".onnx"]
     if not models:
         return None
     record = ModelRecord.load(folder)
@@ -100,5 +109,41 @@ def _folders() -> Iterator[Path]:
         yield root / f"peoplenet_v{DEFAULT_VERSION}"
     for root in _roots():
         # What a download moved aside is not offered again.
-        found = (p for p in root.glob("peoplenet_v*") if p.is_dir() and ".replaced-" not in p.name)
-        yield from sorted(found, reverse=True)
+        found = [p for p in _listing(root) if p.name.startswith("peoplenet_v") and ".replaced-" not in p.name]
+        yield from reversed(found)
+
+
+def _mode(path: Path) -> int:
+    """Return what kind of thing a path is, as ``st_mode``; 0 when nothing is there."""
+    try:
+        return path.stat().st_mode
+    except PermissionError as error:
+        raise _forbidden(error) from error
+    except (OSError, ValueError):  # not there, or no path at all
+        return 0
+
+
+def _listing(folder: Path) -> list[Path]:
+    """Return what a folder holds, sorted; nothing where there is none.
+
+    `Path.glob` and, from Python 3.14 on, `Path.is_dir` keep silent about a folder that may not be read: a model
+    that is there would pass for none.
+    """
+    try:
+        return sorted(folder.iterdir())
+    except PermissionError as error:
+        if paths.VOLUME in (folder, *folder.parents) and paths.VOLUME not in paths.models_dir().parents:
+            # A volume that is somebody else's: nobody said that a model is there.
+            log.warning("no model is looked for in %s: %s", folder, error.strerror)
+            return []
+        raise _forbidden(error) from error
+    except OSError:
+        return []
+
+
+def _forbidden(error: PermissionError) -> ModelError:
+    return ModelError(
+        "A model is looked for where this user may not look: permission denied",
+        seen=error.filename,
+        next_step="Check owner and permissions of it and the folders above it (ls -ld), or name a model elsewhere.",
+    )

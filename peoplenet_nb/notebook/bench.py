@@ -8,6 +8,7 @@ not there stays an error: nobody wants eight hours of the wrong film.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from peoplenet_nb.sources.frames import Frame, Source
 logger = logging.getLogger(__name__)
 
 DEMO = "demo"
+EXPECT_BOXES = "PEOPLENET_NB_EXPECT_BOXES"  # set for a film that is known to show people
 
 
 @dataclass(repr=False)
@@ -47,6 +49,14 @@ class Workbench(Rich):
     spec: str
     is_demo: bool
     instead: list[str] = field(default_factory=list)
+
+    @property
+    def expects_boxes(self) -> bool:
+        """Whether finding nothing would be a fault: in the demo clip, or where ``PEOPLENET_NB_EXPECT_BOXES`` is set.
+
+        A film of one's own may show an empty street, and a run that finds nobody there went well.
+        """
+        return self.is_demo or os.environ.get(EXPECT_BOXES, "") not in ("", "0")
 
     def frame(self, index: int | None = None) -> Frame:
         """Return one frame of the source.

@@ -1,8 +1,9 @@
 """Whole films from a notebook: run, shown, counted, and continued when they were cut.
 
 One decision to know: every combination of film, sampling, model and settings has a folder of its own, so a
-cell can be run again and again: the same run is continued or returned at once, another one begins anew, and
-nothing is overwritten.
+cell can be run again and again: the same run is continued or returned at once, another one begins in another
+folder, and no film's results are overwritten unless that is asked for. The demonstration of a cut run is made
+anew each time, below a folder of its own, where no other run writes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from peoplenet_nb.video import run
 from peoplenet_nb.video.summary import RunResult
 
 _MOST_GRIDS = 2000  # frames; 244 MB
+_CUTS = (
+    "cut-demonstration"  # a run's name has no slash in it, so none comes to lie in this folder by accident
+)
 
 
 class FilmRun(Rich):
@@ -229,15 +233,14 @@ def cut_and_continue(bench: Workbench, settings: Settings, *, frames: int = 8, e
     if source.sampled(every, frames).expected == 1:
         source, every = open_source(demo_clip()), 1
     whole = source.sampled(every, frames)
-    name = f"{whole.info.stem}-cut"
+    folder, name = outputs_dir() / _CUTS, _folder_name(bench, whole, settings, False)
     broken = _BreaksOff.of(whole, (whole.expected or frames) // 2)
-    options: dict[str, object] = {"name": name, "progress": False}
     try:
-        run(broken, bench.model, settings, outputs_dir(), name=name, overwrite=True, progress=False)
+        run(broken, bench.model, settings, folder, name=name, overwrite=True, progress=False)
     except SourceError as error:
-        kept = json.loads((outputs_dir() / name / "run.json").read_text(encoding="utf-8"))
+        kept = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
         before = sum(part["frames"] for part in kept["parts"])
-        result = run(whole, bench.model, settings, outputs_dir(), resume=True, **options)  # type: ignore[arg-type]
+        result = run(whole, bench.model, settings, folder, name=name, resume=True, progress=False)
         return CutRun(before, FilmRun(result, settings, bench.model.labels), error)
     raise SourceError(
         "The source is too short to be cut", seen=whole.info.spec, next_step="take a longer film."

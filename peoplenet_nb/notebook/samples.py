@@ -16,8 +16,14 @@ from peoplenet_nb.grids import Grids
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Fold, Rich, Stack, Table
 from peoplenet_nb.plots.picture import Picture, frame_picture
-from peoplenet_nb.plots.steps import class_index
-from peoplenet_nb.report import CellReport, FrameReport, explain_cell, explain_point, report_frame
+from peoplenet_nb.report import (
+    CellReport,
+    FrameReport,
+    class_index,
+    explain_cell,
+    explain_point,
+    report_frame,
+)
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame
 
@@ -133,7 +139,7 @@ def explain_missing(
     """
     if point is not None:
         return explain_point(grids, settings, float(point[0]), float(point[1]), label)
-    class_id = class_index(grids, label)
+    class_id = class_index(grids.labels, label)
     coverage = grids.coverage[class_id].astype(np.float64).copy()
     if grids.boxes is not None:
         found = decode(grids, settings).detections.of_class(label).xyxy.astype(np.float64)

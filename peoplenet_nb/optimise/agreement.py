@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from peoplenet_nb.backends import Device, open_backend
 from peoplenet_nb.decode import BBOX_NORM, decode
+from peoplenet_nb.derived import Agreement
 from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import ModelFile
-from peoplenet_nb.optimise.record import Agreement
 from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.presets import preset
 from peoplenet_nb.settings import ClassSettings

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from peoplenet_nb.derived import Agreement, Derived, int8_path, uint8_path
 from peoplenet_nb.errors import ModelError, OutputError
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.optimise.agreement import compare
 from peoplenet_nb.optimise.graph import stamp, with_uint8_input
 from peoplenet_nb.optimise.int8 import METHODS, fold_range, quantize
-from peoplenet_nb.optimise.record import Agreement, Derived, int8_path, uint8_path
 
 if TYPE_CHECKING:
     from onnx import ModelProto

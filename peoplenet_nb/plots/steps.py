@@ -28,25 +28,11 @@ from peoplenet_nb.plots.canvas import (
 )
 from peoplenet_nb.plots.frame import cell_rectangle
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.report import CANDIDATE_THRESHOLDS, CellReport
+from peoplenet_nb.report import CANDIDATE_THRESHOLDS, CellReport, class_index
 from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
 
 _PALE = 0.35
 _LOST = (Fate.SUPPRESSED, Fate.MERGED, Fate.NOISE)
-
-
-def class_index(grids: Grids, label: str) -> int:
-    """Return the number of a class.
-
-    Raises
-    ------
-    GridsError
-        When the grids have no such class.
-    """
-    names = [name.lower() for name in grids.labels]
-    if label.lower() not in names:
-        raise GridsError("No such class", seen=label, next_step=f"the classes are: {', '.join(names)}.")
-    return names.index(label.lower())
 
 
 def _at_threshold(grids: Grids, threshold: float) -> Decoded:
@@ -65,7 +51,7 @@ def candidates(
 
     Every candidate's cell is a filled square and its box a thin line; thick boxes are what NMS 0.5 keeps.
     """
-    class_id = class_index(grids, label)
+    class_id = class_index(grids.labels, label)
     colour = class_colour(grids.labels, class_id)
     decoded = [_at_threshold(grids, threshold) for threshold in thresholds]
     window = window_around(_frame_boxes(grids, decoded[0], class_id), frame)
@@ -103,7 +89,7 @@ def candidates(
 
 def cells_against_boxes(frame: Frame, grids: Grids, settings: Settings, label: str = "person") -> Picture:
     """Return, side by side, cells taken for boxes (coverage only) and the boxes that the network predicts."""
-    class_id = class_index(grids, label)
+    class_id = class_index(grids.labels, label)
     colour = class_colour(grids.labels, class_id)
     decoded = decode(grids, settings)
     mine = decoded.candidates.class_id == class_id
@@ -127,7 +113,7 @@ def cells_against_boxes(frame: Frame, grids: Grids, settings: Settings, label: s
 
 def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "person") -> Picture:
     """Return what NMS, hybrid and both flavours of DBSCAN make of the same candidates of a class."""
-    class_id = class_index(grids, label)
+    class_id = class_index(grids.labels, label)
     colour = class_colour(grids.labels, class_id)
     base = settings.replace(top_k=None)
     variants = {
@@ -175,9 +161,11 @@ def cell_box(
     Raises
     ------
     GridsError
-        When the model has no box output or no such class.
+        When the model has no box output.
+    SettingsError
+        When the model has no such class.
     """
-    class_id = class_index(grids, label)
+    class_id = class_index(grids.labels, label)
     if grids.boxes is None:
         raise GridsError(
             "A coverage-only model predicts no boxes", next_step="use a model with both outputs."

@@ -152,6 +152,11 @@ class Source(ABC):
         return self.start + ((index - self.start) // self.every + 1) * self.every
 
     @property
+    def files(self) -> list[Path]:
+        """The files on this machine that it is read from; none for an address that is read as it comes."""
+        return []
+
+    @property
     def expected(self) -> int | None:
         """How many frames iterating will give, as far as is known; an estimate where only a duration is."""
         total = self.info.frame_count

@@ -62,7 +62,7 @@ def open_link(address: str) -> Source:
             if _is_image(address, kind, head):
                 return _fetched(address, head, chunks)
             final, mark = answer.url, _mark(answer)
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # some odd host names pass requests unseen
         raise SourceError(
             "The address does not answer",
             seen=f"{hide_secrets(address)}: {type(error).__name__}",

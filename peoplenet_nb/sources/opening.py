@@ -64,6 +64,8 @@ def open_source(
 
 def _open(spec: str, progress: bool) -> Source:
     scheme = _SCHEME.match(spec)
+    if scheme:
+        _check_address(spec)
     if scheme and scheme.group(1).lower() in ("http", "https"):
         from peoplenet_nb.sources import links, youtube
 
@@ -73,10 +75,44 @@ def _open(spec: str, progress: bool) -> Source:
         return links.open_link(spec)
     if scheme and scheme.group(1).lower() != "file":
         raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_CANNOT)
-    path = Path(urlsplit(spec).path if scheme else spec).expanduser()
-    if not spec or not path.exists():
-        raise SourceError("No such file or folder", seen=spec or "(empty)", next_step=_near(path))
-    return open_path(path)
+    return open_path(_existing(spec, urlsplit(spec).path if scheme else spec))
+
+
+def _check_address(spec: str) -> None:
+    try:
+        urlsplit(spec)
+    except ValueError as error:
+        # The reason is left out: it may quote a password.
+        raise SourceError(
+            "This is not a valid address",
+            seen=hide_secrets(spec),
+            next_step="check the part between // and the next /; brackets are for IPv6 addresses only.",
+        ) from error
+
+
+def _existing(spec: str, text: str) -> Path:
+    """Return the path of something that is there, or say why it cannot be told."""
+    if not spec:
+        raise SourceError("No such file or folder", seen="(empty)", next_step=_CANNOT)
+    try:
+        path = Path(text).expanduser()
+        # Not path.exists(): what it does where a folder may not be entered differs between Pythons.
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise SourceError("No such file or folder", seen=spec, next_step=_near(path)) from None
+    except PermissionError as error:
+        raise _forbidden(error) from error
+    except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user's ~, a null character
+        raise SourceError("This cannot be a path", seen=f"{spec}: {error}", next_step=_CANNOT) from error
+    return path
+
+
+def _forbidden(error: PermissionError) -> SourceError:
+    return SourceError(
+        "The file may not be read",
+        seen=error,
+        next_step="check its owner and permissions, and those of its folders (ls -l).",
+    )
 
 
 def _named(source: Source, name: str, spec: str) -> Source:
@@ -96,9 +132,7 @@ def open_path(path: Path) -> Source:
         with path.open("rb") as stream:
             head = stream.read(64)
     except PermissionError as error:
-        raise SourceError(
-            "The file may not be read", seen=error, next_step="check its owner and permissions (ls -l)."
-        ) from error
+        raise _forbidden(error) from error
     except OSError as error:
         raise SourceError(
             "The file cannot be read", seen=error, next_step="check the disk, or copy the file again."
@@ -133,6 +167,10 @@ def _near(path: Path) -> str:
 
 def hide_secrets(address: str) -> str:
     """Return an address without user name, password, query and fragment."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # not an address after all; where its secrets end cannot be told
+        scheme, _, rest = address.partition("://")
+        return f"{scheme}://" + ("…" if "@" in rest else re.split(r"[?#]", rest)[0])
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"

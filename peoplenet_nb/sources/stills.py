@@ -124,6 +124,11 @@ class ImageFile(Source):
         )
         self.path = path
 
+    @property
+    def files(self) -> list[Path]:
+        """The picture."""
+        return [self.path]
+
     def _walk(self) -> Generator[Candidate]:
         yield Candidate(0, math.nan, lambda: read_image(self.path), self.path.name)
 
@@ -166,6 +171,11 @@ class ImageFolder(Source):
             seen=f"{folder}; the first: {reason.what if reason else ''}",
             next_step="copy or download them again.",
         )
+
+    @property
+    def files(self) -> list[Path]:
+        """The pictures, damaged ones too."""
+        return list(self.paths)
 
     def _walk(self) -> Generator[Candidate]:
         self._damaged = {}

@@ -63,6 +63,11 @@ class VideoFile(Source):
             self._probe(container)
         info.fingerprint = fingerprint or fingerprint_of(Path(path))
 
+    @property
+    def files(self) -> list[Path]:
+        """The film, unless it is behind an address."""
+        return [] if isinstance(self._path, str) else [self._path]
+
     def _open(self) -> Any:
         try:
             container = av.open(

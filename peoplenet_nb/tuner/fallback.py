@@ -1,4 +1,4 @@
-"""The picture drawn by the kernel, for places where the canvas's front end is not installed.
+"""The picture drawn by the kernel, for places where the canvas's front end is not installed, and when it comes.
 
 One decision to know: the latest wins. A request only marks the picture as old; it is drawn when the kernel has
 gone through the messages that wait, so a slow connection never builds a backlog, and one image takes the
@@ -8,6 +8,7 @@ place of the other without being cleared.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ from peoplenet_nb.draw import colour_of, draw_detections, draw_grid, draw_heatma
 from peoplenet_nb.tuner.canvas import VIEW
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+
+GRACE = 4.0  # seconds from display to when a canvas that said nothing counts as missing; a proxy may be slow
 
 
 class LatestWins:
@@ -53,6 +56,69 @@ class LatestWins:
         self._action()
 
 
+class Patience:
+    """Gives a canvas time to come up before something else takes its place.
+
+    Only a hand that moves a slider shows that there is a page at all, so nothing happens before `moved`.
+
+    Parameters
+    ----------
+    give_up : callable
+        What to run when a slider was moved and the canvas has said nothing for `GRACE` seconds since it was
+        shown, or since the move where it is not known when it was shown. Without a running event loop, which
+        cannot wait, it runs at once.
+
+    Attributes
+    ----------
+    over : bool
+        Whether the canvas came up.
+    """
+
+    def __init__(self, give_up: Callable[[], None]) -> None:
+        self.over = False
+        self._give_up = give_up
+        self._shown: float | None = None
+        self._moved = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def shown(self) -> None:
+        """Count from now: the canvas has been sent to a page."""
+        self._shown = time.monotonic()
+
+    def moved(self) -> None:
+        """Say that a slider was moved while the canvas has not come up."""
+        self._moved = True
+        if self._shown is None:
+            self._shown = time.monotonic()
+        left = self._shown + GRACE - time.monotonic()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            left = 0.0
+        if left <= 0:
+            self._end()
+        elif self._timer is None:
+            self._timer = loop.call_later(left, self._end)
+
+    def arrived(self) -> bool:
+        """Say that the canvas came up; return whether a slider was moved before."""
+        self.stop()
+        self.over = True
+        moved, self._moved = self._moved, False
+        return moved
+
+    def stop(self) -> None:
+        """Wait no longer."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _end(self) -> None:
+        self.stop()
+        if not self.over:
+            self._give_up()
+
+
 class KernelPicture:
     """The image and its toggles, drawn from a model.
 
@@ -79,13 +145,19 @@ class KernelPicture:
             for name, value in VIEW.items()
             if isinstance(value, bool) and name != "compare"
         ]
+        for toggle in self.toggles:
+            toggle.observe(lambda _: self._changed(), names="value")
+        self._changed: Callable[[], None] = self.draw
         self.box = w.VBox([w.HBox(self.toggles), self.image], layout=w.Layout(display="none"))
 
     def show(self, changed: Callable[[], None]) -> None:
         """Bring the picture on the page; ``changed`` is called when a toggle is pressed."""
+        self._changed = changed
         self.box.layout.display = None
-        for toggle in self.toggles:
-            toggle.observe(lambda _: changed(), names="value")
+
+    def hide(self) -> None:
+        """Take the picture off the page."""
+        self.box.layout.display = "none"
 
     def draw(self) -> None:
         """Draw the frame on screen, once its picture is there."""

@@ -19,7 +19,7 @@ import ipywidgets as w
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import STYLE, Controls
-from peoplenet_nb.tuner.fallback import KernelPicture, LatestWins
+from peoplenet_nb.tuner.fallback import KernelPicture, LatestWins, Patience
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import FilmPictures
 from peoplenet_nb.tuner.wire import (
@@ -75,7 +75,8 @@ class Tuner(w.VBox):  # type: ignore[misc]
     fps : float
         How fast "play" goes.
     fallback : bool
-        Whether the kernel draws, for front ends without anywidget.
+        Whether the kernel draws, for front ends without anywidget, and goes on drawing should one come up.
+        When False, the kernel draws from when a slider moves and the canvas stays silent until it comes up.
 
     Attributes
     ----------
@@ -98,8 +99,9 @@ class Tuner(w.VBox):  # type: ignore[misc]
     ) -> None:
         self.model = model
         self.errors: list[str] = []
-        self.ready = False
         self.fallback = False
+        self._fallback_asked = False
+        self._patience = Patience(self._fall_back)
         self._pictures = pictures
         self._showing = False
         frames = len(model.clip)
@@ -152,6 +154,10 @@ class Tuner(w.VBox):  # type: ignore[misc]
 
     def use_fallback(self) -> None:
         """Let the kernel draw the picture from now on; the sliders stay the same."""
+        self._fallback_asked = True
+        self._fall_back()
+
+    def _fall_back(self) -> None:
         if self.fallback:
             return
         self.fallback = True
@@ -159,8 +165,13 @@ class Tuner(w.VBox):  # type: ignore[misc]
         self.kernel_picture.show(self._latest.ask)
         self._draw()
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        self._patience.shown()
+        return super()._repr_mimebundle_(**kwargs)
+
     def close(self) -> None:
         """Take the widget and the temporary pictures away."""
+        self._patience.stop()
         if self._pictures is not None:
             self._pictures.close()
         for link in self._links:
@@ -212,25 +223,34 @@ class Tuner(w.VBox):  # type: ignore[misc]
 
     @_guarded
     def _on_control(self, change: Mapping[str, Any]) -> None:
-        """Follow a control where there is no canvas; where there is one, its own state will tell."""
-        if self._showing:
-            return
-        if not self.ready and not self.fallback:
-            # A hand moved a slider in a browser whose canvas never came up: it has no front end for it.
-            self.use_fallback()
-        if not self.fallback:
+        """Follow a control while there is no canvas; once there is one, its own state will tell."""
+        if self._showing or (self._patience.over and not self.fallback):
             return
         numbers = numbers_from_traits(self.controls.values(), len(self.model.labels))
         self._quietly(lambda: self.model.go(self.controls.frame.value))
         self._quietly(lambda: self.model.set_numbers(numbers))
         self._say_settings()
-        self._latest.ask()
+        if self.fallback:
+            self._latest.ask()
+        else:
+            self._patience.moved()
+
+    def _on_ready(self) -> None:
+        """Hand over to a canvas that came up; one that came late takes its place back, unless told to stay away."""
+        moved = self._patience.arrived()
+        if self.fallback and not self._fallback_asked:
+            self.fallback = False
+            self.kernel_picture.hide()
+            self.canvas.layout.display = None
+        if moved:
+            # The sliders moved unheard by the canvas: a new revision makes it tell what it shows.
+            self.canvas.revision += 1
 
     @_guarded
     def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
         kind = content.get("type")
         if kind == "ready":
-            self.ready = True
+            self._on_ready()
         elif kind == "error":
             self._record(f"in the browser: {content.get('message', '')}")
         elif kind == "undo":

@@ -16,9 +16,10 @@ from pathlib import Path
 import cv2
 
 from peoplenet_nb.detections import Detections
+from peoplenet_nb.files import writing
 from peoplenet_nb.film import FilmWriter
 from peoplenet_nb.sources.frames import Frame, Image
-from peoplenet_nb.video.runfolder import Part, RunFolder, partial_path, writing
+from peoplenet_nb.video.runfolder import Part, RunFolder, partial_path
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
 COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")
@@ -152,7 +153,9 @@ def image_name(name: str) -> str:
 def write_image(path: Path, picture: Image) -> None:
     """Write a picture through a temporary name."""
     path.parent.mkdir(exist_ok=True)
-    fine, data = cv2.imencode(path.suffix.lower(), picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    kind = path.suffix.lower()
+    quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if kind in (".jpg", ".jpeg") else []
+    fine, data = cv2.imencode(kind, picture, quality)
     if not fine:
         raise OSError(f"OpenCV cannot encode {path.name}")
     partial_path(path).write_bytes(data.tobytes())

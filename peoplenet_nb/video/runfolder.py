@@ -14,12 +14,15 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError
+from peoplenet_nb.files import writing
+
+__all__ = ["Manifest", "OtherRunError", "Part", "RunFolder", "partial_path", "write_text", "writing"]
 
 _FORMAT = 1
 _MANIFEST, _PARTS = "run.json", "parts"
@@ -199,19 +202,6 @@ def write_text(path: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     partial_path(path).replace(path)
-
-
-@contextlib.contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the disk says into an `OutputError`."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(
-            "The output folder cannot be written",
-            seen=f"{path}: {error}",
-            next_step="check its owner, permissions and free space (df -h), or choose another --output.",
-        ) from error
 
 
 def partial_path(path: Path) -> Path:

@@ -19,6 +19,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from peoplenet_nb.decode import COVERAGE_ONLY
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.film import choose_encoder
 from peoplenet_nb.model import STANDIN_WARNING, PeopleNet
@@ -26,6 +27,7 @@ from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.video.checks import check_request, fingerprint
 from peoplenet_nb.video.pipeline import Done, Pipeline
 from peoplenet_nb.video.results import STAGES, PartWriter, table_rows
 from peoplenet_nb.video.runfolder import RunFolder
@@ -113,24 +115,20 @@ def run(
     ------
     SourceError
         When the source cannot be opened, breaks off or gives no frame at all.
+    SettingsError
+        When the settings name a class that the model has not, or were chosen for another preprocessing.
     OutputError
-        When the folder cannot be written, or holds other results (see ``resume`` and ``overwrite``).
+        When the folder cannot be written, holds other results (see ``resume`` and ``overwrite``), or the source.
     RunInterrupted
         After Ctrl-C, with what was finished.
     """
     if not isinstance(source, Source):
         source = open_source(source, every=every, frames=frames, start=start, progress=progress)
-    settings.bind(model.labels)  # a wrong class name is said before anything is written
     path = Path(output_dir) / (name or source.info.stem)
-    if path.resolve() == Path(source.info.spec).resolve():
-        raise OutputError(
-            "The results would go into the folder of the source itself",
-            seen=path,
-            next_step="choose another --output.",
-        )
+    check_request(source, model, settings, path)
     run_folder = RunFolder(
         path,
-        _fingerprint(source, model, settings, film, save_grids),
+        fingerprint(source, model, settings, film, save_grids),
         resume=resume,
         overwrite=overwrite,
     )
@@ -179,8 +177,11 @@ class _Run:
         self.earlier = manifest.notes if source.info.kind == "images" else []
         self.notes = []
         if model.is_standin and not _is_demo(source):
-            logger.warning(STANDIN_WARNING)
             self.notes.append(STANDIN_WARNING)
+        if model.file.boxes is None:
+            self.notes.append(COVERAGE_ONLY)
+        for note in self.notes:
+            logger.warning(note)
 
     def go(self, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
         """Work through the source, join what was written, and return it."""
@@ -282,26 +283,6 @@ class _Run:
             "settings": self.settings.to_dict(),
             "notes": [*self.notes, *self.folder.manifest.notes],
         }
-
-
-def _fingerprint(
-    source: Source, model: PeopleNet, settings: Settings, film: bool, save_grids: bool
-) -> dict[str, Any]:
-    """Return everything that the tables and the film depend on."""
-    chosen = settings.to_dict()
-    chosen.pop("preset")  # a name only
-    return {
-        "source": source.info.fingerprint,
-        "sampling": {"every": source.every, "frames": source.frames, "start": source.start},
-        "model": {
-            "sha256": model.file.sha256,
-            "fit": str(model.fit),
-            "precision": str(model.precision),
-        },
-        "settings": chosen,
-        "film": film,
-        "save_grids": save_grids,
-    }
 
 
 def _is_demo(source: Source) -> bool:

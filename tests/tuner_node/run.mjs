@@ -1,6 +1,7 @@
-// Runs the tuner's browser code in Node: node run.mjs BUNDLE JOBS RESULTS, where JOBS is a JSON list of
+// Runs the tuner's browser code in Node or Deno: node run.mjs BUNDLE JOBS RESULTS, where JOBS is a JSON list of
 // {call, shape, grids, sparse, settings, ...} that tests/test_tuner_engine.py writes, RESULTS a JSON list.
 import { readFileSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import { pathToFileURL } from "node:url";
 
 const [bundle, jobs, results] = process.argv.slice(2);

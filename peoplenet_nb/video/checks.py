@@ -1,0 +1,64 @@
+"""What must hold before a run touches its folder, and what its results depend on.
+
+One decision to know: a run's folder is cleared and written to, so no file of the source may lie in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources.frames import Source
+
+
+def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
+    """Refuse what could only go wrong later; nothing is written.
+
+    Raises
+    ------
+    SettingsError
+        When the settings name a class that the model has not, or were chosen for another preprocessing.
+    OutputError
+        When the source, or one of its images, lies in the run's folder.
+    """
+    settings.bind(model.labels)
+    if str(settings.fit) != str(model.fit):
+        raise SettingsError(
+            "The settings belong to another preprocessing than the model's: thresholds do not carry over",
+            seen=f"settings.fit={settings.fit}, model.fit={model.fit}",
+            next_step=f'load the model with fit="{settings.fit}", or take settings for {model.fit}.',
+        )
+    # The folder of annotated images may be a link to somewhere else.
+    ours = {folder.resolve(), (folder / "images").resolve()}
+    for file in source.files:
+        # A link lies where it stands, and what it leads to lies elsewhere: neither may be lost.
+        target, stands = file.resolve(), file.parent.resolve() / file.name
+        if not ours.isdisjoint((*target.parents, *stands.parents)):
+            raise OutputError(
+                "The results would go into the folder of the source itself, and could replace it",
+                seen=f"{file} lies in {folder}",
+                next_step="choose another --output, or another name for the run's folder.",
+            )
+
+
+def fingerprint(
+    source: Source, model: PeopleNet, settings: Settings, film: bool, save_grids: bool
+) -> dict[str, Any]:
+    """Return everything that the tables and the film depend on."""
+    chosen = settings.to_dict()
+    chosen.pop("preset")  # a name only
+    return {
+        "source": source.info.fingerprint,
+        "sampling": {"every": source.every, "frames": source.frames, "start": source.start},
+        "model": {
+            "sha256": model.file.sha256,
+            "fit": str(model.fit),
+            "precision": str(model.precision),
+        },
+        "settings": chosen,
+        "film": film,
+        "save_grids": save_grids,
+    }
