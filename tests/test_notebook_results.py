@@ -301,10 +301,10 @@ def test_player_embeds_where_no_server_serves(home: Path, film: Path) -> None:
 @pytest.mark.parametrize(
     ("root", "where", "linked", "reason"),
     [
-        (".", "work/outputs/film.mp4", "../work/outputs/film.mp4", "below the server's root"),
-        ("notebooks", "work/film.mp4", None, "beside the server's root"),
+        (".", "pod/outputs/film.mp4", "../pod/outputs/film.mp4", "below the server's root"),
+        ("notebooks", "pod/film.mp4", None, "beside the server's root"),
         (".", ".hidden/film.mp4", None, "in a hidden folder, which Jupyter does not serve"),
-        ("elsewhere", "work/film.mp4", None, "a server of another folder"),
+        ("elsewhere", "pod/film.mp4", None, "a server of another folder"),
     ],
 )
 def test_player_links_what_the_page_can_reach(
