@@ -112,7 +112,7 @@ class Preprocessor:
     Notes
     -----
     Resize, split into planes and a 256-entry table replace the usual resize, cvtColor, astype / 255 and
-    transpose: the same values to the bit, in about half the time (``benchmarks/``).
+    transpose: the same values to the bit, in less time (``benchmarks/RESULTS.md``).
     """
 
     def __init__(
