@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
 import subprocess
 import sys
 import threading
@@ -28,24 +27,8 @@ from peoplenet_nb.remux import writing
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
-from peoplenet_nb.video import running as video
 from peoplenet_nb.video.results import COLUMNS, write_image
-
-TABLES = ("detections.csv", "frames.csv")
-
-
-def run(source, output, model=None, settings=None, **options):
-    options = {"progress": False} | options
-    return video.run(source, model or FakeModel(), settings or Settings(), output, **options)
-
-
-def tables(folder: Path) -> list[bytes]:
-    return [(folder / name).read_bytes() for name in TABLES]
-
-
-def interrupt_at(number: int):
-    """A delay that presses Ctrl-C when the network meets a number."""
-    return lambda n: (os.kill(os.getpid(), signal.SIGINT) or 0.01) if n == number else 0.0
+from runs import interrupt_at, run, tables
 
 
 @pytest.fixture

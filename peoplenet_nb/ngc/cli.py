@@ -116,7 +116,7 @@ def unpack(zipped: Path, folder: Path, place: Place) -> str:
             # Links come last, so that no file is ever written through one.
             for member in sorted(members, key=_is_link):
                 _write_member(archive, member, folder)
-    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, OSError, EOFError, RuntimeError) as error:
         return f"{zipped.name}: {type(error).__name__}"
     return ""
 
