@@ -6,7 +6,7 @@ PYTHON := "$(PEOPLENET_HOME)/venv/bin/python"
 CLI := "$(PEOPLENET_HOME)/venv/bin/peoplenet-nb"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format types pytest bench demo doctor lab constraints clean
+.PHONY: help setup test check lint format types pytest bench rivals notebooks demo doctor lab constraints clean
 
 help: ## Show this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,7 +35,14 @@ pytest: ## Run the tests; make pytest ARGS='-k cluster' runs some
 	$(PYTHON) -m pytest $(ARGS)
 
 bench: ## Run every measurement in benchmarks/; most want PEOPLENET_SHARED
-	set -e; for script in benchmarks/*.py; do echo "$$script"; $(PYTHON) "$$script" $(ARGS); done
+	set -e; for script in $(filter-out benchmarks/side_by_side.py,$(wildcard benchmarks/*.py)); do \
+	  echo "$$script"; $(PYTHON) "$$script" $(ARGS); done
+
+rivals: ## Measure beside what users would pick instead; installs it (gigabytes) in environments of its own
+	$(PYTHON) benchmarks/side_by_side.py $(ARGS)
+
+notebooks: ## Execute every notebook as CI does
+	$(PYTHON) -m pytest --nbmake notebooks $(ARGS)
 
 demo: ## Run the main job on the demo clip
 	$(CLI) demo $(ARGS)

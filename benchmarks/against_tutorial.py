@@ -1,51 +1,49 @@
-"""Whole runs beside the tutorial's loop, in the same process and taking turns; writes ``benchmarks/RESULTS.md``.
+"""Whole runs beside the tutorial's loop, in the same process and taking turns; writes its sections of ``RESULTS.md``.
 
     PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3]
 
-The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` in FP32 as the file is, with the
-uint8 input, in INT8 (calibrated here on 30 frames of the same film) and in OpenVINO where it is installed; each
-with tables only and with the film too. Figures are medians over the repeats; what counts are the ratios.
-INT8 is also scored against the ground truth, because a fast wrong answer is no answer.
+The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` in every form that this machine runs:
+FP32 as the file is, with the uint8 input, INT8 (calibrated here on 30 frames of the same film), OpenVINO, CUDA and
+TensorRT where they load; each with tables only and with the film too. Each is also held against a bare loop of its own
+engine on inputs that are ready, timed right after it. Figures are medians over the repeats; what counts are
+the ratios. Every form is scored against the ground truth too, because a fast wrong answer is no answer.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
+import gc
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
-from decode_speed import medians
-from tutorial_loop import preprocess_frame, run_tutorial
+from results_file import table, write_section
+from tutorial_loop import run_tutorial
 
 from peoplenet_nb.decode import decode
+from peoplenet_nb.derived import Target
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.evaluate import precision_recall, read_mot
 from peoplenet_nb.film import FilmWriter
 from peoplenet_nb.model import PeopleNet
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.optimise import build_int8, build_uint8
-from peoplenet_nb.preprocess import Preprocessor
+from peoplenet_nb.precision import offered
 from peoplenet_nb.presets import preset
-from peoplenet_nb.runtime import available_threads, has_int8_instructions
+from peoplenet_nb.runtime import available_threads
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import run
-
-RESULTS = Path(__file__).with_name("RESULTS.md")
 
 
 def larger(source: Path, target: Path) -> Path:
     """Write a 720p H.264 copy of a film."""
     with FilmWriter(target, (1280, 720), 10.0) as writer:
-        for frame in open_source(str(source), frames=200):
+        for frame in open_source(source, frames=200):
             writer.write(np.asarray(cv2.resize(frame.image, (1280, 720)), np.uint8), frame.time_s)
     return target
 
@@ -53,74 +51,103 @@ def larger(source: Path, target: Path) -> Path:
 def average_precision(model: PeopleNet, film: Path, truth: dict[int, np.ndarray], every: int) -> float:
     low = preset("default").with_class("person", threshold=0.01)
     frames = []
-    for frame in open_source(str(film), every=every):
+    for frame in open_source(film, every=every):
         found = decode(model.infer(frame.image), low).detections.of_class("person")
         frames.append((found.xyxy, found.confidence, truth.get(frame.index, np.zeros((0, 4)))))
     return precision_recall(frames).average_precision
 
 
-def forms(weights: Path, film: Path) -> dict[str, PeopleNet]:
-    """Load the model in every form; the file as it is comes first, before the others are built."""
-    made = {"FP32": PeopleNet.load(weights, device="cpu")}
+def forms(weights: Path, film: Path) -> tuple[dict[str, PeopleNet], list[str]]:
+    """Load the model in every form that runs here, and say why the others do not."""
+    made, missing = {"cpu fp32, the file as it is": PeopleNet.load(weights, device="cpu")}, []
     file = read_model_file(weights)
-    build_uint8(file)
-    made["FP32, uint8 input"] = PeopleNet.load(weights, device="cpu")
-    build_int8(file, [frame.image for frame in open_source(str(film), every=26, frames=30)])
-    made["INT8"] = PeopleNet.load(weights, device="cpu", precision="int8")
-    try:
-        made["OpenVINO FP32"] = PeopleNet.load(weights, device="openvino")
-    except PeopleNetError as error:
-        print(f"not measured: {error}")
-    return made
+    images = [frame.image for frame in open_source(film, every=26, frames=30)]
+    for device in ("cpu", "openvino", "cuda", "tensorrt"):
+        target = Target.TENSORRT if device == "tensorrt" else Target.CPU
+        for precision in offered(device):
+            try:
+                build_uint8(file, target=target)
+                if precision == "int8":
+                    build_int8(file, images, target=target)
+                made[f"{device} {precision}"] = PeopleNet.load(weights, device=device, precision=precision)
+            except PeopleNetError as error:
+                missing.append(f"{device} {precision}: {str(error.seen)[:160]}")
+    return made, missing
+
+
+def bare_seconds(model: PeopleNet, film: Path, count: int = 12) -> float:
+    """Return the seconds a frame takes in a bare loop: the engine alone, all cores in one inference."""
+    engine = model.with_threads(available_threads()).backend
+    inputs = [model.preprocess(frame.image)[0] for frame in open_source(film, frames=count)]
+    engine.run(inputs[0])
+    taken = []
+    for batch in inputs:
+        began = time.perf_counter()
+        engine.run(batch)
+        taken.append(time.perf_counter() - began)
+    return float(np.median(taken))
 
 
 def whole_runs(
     models: dict[str, PeopleNet], weights: Path, film: Path, frames: int, repeats: int
-) -> list[str]:
-    jobs: dict[str, Callable[[Path], float]] = {}
-    for drawn in (False, True):
-        suffix = ", film" if drawn else ""
-
-        def tutorial(folder: Path, drawn: bool = drawn) -> float:
-            done, seconds = run_tutorial(weights, film, frames, folder / "film.mp4" if drawn else None)
-            return done / seconds
-
-        jobs["tutorial" + suffix] = tutorial
-        for name, model in models.items():
-
-            def ours(folder: Path, model: PeopleNet = model, drawn: bool = drawn) -> float:
-                began = time.perf_counter()
-                source = open_source(str(film), frames=frames)
-                result = run(source, model, preset("default"), folder, film=drawn, progress=False)
-                return float(result.summary["frames"] / (time.perf_counter() - began))
-
-            jobs[name + suffix] = ours
-    fps: dict[str, list[float]] = {name: [] for name in jobs}
+) -> tuple[list[list[str]], list[list[str]]]:
+    """Return the rows of both tables: beside the tutorial, and over the bare loop."""
+    fps: dict[tuple[str, bool], list[float]] = {}
+    over: dict[tuple[str, bool], list[float]] = {}
+    alone: dict[str, list[float]] = {}
+    first: dict[str, list[float]] = {}
     for repeat in range(repeats):
-        for name, job in jobs.items():
+        for drawn in (False, True):
             with tempfile.TemporaryDirectory() as folder:
-                fps[name].append(job(Path(folder)))
-            print(f"{film.name} {repeat + 1}/{repeats} {name}: {fps[name][-1]:.2f} fps", flush=True)
-    rows = []
-    for name, values in fps.items():
-        base = np.median(fps["tutorial, film" if name.endswith("film") else "tutorial"])
-        rows.append(f"| {film.name} | {name} | {np.median(values):.2f} | {np.median(values) / base:.2f} |")
-    return rows
+                out = Path(folder) / "film.mp4" if drawn else None
+                done, seconds = run_tutorial(weights, film, frames, out)
+            fps.setdefault(("the tutorial's loop", drawn), []).append(done / seconds)
+            for name, model in models.items():
+                with tempfile.TemporaryDirectory() as folder:
+                    began = time.perf_counter()
+                    source = open_source(film, frames=frames)
+                    result = run(source, model, preset("default"), folder, film=drawn, progress=False)
+                    seconds = (time.perf_counter() - began) / result.summary["frames"]
+                gc.collect()
+                fps.setdefault((name, drawn), []).append(1 / seconds)
+                bare = bare_seconds(model, film)
+                over.setdefault((name, drawn), []).append(seconds / bare)
+                alone.setdefault(name, []).append(1 / bare)
+                first.setdefault(name, []).append(result.summary["speed"]["first_s"])
+            print(f"{film.name} {repeat + 1}/{repeats} film={drawn}", {k[0]: v[-1] for k, v in fps.items()})
+    beside, over_bare = [], []
+    for name, _ in [key for key in fps if not key[1]]:
+        plain, with_film = (float(np.median(fps[name, drawn])) for drawn in (False, True))
+        bases = [float(np.median(fps["the tutorial's loop", drawn])) for drawn in (False, True)]
+        beside.append(
+            [
+                *(film.name, name, f"{plain:.2f}", f"**{plain / bases[0]:.2f}**"),
+                *(f"{with_film:.2f}", f"**{with_film / bases[1]:.2f}**"),
+                f"{np.median(alone[name]) / bases[0]:.2f}" if name in models else "",
+            ]
+        )
+        if name in models:
+            ratios = [f"{np.median(over[name, drawn]):.3f}" for drawn in (False, True)]
+            over_bare.append([film.name, name, *ratios, f"{np.median(first[name]):.2f}"])
+    return beside, over_bare
 
 
-def preprocessing(film: Path) -> list[str]:
-    (frame,) = (frame.image for frame in open_source(str(film), frames=1))
-    as_floats, as_bytes = Preprocessor((960, 544)), Preprocessor((960, 544), as_bytes=True)
-    floats, planes = as_floats(frame)[0], as_bytes(frame)[0]
-    taken = medians(
-        {
-            "tutorial": lambda: preprocess_frame(frame),
-            "ours, float input": lambda: as_floats(frame, floats),
-            "ours, uint8 input": lambda: as_bytes(frame, planes),
-        },
-        200,
-    )
-    return [f"| {name} | {us:.0f} | {us / taken['tutorial']:.2f} |" for name, us in taken.items()]
+MEMORY = """
+import sys, tempfile
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.presets import preset
+from peoplenet_nb.runtime import peak_memory_mb
+from peoplenet_nb.video import run
+with tempfile.TemporaryDirectory() as folder:
+    run(sys.argv[1], PeopleNet.load(sys.argv[2], device="cpu"), preset("default"), folder,
+        frames=int(sys.argv[3]), progress=False)
+print(round(peak_memory_mb()))
+"""
+
+
+def peak_memory(weights: Path, film: Path, frames: int) -> int:
+    command = [sys.executable, "-c", MEMORY, str(film), str(weights), str(frames)]
+    return int(subprocess.check_output(command, text=True).split()[-1])
 
 
 def import_seconds() -> float:
@@ -144,58 +171,59 @@ def main() -> None:
     film = shared / "data" / "vtest.avi"
     with tempfile.TemporaryDirectory() as home:
         os.environ["PEOPLENET_HOME"] = home
-        models = forms(weights, film)
-        films = [film, larger(film, Path(home) / "vtest-720p.mp4")]
-        rows = [
-            row
-            for path in films
-            for row in whole_runs(models, weights, path, options.frames, options.repeats)
-        ]
+        models, missing = forms(weights, film)
+        large = larger(film, Path(home) / "vtest-720p.mp4")
+        made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in (film, large)]
         truth = read_mot(shared / "data" / "vtest_gt.txt")
-        scored = [
-            f"| {name} | {average_precision(model, film, truth, 8):.3f} |" for name, model in models.items()
-        ]
-    cpu = next(
-        (
-            x.split(":")[1].strip()
-            for x in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in x
-        ),
-        "?",
+        scores = {name: average_precision(model, film, truth, 8) for name, model in models.items()}
+        memory = [[str(count), str(peak_memory(weights, film, count))] for count in (60, 600)]
+    exact = next(iter(scores.values()))
+    write_section(
+        "Whole runs beside the tutorial's loop",
+        [
+            "Frames per second (medians of runs that took turns) and times the tutorial's loop, tables only and",
+            "with the film.",
+            "",
+            *table(
+                ["film", "what", "fps", "times", "fps with film", "times"],
+                [row for b, _ in made for row in b],
+            ),
+            "",
+            *(f"- not measured: {reason}" for reason in missing),
+        ],
     )
-    vnni = "with" if has_int8_instructions() else "without"
-    lines = [
-        "# Results",
-        "",
-        "Written by `python benchmarks/against_tutorial.py "
-        f"--frames {options.frames} --repeats {options.repeats}`; not edited by hand.",
-        "",
-        f"{datetime.date.today()}, {cpu} ({platform.machine()}), {available_threads()} cores, {vnni} VNNI or AMX. "
-        "GPU: not measured.",
-        "",
-        "## Whole runs, frames per second (median) and times the tutorial's loop",
-        "",
-        "| film | what | fps | ratio |",
-        "|---|---|---|---|",
-        *rows,
-        "",
-        "## Average precision for people on every 8th frame of vtest.avi, IoU 0.5",
-        "",
-        "| form | AP |",
-        "|---|---|",
-        *scored,
-        "",
-        "## Preprocessing of one frame, microseconds and times the tutorial's",
-        "",
-        "| what | us | ratio |",
-        "|---|---|---|",
-        *preprocessing(film),
-        "",
-        f"`import peoplenet_nb`: {import_seconds():.3f} s (median of 5).",
-        "",
-    ]
-    RESULTS.write_text("\n".join(lines), encoding="utf-8")
-    print(RESULTS.read_text(encoding="utf-8"))
+    write_section(
+        "Wall time per frame over a bare loop on the same engine",
+        [
+            "1.00 would be the engine alone, all cores in one inference; below it, frames side by side waste less.",
+            "The last column is the seconds from the start of a run to its first result.",
+            "",
+            *table(
+                ["film", "what", "tables only", "with film", "first, s"], [row for _, b in made for row in b]
+            ),
+        ],
+    )
+    write_section(
+        "Average precision of every form",
+        [
+            "People on every 8th frame of vtest.avi against its ground truth, IoU 0.5.",
+            "",
+            *table(
+                ["form", "AP", "against FP32"],
+                [[name, f"{score:.3f}", f"{score - exact:+.3f}"] for name, score in scores.items()],
+            ),
+        ],
+    )
+    write_section(
+        "Memory and import",
+        [
+            "Peak resident memory of a whole run with film, in a process of its own, by the film's length.",
+            "",
+            *table(["frames", "MB"], memory),
+            "",
+            f"`import peoplenet_nb`: {import_seconds():.3f} s (median of 5).",
+        ],
+    )
 
 
 if __name__ == "__main__":

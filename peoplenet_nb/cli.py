@@ -27,6 +27,7 @@ from peoplenet_nb.cli_options import (
     guarded,
     say,
 )
+from peoplenet_nb.cli_speed import bench, optimise
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.presets import preset
 from peoplenet_nb.settings import FitMode, Settings, choose
@@ -40,6 +41,10 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+
+
+app.command()(optimise)
+app.command()(bench)
 
 
 @app.callback()
@@ -99,6 +104,11 @@ def detect(
         bool, typer.Option(help="Keep the raw grids of every frame for the tuner.")
     ] = False,
     film: Annotated[bool, typer.Option(help="Write the annotated film or images.")] = True,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Frames per inference. Else: 1 on a CPU, probed on a GPU.")
+    ] = None,
+    decoder: Annotated[str, typer.Option(help="What decodes films: cpu, or nvdec.")] = "cpu",
+    encoder: Annotated[str, typer.Option(help="What writes the film: x264, nvenc, or auto.")] = "x264",
     resume: Annotated[bool, typer.Option(help="Go on with a run that was cut.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the results of an earlier run.")] = False,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
@@ -116,7 +126,7 @@ def detect(
     loaded = _load(model, device, chosen, precision)
     names: Counter[str] = Counter()
     for spec in sources:
-        source = open_source(spec, every=every, frames=frames)
+        source = open_source(spec, every=every, frames=frames, decoder=decoder)
         names[source.info.stem] += 1
         number = names[source.info.stem]  # films of the same name from different folders do not share one
         result = run(
@@ -127,6 +137,8 @@ def detect(
             name=source.info.stem + (f"-{number}" if number > 1 else ""),
             save_grids=save_grids,
             film=film,
+            batch=batch,
+            encoder=encoder,
             resume=resume,
             overwrite=overwrite,
             progress=progress,
@@ -213,57 +225,6 @@ def describe(model: Model = None, device: DeviceName = "auto") -> None:
     table = PeopleNet.load(model, device=device).describe()
     for what, value in table.itertuples(index=False):
         say(f"{what:>16}  {value}")
-
-
-@app.command()
-@guarded
-def optimise(
-    model: Model = None,
-    int8: Annotated[
-        str | None, typer.Option(help="Also build INT8, calibrated on frames of this film or folder.")
-    ] = None,
-    every: Every = 25,
-    frames: Frames = 30,
-    force: Annotated[bool, typer.Option(help="Build again what is there.")] = False,
-) -> None:
-    """Build faster forms of a model: a uint8 input, and INT8 for CPUs; measure how well they agree."""
-    from peoplenet_nb.model import resolve_model
-    from peoplenet_nb.onnxfile import read_model_file
-    from peoplenet_nb.optimise import build_int8, build_uint8
-    from peoplenet_nb.sources import open_source
-
-    file = read_model_file(resolve_model(model))
-    images = [frame.image for frame in open_source(int8, every=every, frames=frames)] if int8 else []
-    made = [build_uint8(file, force=force)]
-    if int8 is not None:
-        made.append(build_int8(file, images, force=force))
-    for derived in made:
-        say(f"{derived.kind}: {derived.path}\n  {derived.agreement}")
-
-
-@app.command()
-@guarded
-def bench(
-    source: Annotated[str, typer.Argument(help="A film or folder to run over.")],
-    model: Model = None,
-    devices: Annotated[str, typer.Option(help="Which to try, with commas.")] = "cpu,openvino,cuda,tensorrt",
-    precisions: Annotated[str, typer.Option(help="Which to try, with commas.")] = "fp32,int8",
-    frames: Annotated[int, typer.Option(min=2, help="Frames of the source to run over.")] = 60,
-    film: Annotated[bool, typer.Option(help="Write the film too, as `detect` does.")] = True,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where bench.json and bench.png go.")
-    ] = None,
-) -> None:
-    """Time whole runs on every device that loads: stages, frames per second, ratio to a bare loop, memory."""
-    from peoplenet_nb.bench import bench as measure
-    from peoplenet_nb.bench import write_report
-    from peoplenet_nb.paths import outputs_dir
-
-    tried = devices.split(","), precisions.split(",")
-    table = measure(model, source, devices=tried[0], precisions=tried[1], frames=frames, film=film)
-    say(table.to_string(index=False, float_format="{:.1f}".format, na_rep="-"))
-    for path in write_report(table, output or outputs_dir() / "bench"):
-        say(f"written: {path}")
 
 
 @app.command()

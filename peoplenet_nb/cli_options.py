@@ -34,7 +34,11 @@ FitName = Annotated[
 ]
 PrecisionName = Annotated[
     str,
-    typer.Option("--precision", help="fp32, int8 (once `optimise` built it), or auto: int8 where it pays."),
+    typer.Option(
+        "--precision",
+        help="fp32; int8 (once `optimise` built it); tf32 (cuda), fp16 (tensorrt), bf16 (openvino); "
+        "or auto: int8 where it pays.",
+    ),
 ]
 SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (YAML).")]
 PresetName = Annotated[str, typer.Option("--preset", help=f"One of: {', '.join(PRESETS)}.")]

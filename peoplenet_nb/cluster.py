@@ -4,153 +4,21 @@ One decision to know: every function says not only what survives but what became
 which box, in which cluster, noise), since the reason for each box that is *not* there is what this project
 is for.
 
-Both work on the list of pairs of boxes that overlap enough, which `overlapping_pairs` finds without looking
-at all N x N of them, and then on whole arrays; the groups (classes) go through together. All geometry is
-float64, so that the browser's implementation, where numbers are doubles, decides every tie alike.
+Both work on the list of pairs of boxes that overlap enough, which `peoplenet_nb.overlap` finds, and then on
+whole arrays; the groups (classes) go through together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from peoplenet_nb.overlap import FEW, Floats, Ints, Mask, box_area, iou_matrix, overlapping_pairs, pairs_that
 from peoplenet_nb.settings import Flavour
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-
-# Up to here the N x N table of all pairs costs less than sorting to avoid it.
-_DENSE = 96
-# Pairs looked at in one go: their arrays stay in the cache, and memory bounded when all overlaps all.
-_CHUNK = 32_000
-
-
-def box_area(boxes: Floats) -> Floats:
-    """Return the areas of ``(N, 4)`` xyxy boxes, in square pixels."""
-    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-
-
-def iou_matrix(first: Floats, second: Floats) -> Floats:
-    """Return the IoU of every pair of boxes.
-
-    Parameters
-    ----------
-    first, second : ndarray
-        ``(N, 4)`` and ``(M, 4)`` float64 xyxy, with plain areas (no +1 pixel).
-
-    Returns
-    -------
-    ndarray
-        ``(N, M)`` float64; 0 where the union is empty.
-    """
-    inter, union = _overlap(first.T[:, :, None], second.T[:, None, :])
-    return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
-
-
-def _overlap(a: Floats, b: Floats) -> tuple[Floats, Floats]:
-    """Return intersection and union areas of boxes given as ``(4, ...)`` columns that broadcast."""
-    inter = np.minimum(a[2], b[2])
-    inter -= np.maximum(a[0], b[0])
-    height = np.minimum(a[3], b[3])
-    height -= np.maximum(a[1], b[1])
-    np.maximum(inter, 0.0, out=inter)
-    np.maximum(height, 0.0, out=height)
-    inter *= height
-    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1])
-    union -= inter
-    return inter, union
-
-
-def overlapping_pairs(boxes: Floats, group: Ints, least_iou: float) -> tuple[Ints, Ints, Floats, Floats]:
-    """Return the pairs of boxes of one group whose IoU is at least ``least_iou``.
-
-    Parameters
-    ----------
-    boxes : ndarray
-        ``(N, 4)`` float64 xyxy.
-    group : ndarray
-        ``(N,)``; boxes of different groups never make a pair.
-    least_iou : float
-        0..1; at 0 all pairs of a group come, overlapping or not.
-
-    Returns
-    -------
-    first, second : ndarray
-        ``(P,)`` int64 indices, ``first < second``.
-    inter, union : ndarray
-        ``(P,)`` float64 areas of each pair.
-    """
-    # A hair lower than asked for: the caller's own comparison decides, and must see every tie.
-    least_iou -= 1e-9
-    columns = np.ascontiguousarray(boxes.T)
-    dense = len(boxes) <= _DENSE or least_iou <= 0
-    found = []
-    for first, second in _all_pairs(group) if dense else _pairs_in_reach(columns, group, least_iou):
-        inter, union = _overlap(columns[:, first], columns[:, second])
-        enough = np.flatnonzero(inter >= least_iou * union)
-        first, second = first[enough], second[enough]  # noqa: PLW2901
-        swap = first > second
-        ends = np.where(swap, second, first), np.where(swap, first, second)
-        found.append((*ends, inter[enough], union[enough]))
-    if not found:
-        none = np.zeros(0, np.int64)
-        return none, none.copy(), np.zeros(0), np.zeros(0)
-    if len(found) == 1:
-        return found[0]
-    first, second, inter, union = (np.concatenate(column) for column in zip(*found, strict=True))
-    return first, second, inter, union
-
-
-def _all_pairs(group: Ints) -> Iterator[tuple[Ints, Ints]]:
-    first, second = _triangle(len(group))
-    same = group[first] == group[second]
-    if not same.all():
-        first, second = first[same], second[same]
-    yield first, second
-
-
-_TRIANGLES: dict[int, tuple[Ints, Ints]] = {}
-
-
-def _triangle(count: int) -> tuple[Ints, Ints]:
-    """Return the indices of all pairs of ``count`` things; the small tables are kept."""
-    if count > _DENSE:
-        return np.triu_indices(count, 1)
-    if count not in _TRIANGLES:
-        _TRIANGLES[count] = np.triu_indices(count, 1)
-    return _TRIANGLES[count]
-
-
-def _pairs_in_reach(columns: Floats, group: Ints, least_iou: float) -> Iterator[tuple[Ints, Ints]]:
-    """Yield pairs whose left and top edges are near enough for that IoU, some at a time.
-
-    IoU >= t needs an intersection at least t times as wide as the wider box and t times as high as the
-    higher one. So two left edges are at most ``(1 - t)`` times the width of the left box apart, and two top
-    edges at most ``(1 - t)`` times the height of the upper box.
-    """
-    # One axis for all groups: shifted so far apart that no reach spans two of them.
-    left, top = columns[0] + group * (4.0 * np.abs(columns).max(initial=1.0)), columns[1]
-    right = left + (1.0 - least_iou) * (columns[2] - columns[0]) + 1e-6
-    bottom = top + (1.0 - least_iou) * (columns[3] - columns[1]) + 1e-6
-    order = np.argsort(left, kind="stable")
-    left, right, top, bottom = left[order], right[order], top[order], bottom[order]
-    partners = np.maximum(np.searchsorted(left, right, side="right") - np.arange(1, len(left) + 1), 0)
-    ends = np.cumsum(partners)
-    start = 0
-    while start < len(left):
-        done = ends[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(ends, done + _CHUNK, side="right")))
-        counts = partners[start:stop]
-        first = np.repeat(np.arange(start, stop), counts)
-        second = np.arange(1, len(first) + 1) + np.repeat(
-            np.arange(start, stop) - np.cumsum(counts) + counts, counts
-        )
-        near = np.flatnonzero((top[second] <= bottom[first]) & (top[first] <= bottom[second]))
-        yield order[first[near]], order[second[near]]
-        start = stop
+__all__ = ["Floats", "Ints", "Suppression", "box_area", "dbscan", "iou_matrix", "nms", "overlapping_pairs"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,37 +69,61 @@ def nms(
     group = np.zeros(count, np.int64) if group is None else group
     # By group, then by falling score, then as they came (lexsort is stable).
     order = np.lexsort((-scores, group))
-    better, worse, inter, union = overlapping_pairs(boxes[order], group[order], iou_threshold)
-    over = inter > iou_threshold * union
-    better, worse, inter, union = better[over], worse[over], inter[over], union[over]
-    kept = _undisputed(count, better, worse)
+    few = count <= FEW
+    better, worse, inter, union = pairs_that(
+        lambda inter, union: inter > iou_threshold * union,
+        boxes.take(order, axis=0),
+        group.take(order),
+        iou_threshold - 1e-9,
+        dense=few,
+    )
+    decisive = (_one_by_one if few else _in_rounds)(count, better, worse)
+    worse = worse.take(decisive)
+    lost = order.take(worse)
+    suppressor, iou, survives = np.empty(count, np.int64), np.zeros(count), np.ones(count, bool)
+    suppressor.fill(-1)
+    suppressor[lost] = order.take(better.take(decisive))
+    iou[lost] = inter.take(decisive) / union.take(decisive)
+    survives[worse] = False
+    return Suppression(order.compress(survives), suppressor, iou)
 
-    by_kept = kept[better]
-    better, worse, inter, union = better[by_kept], worse[by_kept], inter[by_kept], union[by_kept]
+
+def _one_by_one(count: int, better: Ints, worse: Ints) -> Ints:
+    """Return the pair that decides on each suppressed box; for few pairs, sorted by ``better``."""
+    fallen = [False] * count
+    decisive = []
+    losers = worse.tolist()
+    for pair, winner in enumerate(better.tolist()):
+        # All that could suppress the winner has been before.
+        if not fallen[winner] and not fallen[losers[pair]]:
+            fallen[losers[pair]] = True
+            decisive.append(pair)
+    return np.array(decisive, np.int64)
+
+
+def _in_rounds(count: int, better: Ints, worse: Ints) -> Ints:
+    """Return the pair that decides on each suppressed box; for many pairs, in any order."""
+    kept = _undisputed(count, better, worse)
+    by_kept = kept.take(better).nonzero()[0]
+    better, worse = better.take(by_kept), worse.take(by_kept)
     first = np.full(count, count, np.int64)
     np.minimum.at(first, worse, better)
-    decisive = first[worse] == better
-    suppressor, iou = np.full(count, -1, np.int64), np.zeros(count)
-    suppressor[order[worse[decisive]]] = order[better[decisive]]
-    iou[order[worse[decisive]]] = inter[decisive] / union[decisive]
-    return Suppression(order[kept], suppressor, iou)
+    decisive: Ints = by_kept.take((first.take(worse) == better).nonzero()[0])
+    return decisive
 
 
-def _undisputed(count: int, better: Ints, worse: Ints) -> npt.NDArray[np.bool_]:
+def _undisputed(count: int, better: Ints, worse: Ints) -> Mask:
     """Return the mask of what greedy suppression keeps, given who would suppress whom."""
-    kept = np.ones(count, bool)
-    if not len(better):
-        return kept
+    kept = np.zeros(count, bool)
     undecided = np.ones(count, bool)
-    kept[:] = False
     while len(better):
         now = undecided.copy()
         now[worse] = False
         kept |= now
         undecided[now] = False
-        undecided[worse[now[better]]] = False
-        open_ = undecided[better] & undecided[worse]
-        better, worse = better[open_], worse[open_]
+        undecided[worse.compress(now.take(better))] = False
+        open_ = (undecided.take(better) & undecided.take(worse)).nonzero()[0]
+        better, worse = better.take(open_), worse.take(open_)
     return kept | undecided
 
 

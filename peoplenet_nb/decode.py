@@ -1,31 +1,40 @@
-"""From raw grids to boxes: the one formula, the one code path.
+"""From raw grids to boxes: the one code path.
 
 One decision to know: `decode` returns *candidates with fates*; detections are the candidates that survived.
 Sliders, video and evaluation all call it, so "why is it missing" is answered by the same arrays
-that produced what is there.
+that produced what is there. Its two halves, `find_candidates` and `cluster_candidates`, can be timed apart.
 
-The formula (NVIDIA TAO DetectNet_v2, ``bbox_objective.py``): for cell ``(row j, column i)`` and class ``c``
-with distances ``L, T, R, B`` in channels ``4c .. 4c + 3``::
-
-    gx, gy = 16 i + 0.5, 16 j + 0.5
-    x1, y1, x2, y2 = gx - 35 L, gy - 35 T, gx + 35 R, gy + 35 B      # network pixels
+The formula itself is in `peoplenet_nb.cells`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from peoplenet_nb.cells import BBOX_NORM, BBOX_OFFSET, box_columns, cell_boxes, lattice
 from peoplenet_nb.cluster import Floats, Ints, box_area, dbscan, nms
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import BoundSettings, Clustering, Flavour, Score, Settings
+from peoplenet_nb.thresholds import bind
 
-BBOX_NORM = 35.0  # TAO DetectNet_v2 box scale
-BBOX_OFFSET = 0.5  # TAO DetectNet_v2 offset in pixels, not in cells
+__all__ = [
+    "BBOX_NORM",
+    "BBOX_OFFSET",
+    "COVERAGE_ONLY",
+    "Candidates",
+    "Decoded",
+    "Fate",
+    "cell_boxes",
+    "cluster_candidates",
+    "decode",
+    "find_candidates",
+]
+
 # nvinfer's DBSCAN mode drops clusters of large boxes with few members: sqrt(area) / (n + 1) above this.
 ATHR_THRESHOLD = 60.0
 COVERAGE_ONLY = (
@@ -53,6 +62,9 @@ class Fate(IntEnum):
     BEYOND_TOP_K = 8
     NO_BOX = 9
     """The model has no box output."""
+
+
+_KEPT = np.uint8(Fate.KEPT)  # comparing with the enum takes five times as long
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,39 +143,6 @@ class Decoded:
         }
 
 
-def cell_boxes(grids: Grids, class_id: npt.ArrayLike, row: npt.ArrayLike, col: npt.ArrayLike) -> Floats:
-    """Return the boxes that cells predict, unclipped.
-
-    Parameters
-    ----------
-    grids : Grids
-        With a box output.
-    class_id, row, col : array_like
-        ``(N,)`` whole numbers.
-
-    Returns
-    -------
-    ndarray
-        ``(N, 4)`` float64 xyxy in network pixels.
-
-    Raises
-    ------
-    ValueError
-        When the model has no box output.
-    """
-    if grids.boxes is None:
-        raise ValueError("a coverage-only model predicts no boxes")
-    classes, rows, cols = grids.shape
-    row, col = np.asarray(row), np.asarray(col)
-    cells = row * cols + col
-    distances = grids.boxes.reshape(classes, 4, rows * cols)[np.asarray(class_id), :, cells]
-    boxes = distances.astype(np.float64)
-    boxes *= (-BBOX_NORM, -BBOX_NORM, BBOX_NORM, BBOX_NORM)
-    x, y = col * grids.stride + BBOX_OFFSET, row * grids.stride + BBOX_OFFSET
-    boxes += np.stack((x, y, x, y), axis=1)
-    return boxes
-
-
 def decode(grids: Grids, settings: Settings) -> Decoded:
     """Turn raw grids into detections, and give every candidate its fate.
 
@@ -186,41 +165,102 @@ def decode(grids: Grids, settings: Settings) -> Decoded:
     SettingsError
         When the settings name a class that the model has not.
     """
-    bound = settings.bind(grids.labels)
-    classes, rows, cols = grids.shape
-    flat = np.flatnonzero(grids.coverage.reshape(classes, -1) >= bound.threshold[:, None])
-    class_id, cell = np.divmod(flat, rows * cols)
-    row, col = np.divmod(cell, cols)
-    coverage = grids.coverage.reshape(-1)[flat]
-    count = len(flat)
-    if grids.boxes is None:
-        return _without_boxes(grids, class_id, row, col, coverage)
+    return _settle(find_candidates(grids, settings), grids, settings)
 
-    boxes = cell_boxes(grids, class_id, row, col)
-    width, height = grids.fit.content_size
-    np.clip(boxes, 0.0, (width, height, width, height), out=boxes)
-    empty = (boxes[:, 2] <= boxes[:, 0]) | (boxes[:, 3] <= boxes[:, 1])
-    candidates = Candidates(
-        class_id,
-        row,
-        col,
-        coverage,
+
+def find_candidates(grids: Grids, settings: Settings) -> Candidates:
+    """Return the cells whose coverage reaches the threshold of their class, with their clipped boxes.
+
+    Parameters
+    ----------
+    grids : Grids
+        Raw output of one frame.
+    settings : Settings
+        Thresholds.
+
+    Returns
+    -------
+    Candidates
+        Each as yet `Fate.KEPT`, `Fate.EMPTY`, or `Fate.NO_BOX` when the model has no box output.
+
+    Raises
+    ------
+    SettingsError
+        When the settings name a class that the model has not.
+    """
+    bound = bind(settings, grids.labels)
+    places = lattice(grids.shape, grids.stride)
+    cells = (grids.coverage.reshape(len(bound.reached), -1) >= bound.reached).ravel().nonzero()[0]
+    count = len(cells)
+    fate, none = np.zeros(count, np.uint8), np.empty(count, np.int64)
+    none.fill(-1)
+    if grids.boxes is None:
+        boxes = np.zeros((count, 4))
+        fate.fill(Fate.NO_BOX)
+    else:
+        columns = box_columns(grids, cells)
+        width, height = grids.fit.content_size
+        np.maximum(columns, 0.0, out=columns)
+        np.minimum(columns[::2], width, out=columns[::2])
+        np.minimum(columns[1::2], height, out=columns[1::2])
+        empty = columns[2:] <= columns[:2]
+        np.logical_or(empty[0], empty[1], out=fate.view(bool))  # Fate.KEPT is 0 and Fate.EMPTY is 1
+        boxes = np.ascontiguousarray(columns.T)
+    return Candidates(
+        places.class_id.take(cells),
+        places.row.take(cells),
+        places.col.take(cells),
+        grids.coverage.reshape(-1).take(cells),
         boxes,
-        np.where(empty, np.uint8(Fate.EMPTY), np.uint8(Fate.KEPT)),
-        np.full(count, -1, np.int64),
-        np.zeros(count, np.float64),
-        np.full(count, -1, np.int64),
+        fate,
+        none,
+        np.zeros(count),
+        none.copy(),
     )
-    network, scores, source = _cluster(candidates, np.flatnonzero(~empty), settings)
+
+
+def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings) -> Decoded:
+    """Cluster and sift candidates; what `decode` does after `find_candidates`.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        As `find_candidates` returned them; they stay as they are.
+    grids : Grids
+        Where they were found.
+    settings : Settings
+        Clustering, least sizes and confidences.
+
+    Returns
+    -------
+    Decoded
+        With candidates of its own.
+
+    Raises
+    ------
+    SettingsError
+        When the settings name a class that the model has not.
+    """
+    fates = {name: getattr(candidates, name).copy() for name in ("fate", "by", "iou", "cluster")}
+    return _settle(replace(candidates, **fates), grids, settings)
+
+
+def _settle(candidates: Candidates, grids: Grids, settings: Settings) -> Decoded:
+    """Decide the fates, in the very arrays of the candidates."""
+    bound = bind(settings, grids.labels)
+    if grids.boxes is None:
+        return Decoded(candidates, Detections.empty(grids.labels), np.zeros(0, np.int64), COVERAGE_ONLY)
+    network, scores, source = _cluster(candidates, (candidates.fate == _KEPT).nonzero()[0], settings)
     xyxy = grids.fit.to_frame(network)
-    passed = _sift(candidates, xyxy, scores, source, bound, settings.top_k)
-    source = source[passed]
+    if bound.sizes or bound.confidences or settings.top_k is not None:
+        passed = _sift(candidates, xyxy, scores, source, bound.numbers, settings.top_k)
+        xyxy, scores, source = xyxy[passed], scores[passed], source[passed]
     detections = Detections(
-        xyxy[passed].astype(np.float32),
-        scores[passed].astype(np.float32),
-        class_id[source],
-        row[source],
-        col[source],
+        xyxy.astype(np.float32),
+        scores.astype(np.float32),
+        candidates.class_id.take(source),
+        candidates.row.take(source),
+        candidates.col.take(source),
         grids.labels,
     )
     return Decoded(candidates, detections, source)
@@ -228,8 +268,8 @@ def decode(grids: Grids, settings: Settings) -> Decoded:
 
 def _cluster(candidates: Candidates, members: Ints, settings: Settings) -> tuple[Floats, Floats, Ints]:
     """Cluster every class; return network boxes, scores and source candidates, by class and best first."""
-    boxes, group = candidates.network_xyxy[members], candidates.class_id[members]
-    coverage = candidates.coverage[members].astype(np.float64)
+    boxes, group = candidates.network_xyxy.take(members, axis=0), candidates.class_id.take(members)
+    coverage = candidates.coverage.take(members).astype(np.float64)
     if settings.clustering is not Clustering.NMS:
         cluster = dbscan(boxes, coverage, settings.eps, settings.min_mass, settings.flavour, group)
         candidates.cluster[members] = cluster
@@ -240,11 +280,12 @@ def _cluster(candidates: Candidates, members: Ints, settings: Settings) -> tuple
             return _merge(candidates, members, boxes, coverage, settings)
         # Hybrid, as nvinfer: DBSCAN only drops the outliers, NMS chooses among the rest.
     result = nms(boxes, coverage, settings.nms_iou, group)
-    lost = result.suppressor >= 0
-    candidates.fate[members[lost]] = Fate.SUPPRESSED
-    candidates.by[members[lost]] = members[result.suppressor[lost]]
-    candidates.iou[members[lost]] = result.iou[lost]
-    return boxes[result.kept], coverage[result.kept], members[result.kept]
+    lost = (result.suppressor >= 0).nonzero()[0]
+    losers = members.take(lost)
+    candidates.fate[losers] = Fate.SUPPRESSED
+    candidates.by[losers] = members.take(result.suppressor.take(lost))
+    candidates.iou[losers] = result.iou.take(lost)
+    return boxes.take(result.kept, axis=0), coverage.take(result.kept), members.take(result.kept)
 
 
 def _merge(
@@ -300,22 +341,3 @@ def _sift(
             candidates.fate[source[beyond]] = Fate.BEYOND_TOP_K
             passed[beyond] = False
     return passed
-
-
-def _without_boxes(
-    grids: Grids, class_id: Ints, row: Ints, col: Ints, coverage: npt.NDArray[np.float32]
-) -> Decoded:
-    count = len(class_id)
-    none = np.full(count, -1, np.int64)
-    candidates = Candidates(
-        class_id,
-        row,
-        col,
-        coverage,
-        np.zeros((count, 4)),
-        np.full(count, Fate.NO_BOX, np.uint8),
-        none,
-        np.zeros(count),
-        none.copy(),
-    )
-    return Decoded(candidates, Detections.empty(grids.labels), np.zeros(0, np.int64), COVERAGE_ONLY)

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from pathlib import Path
 
+from peoplenet_nb.devices import Device
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import cache_dir, models_dir
 
 # Part of the file names: a changed recipe makes new files and never reads old ones.
-RECIPE = 1
+RECIPE = 2
+
+
+class Target(StrEnum):
+    """What a derived form is made for: TensorRT wants another order of layers and another INT8."""
+
+    CPU = "cpu"
+    TENSORRT = "tensorrt"
+
+    @classmethod
+    def of(cls, device: Device) -> Target:
+        """Return the target of a device; CUDA and OpenVINO take what CPUs take."""
+        return cls.TENSORRT if device is Device.TENSORRT else cls.CPU
 
 
 @dataclass(frozen=True)
@@ -47,6 +61,12 @@ class Agreement:
     def score(self) -> float:
         """One number to choose by: the mean of both average precisions."""
         return (self.ap50 + self.ap75) / 2
+
+    def __str__(self) -> str:
+        return (
+            f"agrees with the model's own boxes to AP {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75, "
+            f"coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px ({self.frames} frames)"
+        )
 
 
 @dataclass(frozen=True)
@@ -111,11 +131,16 @@ def derived_dir(source: ModelFile) -> Path:
     return cache_dir() / "derived" / source.sha256[:16]
 
 
-def uint8_path(source: ModelFile) -> Path:
+def uint8_path(source: ModelFile, target: Target = Target.CPU) -> Path:
     """Return where a model's uint8-input form is kept."""
-    return derived_dir(source) / f"{source.path.stem}.uint8-input.r{RECIPE}.onnx"
+    return _path(source, "uint8-input", target)
 
 
-def int8_path(source: ModelFile) -> Path:
+def int8_path(source: ModelFile, target: Target = Target.CPU) -> Path:
     """Return where a model's INT8 form is kept."""
-    return derived_dir(source) / f"{source.path.stem}.int8.r{RECIPE}.onnx"
+    return _path(source, "int8", target)
+
+
+def _path(source: ModelFile, kind: str, target: Target) -> Path:
+    suffix = "" if target is Target.CPU else f".{target}"
+    return derived_dir(source) / f"{source.path.stem}.{kind}{suffix}.r{RECIPE}.onnx"

@@ -6,6 +6,7 @@ Any DetectNet_v2 model works: sizes, classes and tensor names are read from the 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.backends import Backend, Device, open_backend
-from peoplenet_nb.errors import ModelError
+from peoplenet_nb.backends import Backend, check_device, open_backend
+from peoplenet_nb.devices import Device
+from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.files import atomic
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import ModelFile, head_health, read_model_file
@@ -26,7 +28,12 @@ from peoplenet_nb.settings import FitMode, choose
 if TYPE_CHECKING:
     import pandas as pd
 
+logger = logging.getLogger(__name__)
+
 Frame = npt.NDArray[np.uint8]
+
+# TensorRT is left out of `auto`: its first engine takes minutes to build. OpenVINO too: it must be asked for.
+_AUTO = (Device.CUDA, Device.CPU)
 
 STANDIN_NAMES = ("standin", "stand-in", "demo")
 STANDIN_WARNING = (
@@ -88,27 +95,46 @@ class PeopleNet:
         threads : int, optional
             Threads of one inference on a CPU; the cores this process may use when left out.
         precision : Precision or str
-            ``fp32``, ``int8``, or ``auto``: INT8 on a CPU that has the instructions for it, where
-            `peoplenet-nb optimise` has built it and proved that it agrees, else FP32. The form with a uint8
-            input is taken for FP32 where it was built: it computes the same.
+            What the device offers (`peoplenet_nb.precision.offered`), or ``auto``: INT8 on a CPU that has the
+            instructions for it, where `peoplenet-nb optimise` has built it and proved that it agrees, else FP32.
+            The form with a uint8 input is taken for FP32 where it was built: it computes the same.
 
         Raises
         ------
         ModelError
-            When there is no such model, the file is not a DetectNet_v2 network, or INT8 was asked for and
-            has not been built.
+            When there is no such model, the file is not a DetectNet_v2 network, or a form of it is needed
+            that has not been built.
         DeviceError
-            When the device was asked for and is not there.
+            When the device was asked for and is not there, or does not compute in that precision.
         """
         file = read_model_file(resolve_model(path_or_name))
+        device = choose(Device, device, "device")
+        *before, last = _AUTO if device is Device.AUTO else (device,)
+        for candidate in before:
+            try:
+                return cls._on(file, candidate, fit, threads, precision)
+            except DeviceError as error:
+                logger.info("auto passes over %s: %s", candidate, error)
+        return cls._on(file, last, fit, threads, precision)
+
+    @classmethod
+    def _on(
+        cls,
+        file: ModelFile,
+        device: Device,
+        fit: FitMode | str,
+        threads: int | None,
+        precision: Precision | str,
+    ) -> PeopleNet:
+        check_device(device)
         runs = form_of(file, precision, device)
-        return cls(file, open_backend(runs, device, threads), fit, runs=runs)
+        return cls(file, open_backend(runs, device, threads, precision), fit, runs=runs)
 
     def with_threads(self, threads: int) -> PeopleNet:
         """Return the same model on the same device with another number of threads per inference."""
         if threads == self.backend.threads:
             return self
-        backend = open_backend(self.runs, self.backend.device, threads)
+        backend = open_backend(self.runs, self.backend.device, threads, self.precision)
         return PeopleNet(self.file, backend, self.fit, runs=self.runs)
 
     @property
@@ -134,7 +160,7 @@ class PeopleNet:
     @property
     def precision(self) -> Precision:
         """What the network computes in."""
-        return Precision.INT8 if self.runs.quantized else Precision.FP32
+        return self.backend.precision
 
     @property
     def _preprocessor(self) -> Preprocessor:
@@ -172,10 +198,13 @@ class PeopleNet:
         """Run the network on several frames at once; they may differ in size."""
         if not frames:
             return []
+        return self.infer_input(*self.preprocess_all(frames))
+
+    def preprocess_all(self, frames: Sequence[Frame]) -> tuple[NetworkInput, list[Fit]]:
+        """Return what the network takes for several frames at once, and the fit of each."""
         preprocessor = self._preprocessor
         batch = np.empty((len(frames), *preprocessor.shape), preprocessor.dtype)
-        fits = [self.preprocess(frame, batch[i : i + 1])[1] for i, frame in enumerate(frames)]
-        return self.infer_input(batch, fits)
+        return batch, [preprocessor(frame, batch[i : i + 1])[1] for i, frame in enumerate(frames)]
 
     def infer_input(self, batch: NetworkInput, fits: Sequence[Fit]) -> list[Grids]:
         """Run the network on what `preprocess` made of N frames, with the fit of each."""

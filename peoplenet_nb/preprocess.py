@@ -64,13 +64,17 @@ class Fit:
     def to_frame(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map boxes or points ``(..., 2k)`` from network pixels to frame pixels."""
         points = np.asarray(xyxy, np.float64)
-        mapped: npt.NDArray[np.float64] = points * np.resize(self.scale, points.shape[-1])
+        mapped: npt.NDArray[np.float64] = points * np.array(
+            (self.scale * points.shape[-1])[: points.shape[-1]]
+        )
         return mapped
 
     def to_network(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map boxes or points ``(..., 2k)`` from frame pixels to network pixels."""
         points = np.asarray(xyxy, np.float64)
-        mapped: npt.NDArray[np.float64] = points / np.resize(self.scale, points.shape[-1])
+        mapped: npt.NDArray[np.float64] = points / np.array(
+            (self.scale * points.shape[-1])[: points.shape[-1]]
+        )
         return mapped
 
 
@@ -112,7 +116,9 @@ class Preprocessor:
     Notes
     -----
     Resize, split into planes and a 256-entry table replace the usual resize, cvtColor, astype / 255 and
-    transpose: the same values to the bit, in less time (``benchmarks/RESULTS.md``).
+    transpose: the same values to the bit, in less time, and already in the order that the network reads, where a
+    transposed view would be copied once more. What is left is the resize and writing 6 MB of floats
+    (``benchmarks/preprocess_speed.py``); a table of pairs of bytes, half the steps, is no faster from cold caches.
     """
 
     def __init__(
@@ -123,7 +129,7 @@ class Preprocessor:
         self.as_bytes = as_bytes
         width, height = network_size
         self._resized = np.zeros((height, width, 3), np.uint8)
-        self._planes = [np.empty((height, width), np.uint8) for _ in range(3)]
+        self._planes = np.empty((3, height, width), np.uint8)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -168,9 +174,13 @@ class Preprocessor:
             _place(frame, out[0], fit.content_size)
             return out, fit
         _place(frame, self._resized, fit.content_size)
-        cv2.split(self._resized, self._planes)
-        for plane, channel in zip(self._planes, (2, 1, 0), strict=True):
-            cv2.LUT(plane, _SCALE, dst=out[0, channel])
+        cv2.split(self._resized, list(self._planes[::-1]))  # BGR in, RGB out
+        # As one tall picture, which OpenCV shares among the cores.
+        width, height = self.network_size
+        tall = out.reshape(3 * height, width) if out.flags.c_contiguous else None
+        looked_up = cv2.LUT(self._planes.reshape(3 * height, width), _SCALE, dst=tall)
+        if tall is None or not np.shares_memory(looked_up, tall):
+            out[0] = looked_up.reshape(3, height, width)
         return out, fit
 
 

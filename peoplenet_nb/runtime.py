@@ -15,6 +15,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,25 @@ def memory_limit(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int
     except (AttributeError, ValueError, OSError):
         logger.debug("the machine does not say how much memory it has")
     return min(limits, default=None)
+
+
+def peak_memory_mb(status: Path = Path("/proc/self/status")) -> float:
+    """Return the most memory that this process has held, in MiB; of another one where its ``status`` is named.
+
+    Notes
+    -----
+    ``getrusage`` would do, but on Linux it begins from what the *parent* held when it started this process.
+    """
+    try:
+        for line in status.read_text(encoding="ascii", errors="replace").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    except OSError:
+        logger.debug("%s cannot be read", status)
+    import resource
+
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1024 * 1024 if sys.platform == "darwin" else 1024)
 
 
 def gpus(timeout: float = 20.0) -> tuple[Gpu, ...]:

@@ -17,6 +17,7 @@ from typing import Any
 import av
 import numpy as np
 
+from peoplenet_nb.devices import Device
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.preprocess import Fit
 
@@ -121,6 +122,13 @@ class FakeModel:
         What ``is_standin`` says.
     boxes : bool
         Whether there is a box output.
+    device : str
+        Where it claims to run.
+
+    Attributes
+    ----------
+    batches : list of int
+        How many frames each inference took.
     """
 
     def __init__(
@@ -130,23 +138,33 @@ class FakeModel:
         standin: bool = False,
         sha256: str = "f" * 64,
         boxes: bool = True,
+        device: str = "cpu",
     ) -> None:
         self.delay = delay
         self.is_standin = standin
         self.labels = LABELS
-        self.device, self.fit, self.providers = "cpu", "stretch", ("FakeExecutionProvider",)
+        self.device, self.fit, self.providers = device, "stretch", ("FakeExecutionProvider",)
         self.precision = "fp32"
         self.file = SimpleNamespace(path=Path("fake.onnx"), sha256=sha256, boxes=boxes or None)
-        self.backend = SimpleNamespace(threads=1)
+        self.backend = SimpleNamespace(threads=1, device=Device(device))
+        self.batches: list[int] = []
 
     def with_threads(self, threads: int) -> FakeModel:
         return self
 
     def preprocess(self, frame: np.ndarray) -> tuple[np.ndarray, Fit]:
-        return np.array([number_of(frame)]), Fit.of((frame.shape[1], frame.shape[0]), (960, 544), "stretch")
+        batch, fits = self.preprocess_all([frame])
+        return batch, fits[0]
+
+    def preprocess_all(self, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Fit]]:
+        fits = [Fit.of((frame.shape[1], frame.shape[0]), (960, 544), "stretch") for frame in frames]
+        return np.array([number_of(frame) for frame in frames]), fits
 
     def infer_input(self, batch: np.ndarray, fits: Sequence[Fit]) -> list[Grids]:
-        number = int(batch[0])
+        self.batches.append(len(batch))
+        return [self._grids(int(number), fit) for number, fit in zip(batch, fits, strict=True)]
+
+    def _grids(self, number: int, fit: Fit) -> Grids:
         if self.delay is not None:
             time.sleep(self.delay(number))
         coverage = np.zeros((3, 34, 60), np.float32)
@@ -156,4 +174,4 @@ class FakeModel:
             class_id, row, col = number % 3, 21 + number % 12, 5 + number % 50
             coverage[class_id, row, col] = 0.5 + (number % 40) / 100
             boxes[4 * class_id : 4 * class_id + 4, row, col] = 1.0
-        return [Grids(coverage, boxes if self.file.boxes else None, fits[0], LABELS)]
+        return Grids(coverage, boxes if self.file.boxes else None, fit, LABELS)

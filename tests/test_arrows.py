@@ -24,6 +24,15 @@ TOP = {"cli", "notebook", "tuner", "plots", "bench", "optimise", "demo", "video"
         ("evaluate", TOP | {"model", "decode"}),
         ("report", (TOP - {"report"}) | {"sources", "film"}),
         ("video", {"cli", "notebook", "tuner", "plots", "bench", "optimise", "report"}),
+        (
+            "choice",
+            TOP | {"model", "decode", "cluster", "evaluate", "sources", "batching", "backends"},
+        ),
+        ("precision", TOP | {"model", "decode", "backends", "sources"}),
+        ("backends", TOP | {"model", "decode", "sources", "batching"}),
+        ("batching", TOP | {"decode", "sources"}),
+        ("overlap", TOP | {"grids", "decode", "cluster", "model"}),
+        ("cells", TOP | {"decode", "cluster", "model"}),
         ("plots", {"cli", "notebook", "tuner", "bench"}),
     ],
 )

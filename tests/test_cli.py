@@ -88,7 +88,9 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
         (["detect", "x.mp4", "--resume", "--overwrite"], ["exclude each other"]),
         (["settings", "-o", "/proc/none/s.yaml"], ["cannot be written"]),
         (["optimise", "--int8", "no-such.mp4"], ["No such", "no-such.mp4"]),
-        (["optimise", "--model", "standin"], ["cannot take bytes"]),
+        (["optimise", "--device", "npu"], ["Unknown device", "tensorrt"]),
+        (["detect", "x.mp4", "--device", "cpu", "--precision", "fp16"], ["does not compute", "fp32, int8"]),
+        (["detect", "x.mp4", "--device", "cpu", "--decoder", "cuvid"], ["Unknown decoder", "nvdec"]),
     ],
 )
 def test_errors_are_three_lines_and_exit_code_one(args: list[str], words: list[str]) -> None:
@@ -163,7 +165,7 @@ def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_pa
         (images / f"{i}.png").write_bytes((images / "0.png").read_bytes())
     code, told = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
     assert code == 0, told
-    assert told.count("Agreement(") == 2
+    assert told.count("agrees with the model's own boxes") == 2
     code, told = invoke(*args, tmp_path / "int8", "--precision", "int8")
     assert code == 0, told
     assert "int8, fit" in told

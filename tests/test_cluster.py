@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from sklearn.cluster import DBSCAN
 
 import reference
+from peoplenet_nb import overlap
 from peoplenet_nb.cluster import dbscan, iou_matrix, nms, overlapping_pairs
+from peoplenet_nb.overlap import FEW
 from peoplenet_nb.settings import Flavour
 
 
@@ -29,8 +31,8 @@ def some_boxes(seed: int, count: int, *, coarse: bool) -> tuple[np.ndarray, np.n
 
 cases = {
     "seed": st.integers(0, 10_000),
-    # 96 is where the search for pairs changes its way.
-    "count": st.sampled_from([0, 1, 2, 7, 40, 96, 97, 180]),
+    # At FEW the search for pairs changes its way.
+    "count": st.sampled_from([0, 1, 2, 7, 40, FEW, FEW + 1, 180]),
     "coarse": st.booleans(),
 }
 
@@ -138,3 +140,54 @@ def test_no_overlapping_pair_is_missed(seed: int, count: int, coarse: bool, leas
     }
     assert expected <= found
     assert all(inter / union >= least - 1e-6)
+
+
+@pytest.mark.parametrize("band", [1, 300, 131_072], ids=["row by row", "in pieces", "at once"])
+def test_pairs_do_not_depend_on_how_many_are_looked_at_in_one_go(
+    band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boxes, scores = some_boxes(5, 300, coarse=True)
+    group = np.random.default_rng(5).integers(0, 3, 300)
+    expected = nms(boxes, scores, 0.3, group)
+    monkeypatch.setattr(overlap, "_BAND", band)
+    found = nms(boxes, scores, 0.3, group)
+    assert found.kept.tolist() == expected.kept.tolist()
+    assert found.suppressor.tolist() == expected.suppressor.tolist()
+    assert found.iou.tolist() == expected.iou.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    threshold=st.sampled_from([0.0, 0.3, 0.5, 0.9]),
+    scale=st.sampled_from([1e-3, 1.0, 1e5]),
+    shift=st.sampled_from([-1e4, 0.0, 3e4]),
+)
+def test_few_boxes_and_many_are_treated_alike(
+    seed: int, threshold: float, scale: float, shift: float
+) -> None:
+    """The two ways of finding pairs, on the same boxes; also far from 0, where 16 bits are coarse."""
+    boxes, scores = some_boxes(seed, FEW, coarse=bool(seed % 2))
+    boxes = boxes * scale + shift
+    group = np.random.default_rng(seed).integers(0, 2, FEW)
+    few = nms(boxes, scores, threshold, group)
+    # Boxes of a group of their own, and apart, turn few into many and meet nobody.
+    more = np.array([[k, 0.0, k + 0.5, 1.0] for k in range(10)]) * scale + shift
+    many = nms(
+        np.concatenate([boxes, more]),
+        np.concatenate([scores, np.ones(10)]),
+        threshold,
+        np.concatenate([group, np.full(10, 7)]),
+    )
+    assert many.kept.tolist()[: len(few.kept)] == few.kept.tolist()
+    assert many.suppressor[:FEW].tolist() == few.suppressor.tolist()
+    assert many.iou[:FEW].tolist() == few.iou.tolist()
+
+
+def test_many_boxes_in_one_place_leave_the_best() -> None:
+    boxes = np.tile([[3.0, 4.0, 13.0, 24.0]], (700, 1))
+    scores = np.linspace(0, 1, 700)
+    result = nms(boxes, scores, 0.5)
+    assert result.kept.tolist() == [699]
+    assert (result.suppressor[:699] == 699).all()
+    assert (result.iou[:699] == 1.0).all()

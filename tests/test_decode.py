@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,15 @@ from hypothesis import strategies as st
 
 import reference
 from conftest import make_grids, random_grids, stretched
-from peoplenet_nb.decode import Candidates, Decoded, Fate, cell_boxes, decode
+from peoplenet_nb.decode import (
+    Candidates,
+    Decoded,
+    Fate,
+    cell_boxes,
+    cluster_candidates,
+    decode,
+    find_candidates,
+)
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.preprocess import Fit
@@ -188,3 +198,68 @@ def test_settings_for_other_classes_are_refused_but_presets_fit_any_model() -> N
     assert decode(cars, preset("deepstream")).detections.class_name == ["sign"]
     with pytest.raises(SettingsError, match=r"Unknown class.*persn.*car, sign"):
         decode(cars, Settings(classes={"persn": ClassSettings()}))
+
+
+ARRAYS = ("class_id", "row", "col", "coverage", "network_xyxy", "fate", "by", "iou", "cluster")
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_two_halves_make_the_whole_and_leave_what_they_are_given(name: str) -> None:
+    grids, chosen = random_grids(11), preset(name)
+    found = find_candidates(grids, chosen)
+    before = {array: getattr(found, array).copy() for array in ARRAYS}
+    assert set(found.fate.tolist()) <= {Fate.KEPT, Fate.EMPTY}
+    first, second = (cluster_candidates(found, grids, chosen) for _ in range(2))
+    whole = decode(grids, chosen)
+    for array in ARRAYS:
+        assert np.array_equal(getattr(found, array), before[array]), f"{array} was written to"
+        assert np.array_equal(getattr(first.candidates, array), getattr(whole.candidates, array)), array
+        assert np.array_equal(getattr(second.candidates, array), getattr(whole.candidates, array)), array
+    assert np.array_equal(first.detections.xyxy, whole.detections.xyxy)
+    assert np.array_equal(first.source, whole.source)
+
+
+def test_candidates_of_one_frame_can_be_clustered_in_several_ways() -> None:
+    grids = random_grids(12)
+    found = find_candidates(grids, ALL)
+    for changes in ({"nms_iou": 0.1}, {"clustering": "dbscan"}, {"top_k": 1}):
+        changed = ALL.replace(**changes)
+        expected = decode(grids, changed)
+        again = cluster_candidates(found, grids, changed)
+        assert again.candidates.fate.tolist() == expected.candidates.fate.tolist()
+        assert again.detections.xyxy.tolist() == expected.detections.xyxy.tolist()
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.3, 0.7, 1 / 3], ids=str)
+def test_threshold_is_compared_as_a_double(threshold: float) -> None:
+    """The float32 nearest to a threshold may lie below it, and then does not reach it."""
+    nearest = np.float32(threshold)
+    above, below = np.nextafter(nearest, np.float32(1)), np.nextafter(nearest, np.float32(0))
+    for coverage in (below, nearest, above):
+        grids = make_grids({(0, 5, 5): (coverage, (1, 1, 1, 1))})
+        found = find_candidates(grids, Settings(default=ClassSettings(threshold=threshold)))
+        assert len(found) == (float(coverage) >= threshold)
+
+
+def test_settings_are_not_mixed_up_between_calls() -> None:
+    """What was bound for one pair of settings and labels is not used for another."""
+    cells = {(c, 5, 5): (0.5, (1, 1, 1, 1)) for c in range(3)}
+    mine, other = make_grids(cells), make_grids(cells, labels=("face", "bag", "person"))
+    strict = ALL.with_class("person", threshold=0.9)
+    for _ in range(2):
+        assert decode(mine, strict).detections.counts() == {"person": 0, "bag": 1, "face": 1}
+        assert decode(other, strict).detections.counts() == {"face": 1, "bag": 1, "person": 0}
+        assert len(decode(mine, ALL).detections) == 3
+
+
+@pytest.mark.parametrize("half", [find_candidates, decode])
+def test_coverage_only_model_gives_candidates_without_boxes(half: Callable[..., object]) -> None:
+    grids = make_grids({(0, 5, 5): (0.9, (1, 1, 1, 1))})
+    bare = Grids(grids.coverage, None, grids.fit, grids.labels)
+    result = half(bare, ALL)
+    candidates = result.candidates if isinstance(result, Decoded) else result
+    assert isinstance(candidates, Candidates)
+    assert candidates.fate.tolist() == [Fate.NO_BOX]
+    assert candidates.network_xyxy.tolist() == [[0.0] * 4]
+    with pytest.raises(ValueError, match="predicts no boxes"):
+        cell_boxes(bare, [0], [5], [5])

@@ -149,8 +149,8 @@ def test_a_provider_that_falls_back_is_an_error(small: Path, monkeypatch: pytest
     )
     real = onnxruntime.InferenceSession
 
-    def falls_back(path: str, options: object, providers: list[str], **_: object) -> object:
-        assert providers[0] == "CUDAExecutionProvider"
+    def falls_back(path: str, options: object, providers: list[tuple[str, object]], **_: object) -> object:
+        assert providers[0][0] == "CUDAExecutionProvider"
         return real(path, options, providers=["CPUExecutionProvider"])
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", falls_back)

@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 import numpy as np
 import pytest
+import yaml
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
@@ -64,8 +65,9 @@ def faults(source: str) -> list[str]:
 
 def test_there_are_the_numbered_notebooks() -> None:
     assert [name[:2] for name in NAMES] == [f"{i + 1:02d}" for i in range(len(NAMES))]
-    for name in ("01_setup", "02_ngc_download", "03_model_inspection", "04_threshold_debug", "05_video_runs"):
+    for name in ("01_setup", "02_ngc_download", "03_model_inspection", "04_threshold_debug"):
         assert f"{name}.ipynb" in NAMES
+    assert NAMES[4:] == ["05_video_runs.ipynb", "06_speed.ipynb"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=NAMES)
@@ -215,6 +217,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(demo_home: Path) -> None:
     outputs = list((demo_home / "outputs").glob("demo-street*/film.mp4"))
     assert outputs, "05 wrote no film"
     assert (demo_home / "settings.yaml").is_file(), "04 saved no settings for 05"
+    assert (demo_home / "speed.yaml").is_file(), "06 kept no choice for the others"
 
 
 @pytest.mark.real
@@ -226,6 +229,7 @@ def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) ->
         "03": {"SOURCE": film, "BATCHES": [1, 2], "REPEATS": 1},
         "04": {"SOURCE": film},
         "05": {"SOURCE": film, "EVERY": 40},
+        "06": {"SOURCE": film, "DEVICES": ["cpu", "openvino"], "CALIBRATE": 6, "FRAMES": 8},
     }
     home = tmp_path / "home"
     env = environment(home, PEOPLENET_SHARED=str(shared), PEOPLENET_NB_EXPECT_BOXES="1")
@@ -235,6 +239,8 @@ def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) ->
     assert summary["frames"] == 20
     assert summary["counts"]["person"] > 60
     assert summary["model"]["standin"] is False
+    chosen_here = yaml.safe_load((home / "speed.yaml").read_text())
+    assert chosen_here["model_sha256"] == summary["model"]["sha256"]
 
 
 def papermill(name: str, folder: Path, env: dict[str, str], **parameters: object) -> Path:
@@ -242,7 +248,8 @@ def papermill(name: str, folder: Path, env: dict[str, str], **parameters: object
     done = folder / f"done-{name}"
     command = [sys.executable, "-m", "papermill", str(ROOT / "notebooks" / name), str(done)]
     for parameter, value in parameters.items():
-        command += ["-p", parameter, str(value)]
+        listed = isinstance(value, list)  # papermill takes lists as YAML only
+        command += ["-y", json.dumps({parameter: value})] if listed else ["-p", parameter, str(value)]
     command += ["-k", "python3", "--no-progress-bar"]
     ran = subprocess.run(command, env=env, cwd=folder, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr[-4000:]
@@ -258,6 +265,27 @@ def test_papermill_runs_05_unattended(demo_home: Path, tmp_path: Path) -> None:
     assert (summary["frames"], summary["sampling"]["every"]) == (12, 10)
     shown = json.dumps([cell.get("outputs", []) for cell in load(done).cells])
     assert "data:video/mp4;base64" in shown, "nobody serves the film to papermill's output: it must be in it"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_05_runs_as_06_chose(tmp_path: Path) -> None:
+    model = write(detectnet(), tmp_path / "model" / "m.onnx")
+    film = make_film(tmp_path / "film.mp4", 12)
+    env = environment(tmp_path / "home")
+    few = {"SOURCE": film, "MODEL": model, "FRAMES": 8}
+    done = papermill("06_speed.ipynb", tmp_path, env, **few, CALIBRATE=9, DEVICES=["cpu", "cuda"])
+    text = done.read_text()
+    assert "minmax" in text
+    assert "cuda" in text
+    chosen = yaml.safe_load((tmp_path / "home" / "speed.yaml").read_text())
+    # Nothing but the choice can bring these two about: left alone, a run is FP32, one frame at a time.
+    chosen |= {"precision": "int8", "batch": 2}
+    (tmp_path / "home" / "speed.yaml").write_text(yaml.safe_dump(chosen))
+    papermill("05_video_runs.ipynb", tmp_path, env, **few, NAME="chosen", SAMPLES=2)
+    summary = json.loads((tmp_path / "home" / "outputs" / "chosen" / "summary.json").read_text())
+    assert (summary["model"]["device"], summary["model"]["precision"]) == (chosen["device"], "int8")
+    assert summary["model"]["batch"] == 2
 
 
 @pytest.mark.slow

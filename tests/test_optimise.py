@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onnx_builder import COVERAGE, detectnet, write
 from peoplenet_nb.backends import open_backend
-from peoplenet_nb.derived import int8_path, uint8_path
+from peoplenet_nb.derived import Target, int8_path, uint8_path
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.optimise import build_int8, build_uint8, derived_dir
-from peoplenet_nb.optimise.graph import with_uint8_input
-from peoplenet_nb.paths import models_dir
+from peoplenet_nb.optimise.int8 import pair_safe_scales
+from peoplenet_nb.paths import STANDIN, models_dir
 from peoplenet_nb.preprocess import Preprocessor
 
 
@@ -36,11 +39,12 @@ def outputs(file: ModelFile, frame: np.ndarray, fit: str = "stretch") -> tuple[n
     return open_backend(file, "cpu").run(batch)
 
 
+@pytest.mark.parametrize("target", list(Target))
 @pytest.mark.parametrize("fit", ["stretch", "letterbox"])
 @pytest.mark.parametrize("style", ["conv", "qdq", "reshape"])
-def test_uint8_input_computes_the_same(style: str, fit: str, tmp_path: Path) -> None:
+def test_uint8_input_computes_the_same(style: str, fit: str, target: Target, tmp_path: Path) -> None:
     source = read_model_file(write(detectnet(style=style), tmp_path / "m.onnx"))
-    made = read_model_file(build_uint8(source).path)
+    made = read_model_file(build_uint8(source, target=target).path)
     assert (made.channels_last, made.input.dtype) == (True, "uint8")
     assert (made.network_size, made.labels, made.stride) == (
         source.network_size,
@@ -62,12 +66,23 @@ def test_red_and_blue_are_not_swapped(source: ModelFile) -> None:
     assert not np.allclose(outputs(made, frame[..., ::-1].copy())[0], outputs(source, frame)[0], atol=1e-3)
 
 
-def test_an_input_that_goes_elsewhere_too_is_refused() -> None:
+@pytest.mark.parametrize("target", list(Target))
+def test_an_input_that_goes_elsewhere_too_is_scaled_by_nodes_of_its_own(
+    target: Target, tmp_path: Path
+) -> None:
     model = detectnet()
     model.graph.node.insert(0, onnx.helper.make_node("Identity", ["input_1:0"], ["same"]))
     model.graph.node[1].input[0] = "same"
-    with pytest.raises(ModelError, match="does not go straight into one convolution.*Identity"):
-        with_uint8_input(model, "input_1:0")
+    source = read_model_file(write(model, tmp_path / "m.onnx"))
+    made = read_model_file(build_uint8(source, target=target).path)
+    for frame in frames(2):
+        np.testing.assert_allclose(outputs(made, frame)[0], outputs(source, frame)[0], atol=1e-5)
+
+
+def test_the_demo_network_has_its_forms_too() -> None:
+    source = read_model_file(STANDIN)
+    for target in Target:
+        assert build_uint8(source, target=target).agreement.coverage < 1e-4
 
 
 def test_the_source_is_not_touched_and_the_record_says_what_was_made(source: ModelFile) -> None:
@@ -121,6 +136,47 @@ def test_int8_is_chosen_by_measurement(source: ModelFile) -> None:
     assert sorted(p.name for p in derived.path.parent.iterdir()) == sorted(
         [p.with_suffix(s).name for p in (int8_path(source), uint8_path(source)) for s in (".onnx", ".json")]
     )
+
+
+def test_tensorrt_gets_bytes_cast_first_and_zero_points_of_zero(source: ModelFile) -> None:
+    """TensorRT takes uint8 only into a cast, and symmetric int8 only."""
+    model = onnx.load(build_int8(source, frames(6), target=Target.TENSORRT).path)
+    first = next(node for node in model.graph.node if model.graph.input[0].name in node.input)
+    assert first.op_type == "Cast"
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    pairs = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert pairs
+    for node in pairs:
+        assert tensors[node.input[2]].dtype == np.int8, node
+        assert not tensors[node.input[2]].any(), node
+
+
+def test_forms_for_different_targets_lie_beside_each_other(source: ModelFile) -> None:
+    made = {build_uint8(source, target=target).path for target in Target}
+    assert len(made) == 2
+    assert len({read_model_file(path).sha256 for path in made}) == 2
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 6, 3, 3), (3, 3, 7, 7), (1, 1, 1, 1), (5, 8, 1, 1)]))
+def test_no_pair_of_neighbouring_weights_can_overflow_sixteen_bits(seed: int, shape: tuple[int, ...]) -> None:
+    """In the way that ``vpmaddubsw`` adds: bytes 2k and 2k + 1, for the worst activations."""
+    kernel = np.random.default_rng(seed).standard_t(3, shape)
+    made = np.round(kernel / pair_safe_scales(kernel)[:, None, None, None]).astype(np.int64)
+    assert np.abs(made).max() <= 127
+    for channel in made:
+        pixels = [channel[:, y, x].tolist() for y in range(shape[2]) for x in range(shape[3])]
+        whole = [weight for pixel in pixels for weight in pixel]
+        for line in [whole] if shape[1] % 2 == 0 else [whole, *pixels]:
+            for one, two in zip_longest(line[::2], line[1::2], fillvalue=0):
+                highest = 255 * (max(one, 0) + max(two, 0))
+                lowest = 255 * (min(one, 0) + min(two, 0))
+                assert -(2**15) <= lowest <= highest < 2**15
+
+
+def test_scales_lose_next_to_nothing_against_full_eight_bits() -> None:
+    kernel = np.random.default_rng(0).normal(0, 0.1, (32, 64, 3, 3))
+    full = np.abs(kernel).reshape(32, -1).max(1) / 127
+    assert 0.0 <= np.log2(pair_safe_scales(kernel) / full).mean() < 0.5
 
 
 def test_int8_refuses_what_makes_no_sense(source: ModelFile, tmp_path: Path) -> None:

@@ -83,3 +83,29 @@ def test_writes_into_a_given_batch() -> None:
     assert np.shares_memory(made, batch)
     assert (batch[0] == -1).all()
     assert batch[1].min() >= 0
+
+
+def test_writes_into_a_batch_that_does_not_lie_in_order() -> None:
+    frame = picture(64, 48)
+    expected, _ = Preprocessor(SIZE)(frame)
+    batch = np.full((1, 544, 960, 3), -1, np.float32).transpose(0, 3, 1, 2)
+    made, _ = Preprocessor(SIZE)(frame, batch)
+    assert made is batch
+    assert np.array_equal(batch, expected)
+
+
+@pytest.mark.parametrize("mode", ["stretch", "letterbox"])
+def test_odd_sizes_are_no_exception(mode: str) -> None:
+    made, fit = Preprocessor((37, 21), mode)(picture(64, 48))
+    width, height = fit.content_size
+    resized = cv2.cvtColor(cv2.resize(picture(64, 48), (width, height)), cv2.COLOR_BGR2RGB)
+    expected = np.zeros((21, 37, 3), np.float32)
+    expected[:height, :width] = resized.astype(np.float32) / np.float32(255)
+    assert np.array_equal(made[0], expected.transpose(2, 0, 1))
+
+
+def test_points_of_any_even_length_are_mapped() -> None:
+    fit = Fit.of((1920, 1088), SIZE, "stretch")
+    assert fit.to_frame([[1, 2]]).tolist() == [[2, 4]]
+    assert fit.to_frame([1, 2, 3, 4, 5, 6]).tolist() == [2, 4, 6, 8, 10, 12]
+    assert fit.to_network(np.full((2, 3, 4), 8.0)).tolist() == [[[4.0] * 4] * 3] * 2

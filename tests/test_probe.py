@@ -73,13 +73,6 @@ def test_reason_of_a_refusal_is_free_of_signatures(told: str, gist: str) -> None
     assert probe._gist(told) == gist
 
 
-def test_reason_of_the_loader_is_told(tmp_path: Path) -> None:
-    library = tmp_path / "libbroken.so"
-    library.write_bytes(b"no library at all")
-    assert "libbroken.so" in probe._loader_reason(library)
-    assert probe._loader_reason(tmp_path / "none.so") == ""
-
-
 @pytest.mark.gpu
 def test_cuda_runs_on_a_gpu(driver: str) -> None:
     answer = probe.ask("provider", "CUDAExecutionProvider")

@@ -27,7 +27,7 @@ from peoplenet_nb.remux import writing
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
-from peoplenet_nb.video.results import COLUMNS, write_image
+from peoplenet_nb.video.results import COLUMNS, STAGES, write_image
 from runs import interrupt_at, run, tables
 
 
@@ -91,10 +91,46 @@ def test_summary_says_what_was_done(clip, tmp_path):
     assert told["sampling"] == {"every": 3, "frames": None, "start": 0}
     assert told["model"]["sha256"] == "f" * 64
     assert told["settings"] == preset("deepstream").to_dict()
-    assert set(told["speed"]["ms_per_frame"]) == {"read", "preprocess", "infer", "decode", "draw", "encode"}
+    assert set(told["speed"]["ms_per_frame"]) == set(STAGES)
+    assert 0 < told["speed"]["first_s"] < told["speed"]["wall_s"] + 5
     assert told["speed"]["fps"] > 0
     assert {"python", "numpy", "av", "peoplenet-nb"} <= set(told["versions"])
     assert "14 frames" in str(result)
+
+
+@pytest.mark.parametrize("batch", [2, 3, 40, 64])
+def test_batches_change_nothing_but_how_many_go_at_once(batch, clip, tmp_path):
+    """Sizes that divide the film, leave a rest, are all of it and more than it."""
+    one = run(clip, tmp_path / "one")
+    model = FakeModel()
+    many = run(clip, tmp_path / "many", model, batch=batch, part_frames=7)
+    assert tables(many.folder) == tables(one.folder)
+    assert check_film(many.film, frames=40).problems == ()
+    assert many.summary["model"]["batch"] == batch
+    assert sorted(model.batches) == sorted([batch] * (40 // batch) + [40 % batch] * bool(40 % batch))
+
+
+def test_frames_before_a_failure_are_not_lost_with_their_batch(clip, tmp_path):
+    class Breaks(type(open_source(clip))):
+        def __iter__(self):
+            for frame in super().__iter__():
+                if frame.index == 8:
+                    raise OutputError("cut", seen="cable")
+                yield frame
+
+    source = open_source(clip)
+    source.__class__ = Breaks
+    with pytest.raises(OutputError, match="cut"):
+        run(source, tmp_path, batch=3, part_frames=2)
+    assert run(clip, tmp_path / "again", batch=3).summary["frames"] == 40
+
+
+def test_a_gpu_gets_the_batch_that_a_probe_finds_best(clip, tmp_path):
+    model = FakeModel(device="cuda")
+    result = run(clip, tmp_path, model)
+    assert result.summary["model"]["batch"] in (1, 2, 4, 8, 16, 32)
+    assert set(model.batches) > {1, 2, 4, 8, 16, 32} - {40 % 32}, "all sizes were tried"
+    assert result.summary["frames"] == 40
 
 
 def test_sampled_film_shows_frames_at_their_times(clip, tmp_path):
@@ -281,12 +317,13 @@ def test_reading_waits_for_slow_workers(tmp_path):
 
 
 MEMORY = """
-import resource, sys
+import sys
 from films import FakeModel, make_film
+from peoplenet_nb.runtime import peak_memory_mb
 from peoplenet_nb.video import running as video
 from peoplenet_nb.settings import Settings
 video.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print(round(peak_memory_mb()))
 """
 
 

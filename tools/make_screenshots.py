@@ -48,6 +48,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "03": {"FRAME": 100, "BATCHES": [1, 2]},
     "04": {"FRAME": 100},
     "05": {"EVERY": 8, "FRAMES": 60},
+    "06": {"FRAMES": 24},
 }
 #: Cell of the notebook, name of the picture, greatest height in pixels.
 SHOTS: dict[str, list[tuple[str, str, int]]] = {
@@ -56,6 +57,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "03": [("heads", "03-heads", 420), ("heat", "03-heatmaps", 820)],
     "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
     "05": [("film", "05-film", 720), ("counts", "05-counts", 520)],
+    "06": [("runs", "06-speed", 620), ("stages", "06-stages", 520)],
 }
 
 

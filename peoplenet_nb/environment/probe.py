@@ -10,7 +10,6 @@ convolution has run. ``get_available_providers()`` only tells what the wheel was
 
 from __future__ import annotations
 
-import ctypes
 import io
 import json
 import os
@@ -19,15 +18,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from peoplenet_nb.loader import preload, refusal
 
 Answer = dict[str, Any]
 
-_LIBRARIES = {
-    "CUDAExecutionProvider": "libonnxruntime_providers_cuda.so",
-    "TensorrtExecutionProvider": "libonnxruntime_providers_tensorrt.so",
-}
 _LONGEST_REASON = 400
 
 
@@ -80,11 +76,9 @@ def try_provider(name: str) -> Answer:
     told = {"version": ort.__version__, "built_with": ort.get_available_providers()}
     if name not in told["built_with"]:
         return told | {"ok": False, "reason": "this build of ONNX Runtime does not have it"}
-    if name in _LIBRARIES and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()
+    preload(name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    library = Path(ort.__file__).parent / "capi" / _LIBRARIES.get(name, "")
     try:
         # Without this ONNX Runtime prints the error, takes the CPU instead and calls it a success.
         session = ort.InferenceSession(_convolution(), options, providers=[name], enable_fallback=0)
@@ -94,10 +88,10 @@ def try_provider(name: str) -> Answer:
         session.run(None, frame)
         told["ms"] = round((time.perf_counter() - began) * 1000, 3)
     except Exception as error:
-        return told | {"ok": False, "reason": _loader_reason(library) or _gist(str(error))}
+        return told | {"ok": False, "reason": refusal(name) or _gist(str(error))}
     if session.get_providers()[0] == name:
         return told | {"ok": True, "reason": ""}
-    return told | {"ok": False, "reason": _loader_reason(library) or "the session fell back to the CPU"}
+    return told | {"ok": False, "reason": refusal(name) or "the session fell back to the CPU"}
 
 
 def try_opencv() -> Answer:
@@ -161,17 +155,6 @@ def _encode(codec: str) -> None:
         frame = av.VideoFrame.from_ndarray(np.zeros((256, 256, 3), np.uint8), format="bgr24")
         for packet in (*stream.encode(frame), *stream.encode()):
             container.mux(packet)
-
-
-def _loader_reason(library: Path) -> str:
-    """Return why the system's loader refuses a library, empty when it takes it or there is none."""
-    if not library.is_file():
-        return ""
-    try:
-        ctypes.CDLL(str(library))
-    except OSError as error:
-        return str(error)
-    return ""
 
 
 def _gist(text: str) -> str:

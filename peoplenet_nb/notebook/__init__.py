@@ -2,7 +2,7 @@
 
 A notebook holds no logic. What a cell needs beyond the package's own functions is here: choosing a model and
 a source (and saying what was taken instead), a field for a key, a film that plays in the page, charts, a run
-that is continued.
+that is continued, what is fastest here.
 
 One decision to know: names are imported when they are first used, so the notebook on set-up runs even where
 matplotlib or ipywidgets are what is missing.
@@ -20,7 +20,9 @@ _HOMES = {
     "Player": "player",
     "Table": "rich",
     "UploadField": "upload",
+    "build_forms": "forms",
     "by_hand": "fetch",
+    "choose_best": "speed",
     "choose_settings": "folders",
     "cut_and_continue": "film_run",
     "describe": "inside",
@@ -32,9 +34,12 @@ _HOMES = {
     "layers": "inside",
     "models_here": "folders",
     "places": "folders",
+    "probe_batches": "speed",
     "run_film": "film_run",
     "sample_frames": "samples",
+    "this_machine": "speed",
     "time_devices": "timing",
+    "time_runs": "speed",
     "versions": "fetch",
     "workbench": "bench",
 }

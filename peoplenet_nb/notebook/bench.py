@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import InstallationError, SourceError
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.choice import Choice, frames_at_once
+from peoplenet_nb.errors import InstallationError, PeopleNetError, SourceError
+from peoplenet_nb.model import PeopleNet, resolve_model
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, pairs
+from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import FitMode
 from peoplenet_nb.sources.frames import Frame, Source
@@ -42,6 +44,8 @@ class Workbench(Rich):
         Whether the frames are the demo clip's.
     instead : list of str
         What was done in place of what was asked for, one sentence each.
+    choice : Choice or None
+        What notebook 06 chose, where the model was loaded as it says.
     """
 
     model: PeopleNet
@@ -49,6 +53,12 @@ class Workbench(Rich):
     spec: str
     is_demo: bool
     instead: list[str] = field(default_factory=list)
+    choice: Choice | None = None
+
+    @property
+    def batch(self) -> int | None:
+        """Frames per inference as chosen, None where nothing was."""
+        return None if self.choice is None else self.choice.batch
 
     @property
     def expects_boxes(self) -> bool:
@@ -90,13 +100,13 @@ class Workbench(Rich):
         kind = "the demo's small stand-in, not PeopleNet" if self.model.is_standin else "PeopleNet"
         if not self.model.is_standin and self.model.labels != ("person", "bag", "face"):
             kind = "DetectNet_v2"
+        runs_on = f"{self.model.device} ({', '.join(self.model.providers)}), {self.model.precision}"
+        if self.choice is not None:
+            runs_on += f", {frames_at_once(self.choice.batch)}, as chosen by notebook 06"
         table = pairs(
             [
                 ("model", f"{kind}: {self.model.file.path}"),
-                (
-                    "runs on",
-                    f"{self.model.device} ({', '.join(self.model.providers)}), fit: {self.model.fit}",
-                ),
+                ("runs on", f"{runs_on}; fit: {self.model.fit}"),
                 ("source", f"{info.spec}: {count}, {info.width} x {info.height} pixels{rate}"),
                 ("results go to", str(outputs_dir())),
             ]
@@ -114,6 +124,8 @@ def workbench(
     model: str | Path | None = None,
     device: str = "auto",
     fit: str | FitMode = FitMode.STRETCH,
+    *,
+    as_chosen: bool = True,
 ) -> Workbench:
     """Load a model and open a source.
 
@@ -124,9 +136,11 @@ def workbench(
     model : str or Path, optional
         A file, a version, ``"standin"``; left out, what was downloaded, else the stand-in.
     device : str
-        ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``.
+        ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``; one that is named runs in FP32.
     fit : str or FitMode
         ``stretch`` or ``letterbox``.
+    as_chosen : bool
+        Whether ``auto`` is what notebook 06 chose for this machine and model, where it did.
 
     Returns
     -------
@@ -138,7 +152,10 @@ def workbench(
         For a path that is not there, a file that is no film, a device that was asked for and is not there.
     """
     instead: list[str] = []
-    loaded = PeopleNet.load(model or None, device=device, fit=fit)
+    choice, loaded = (
+        _as_chosen(model, fit, instead) if as_chosen and str(device).lower() == "auto" else (None, None)
+    )
+    loaded = loaded or PeopleNet.load(model or None, device=device, fit=fit)
     opened, spec, is_demo = _open(str(source).strip(), instead)
     if loaded.is_standin and model is None:
         instead.append(
@@ -149,7 +166,25 @@ def workbench(
         instead.append(
             "The stand-in knows the rendered demo clip only: what it finds in a film of your own means nothing."
         )
-    return Workbench(loaded, opened, spec, is_demo, instead)
+    return Workbench(loaded, opened, spec, is_demo, instead, choice)
+
+
+def _as_chosen(
+    model: str | Path | None, fit: str | FitMode, instead: list[str]
+) -> tuple[Choice, PeopleNet] | tuple[None, None]:
+    """Return the choice for this machine and model, and the model loaded so; nothing where there is none."""
+    choice = Choice.load(read_model_file(resolve_model(model or None)))
+    if choice is None:
+        return None, None
+    try:
+        loaded = PeopleNet.load(model or None, choice.device, fit, precision=choice.precision)
+    except PeopleNetError as error:
+        instead.append(
+            f"Notebook 06 chose {choice}, which does not load any more ({error.seen or error.what}), so what loads "
+            "takes its place. Run notebook 06 again."
+        )
+        return None, None
+    return choice, loaded
 
 
 def _open(spec: str, instead: list[str]) -> tuple[Source, str, bool]:

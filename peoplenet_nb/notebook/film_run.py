@@ -102,12 +102,13 @@ class FilmRun(Rich):
         speed, files = said["speed"], said["files"]
         found = ", ".join(f"{n} {label}" for label, n in said["counts"].items())
         with_any = ", ".join(f"{n} with a {label}" for label, n in said["frames_with"].items())
+        precision = said["model"]["precision"]
         stages = ", ".join(f"{stage} {ms:.1f}" for stage, ms in speed["ms_per_frame"].items())
         table = pairs(
             [
                 ("frames", f"{said['frames']} ({with_any})"),
                 ("boxes", found),
-                ("speed", f"{speed['fps']} frames per second on {said['model']['device']}"),
+                ("speed", f"{speed['fps']} frames per second on {said['model']['device']}, {precision}"),
                 ("ms per frame and stage", stages),
                 ("folder", str(self.result.folder)),
                 ("files", ", ".join(files.values())),
@@ -172,6 +173,7 @@ def run_film(
         resume=not overwrite,
         overwrite=overwrite,
         progress=progress,
+        batch=bench.batch,
     )
     return FilmRun(result, settings, bench.model.labels)
 
@@ -181,7 +183,7 @@ def _folder_name(bench: Workbench, source: Source, settings: Settings, save_grid
     chosen = settings.to_dict()
     chosen.pop("preset")
     told = [source.info.fingerprint, source.every, source.frames, source.start]
-    told += [bench.model.file.sha256, str(bench.model.fit), chosen, save_grids]
+    told += [bench.model.file.sha256, str(bench.model.fit), str(bench.model.precision), chosen, save_grids]
     digest = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:8]
     return f"{source.info.stem}-{digest}"
 
@@ -236,11 +238,12 @@ def cut_and_continue(bench: Workbench, settings: Settings, *, frames: int = 8, e
     folder, name = outputs_dir() / _CUTS, _folder_name(bench, whole, settings, False)
     broken = _BreaksOff.of(whole, (whole.expected or frames) // 2)
     try:
-        run(broken, bench.model, settings, folder, name=name, overwrite=True, progress=False)
+        # One frame at a time: it is cut in the middle, whatever the batch would be.
+        run(broken, bench.model, settings, folder, name=name, overwrite=True, progress=False, batch=1)
     except SourceError as error:
         kept = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
         before = sum(part["frames"] for part in kept["parts"])
-        result = run(whole, bench.model, settings, folder, name=name, resume=True, progress=False)
+        result = run(whole, bench.model, settings, folder, name=name, resume=True, progress=False, batch=1)
         return CutRun(before, FilmRun(result, settings, bench.model.labels), error)
     raise SourceError(
         "The source is too short to be cut", seen=whole.info.spec, next_step="take a longer film."

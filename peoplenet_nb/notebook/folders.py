@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from peoplenet_nb.choice import choice_file
 from peoplenet_nb.notebook.rich import Fold, Rich, Sentence, Stack, Table
 from peoplenet_nb.paths import VOLUME, cache_dir, home, models_dir, outputs_dir
 from peoplenet_nb.presets import PRESETS, preset
@@ -24,6 +25,7 @@ def places() -> Stack:
         {"what": "results of runs", "folder": str(outputs_dir())},
         {"what": "demo clip, downloads, engines (can be made again)", "folder": str(cache_dir())},
         {"what": "the settings that notebook 04 chooses", "folder": str(settings_file())},
+        {"what": "the fastest way here, that notebook 06 chooses", "folder": str(choice_file())},
     ]
     there = home()
     nearest = next(place for place in (there, *there.parents) if place.is_dir())

@@ -1,7 +1,7 @@
 """How long one inference takes, on every device that really loads, and why the others do not.
 
 One decision to know: a device is timed on the network alone (input ready, no reading, decoding or drawing),
-as the median of several runs after one that is thrown away. ``peoplenet-nb bench`` times whole runs.
+as the median of several runs after one that is thrown away. ``peoplenet-nb bench`` and notebook 06 time whole runs.
 """
 
 from __future__ import annotations

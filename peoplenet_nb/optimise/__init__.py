@@ -7,7 +7,7 @@ looks, so that it is never mistaken for NVIDIA's file.
 
 from __future__ import annotations
 
-from peoplenet_nb.derived import Agreement, Derived, derived_dir
+from peoplenet_nb.derived import Agreement, Derived, Target, derived_dir
 from peoplenet_nb.optimise.build import build_int8, build_uint8
 
-__all__ = ["Agreement", "Derived", "build_int8", "build_uint8", "derived_dir"]
+__all__ = ["Agreement", "Derived", "Target", "build_int8", "build_uint8", "derived_dir"]

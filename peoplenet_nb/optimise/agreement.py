@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.backends import Device, open_backend
+from peoplenet_nb.backends import open_backend
 from peoplenet_nb.decode import BBOX_NORM, decode
 from peoplenet_nb.derived import Agreement
 from peoplenet_nb.evaluate import precision_recall
@@ -46,7 +46,7 @@ def compare(source: ModelFile, derived: ModelFile, frames: Sequence[npt.NDArray[
 
 
 def _run(file: ModelFile, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Grids]:
-    backend = open_backend(file, Device.CPU)
+    backend = open_backend(file)
     preprocess = Preprocessor(file.network_size, as_bytes=file.channels_last)
     made = []
     for frame in frames:

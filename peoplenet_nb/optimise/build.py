@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.derived import Agreement, Derived, int8_path, uint8_path
+from peoplenet_nb.derived import Agreement, Derived, Target, int8_path, uint8_path
 from peoplenet_nb.errors import ModelError, OutputError
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.optimise.agreement import compare
 from peoplenet_nb.optimise.graph import stamp, with_uint8_input
-from peoplenet_nb.optimise.int8 import METHODS, fold_range, quantize
+from peoplenet_nb.optimise.int8 import METHODS, quantize
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -30,8 +30,17 @@ logger = logging.getLogger(__name__)
 Frame = npt.NDArray[np.uint8]
 
 
-def build_uint8(source: ModelFile, *, force: bool = False) -> Derived:
+def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool = False) -> Derived:
     """Return the form of a model that takes resized BGR bytes, built if it is not on disk yet.
+
+    Parameters
+    ----------
+    source : ModelFile
+        The model.
+    target : Target
+        What it is made for.
+    force : bool
+        Build anew even if there is one.
 
     Raises
     ------
@@ -43,10 +52,10 @@ def build_uint8(source: ModelFile, *, force: bool = False) -> Derived:
     """
     import onnx
 
-    path = uint8_path(source)
+    path = uint8_path(source, target)
     if not force and (found := Derived.load(path, source)) is not None:
         return found
-    model = with_uint8_input(onnx.load(str(source.path)), source.input.name)
+    model = with_uint8_input(onnx.load(str(source.path)), source.input.name, target)
     stamp(model, "uint8-input", source.sha256)
     partial = _write(model, path)
     agreement = compare(source, read_model_file(partial), _noise(3))
@@ -57,10 +66,12 @@ def build_uint8(source: ModelFile, *, force: bool = False) -> Derived:
             seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
             next_step="run the model as it is, and report this with the model's sha256.",
         )
-    return _keep(partial, Derived(path, "uint8-input", source.sha256, _versions(), agreement))
+    return _keep(partial, Derived(path, "uint8-input", source.sha256, _versions(target), agreement))
 
 
-def build_int8(source: ModelFile, frames: Sequence[Frame], *, force: bool = False) -> Derived:
+def build_int8(
+    source: ModelFile, frames: Sequence[Frame], *, target: Target = Target.CPU, force: bool = False
+) -> Derived:
     """Return the static INT8 form of a model, built if it is not on disk yet.
 
     Every calibration method is tried on two thirds of the frames and measured on the others; the one whose
@@ -72,6 +83,8 @@ def build_int8(source: ModelFile, frames: Sequence[Frame], *, force: bool = Fals
         The FP32 model.
     frames : sequence of ndarray
         At least 6 BGR frames of the kind that the model will see.
+    target : Target
+        What it is made for.
     force : bool
         Build anew even if there is one.
 
@@ -82,7 +95,7 @@ def build_int8(source: ModelFile, frames: Sequence[Frame], *, force: bool = Fals
     """
     import onnx
 
-    path = int8_path(source)
+    path = int8_path(source, target)
     if not force and (found := Derived.load(path, source)) is not None:
         return found
     if source.quantized:
@@ -95,10 +108,10 @@ def build_int8(source: ModelFile, frames: Sequence[Frame], *, force: bool = Fals
         )
     held_out = list(frames[::3])
     calibration = [frame for i, frame in enumerate(frames) if i % 3]
-    bytes_in = onnx.load(str(build_uint8(source).path))
+    bytes_in = onnx.load(str(build_uint8(source, target=target).path))
     tried: dict[str, tuple[Agreement, Path]] = {}
     for method in METHODS:
-        made = quantize(bytes_in, source, calibration, method)
+        made = quantize(bytes_in, source, calibration, method, target)
         stamp(made, "int8", source.sha256)
         partial = _write(made, path.with_name(f"{path.stem}.{method}.onnx"))
         tried[method] = (compare(source, read_model_file(partial), held_out), partial)
@@ -107,13 +120,13 @@ def build_int8(source: ModelFile, frames: Sequence[Frame], *, force: bool = Fals
     for method, (_, partial) in tried.items():
         if method != best:
             partial.unlink()
-    recipe = _versions() | {
+    recipe = _versions(target) | {
         "method": best,
         "tried": {method: round(agreement.score, 4) for method, (agreement, _) in tried.items()},
         "calibration_frames": len(calibration),
         "held_out_frames": len(held_out),
-        "weights": "int8 per channel" + (", 7 bits (this CPU has no VNNI)" if fold_range() else ""),
-        "activations": "uint8",
+        "weights": "int8 per channel" + (", no pair overflows" if target is Target.CPU else ", symmetric"),
+        "activations": "uint8" if target is Target.CPU else "int8, symmetric",
     }
     return _keep(tried[best][1], Derived(path, "int8", source.sha256, recipe, tried[best][0]))
 
@@ -127,13 +140,18 @@ def _noise(count: int) -> list[Frame]:
     return [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in coarse]
 
 
-def _versions() -> dict[str, object]:
+def _versions(target: Target) -> dict[str, object]:
     import onnx
     import onnxruntime
 
     from peoplenet_nb import __version__
 
-    return {"peoplenet_nb": __version__, "onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+    return {
+        "target": str(target),
+        "peoplenet_nb": __version__,
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
 
 
 def _write(model: ModelProto, path: Path) -> Path:

@@ -175,24 +175,58 @@ def speed_bars(rows: Sequence[dict[str, Any]]) -> Picture:
     Parameters
     ----------
     rows : sequence of dict
-        Each with ``device``, ``precision``, ``fps`` and ``bare_fps``.
+        Each with ``device``, ``precision``, ``fps`` and ``bare_fps``, and ``batch`` where it is not 1.
     """
     figure, (ax,) = panels(1, 1, 0.9 + 0.42 * max(1, len(rows)))
-    names = [f"{row['device']}, {row['precision']}" for row in rows]
+    names = [_configuration(row) for row in rows]
     values = [float(row["fps"]) for row in rows]
     bare = [float(row["bare_fps"]) for row in rows]
-    bars = ax.barh(names, values, color="#56b4e9", ec=INK, lw=0.6, height=0.65)
+    ax.barh(names, values, color="#56b4e9", ec=INK, lw=0.6, height=0.65)
     ax.plot(bare, names, ls="none", marker="|", ms=16, mew=2.5, color=ALARM)
-    ax.bar_label(
-        bars, [f"  {v:.1f} (bare loop {b:.1f})" for v, b in zip(values, bare, strict=True)], fontsize=9.5
-    )
+    longest = max([*values, *bare], default=1.0)
+    for i, (v, b) in enumerate(zip(values, bare, strict=True)):
+        told = f"{v:.1f} ({v / b:.2f} of the bare loop's {b:.1f})"
+        ax.annotate(
+            told, (max(v, b), i), (8, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK
+        )
     ax.invert_yaxis()
-    ax.set(
-        xlim=(0, 1.6 * max(values + bare, default=1)),
-        xlabel="frames per second of the whole run; | bare loop",
-    )
+    ax.set(xlim=(0, 1.6 * longest), xlabel="frames per second of the whole run; | bare loop")
     told = "; ".join(f"{n} {v:.1f}" for n, v in zip(names, values, strict=True))
     return render(figure, f"Frames per second of whole runs: {told}.")
+
+
+def stage_bars(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> Picture:
+    """Return where the time of a frame goes: one bar a stage, for one or a few configurations.
+
+    Parameters
+    ----------
+    rows : sequence of dict
+        Each with ``device``, ``precision`` and the milliseconds per frame of each stage.
+    stages : sequence of str
+        Which, from the first to the last.
+    """
+    colours = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7")
+    figure, (ax,) = panels(1, 1, 1.0 + 0.26 * len(stages) * max(1, len(rows)))
+    height = 0.8 / max(1, len(rows))
+    longest, told = 1.0, []
+    for r, row in enumerate(rows):
+        values = np.nan_to_num([float(row[stage]) if row[stage] is not None else 0.0 for stage in stages])
+        whole, name = float(values.sum()) or 1.0, _configuration(row)
+        style: dict[str, Any] = {"color": colours[r % 4], "hatch": _HATCHES[r % 4], "ec": INK, "lw": 0.6}
+        bars = ax.barh(np.arange(len(stages)) + r * height, values, height=height, label=name, **style)
+        ax.bar_label(bars, [f" {v:.2f} ms, {v / whole:.1%}" for v in values], fontsize=9)
+        longest = max(longest, float(values.max()))
+        told.append(f"{name}: " + ", ".join(f"{s} {v:.2f} ms" for s, v in zip(stages, values, strict=True)))
+    ax.set_yticks(np.arange(len(stages)) + (len(rows) - 1) * height / 2, list(stages))
+    ax.invert_yaxis()
+    ax.set(xlim=(0, 1.25 * longest), xlabel="milliseconds per frame, as seen by the stage's own thread")
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=max(1, len(rows)))
+    return render(figure, f"Time of each stage: {'; '.join(told)}.")
+
+
+def _configuration(row: dict[str, Any]) -> str:
+    batch = row.get("batch", 1)
+    return f"{row['device']}, {row['precision']}" + (f", batch {batch:.0f}" if batch > 1 else "")
 
 
 def head_bars(heads: Sequence[HeadHealth]) -> Picture:

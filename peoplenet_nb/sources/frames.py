@@ -13,6 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
 from typing import Self
@@ -25,6 +26,13 @@ from peoplenet_nb.errors import SettingsError
 Image = npt.NDArray[np.uint8]
 
 _PIECES, _PIECE = 64, 1 << 20  # how much of a large file its fingerprint reads: 64 times 1 MiB
+
+
+class Decoder(StrEnum):
+    """What decodes a film."""
+
+    CPU = "cpu"
+    NVDEC = "nvdec"
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +196,10 @@ class Source(ABC):
         """Return the rest of this source: what comes after ``index``, when ``given`` frames were given."""
         left = None if self.frames is None else self.frames - given
         return self._with(self.every, left, self._next_due(index))
+
+    def decoded_by(self, decoder: Decoder) -> Self:
+        """Return the same source with another decoder; images have one only."""
+        return self._with(self.every, self.frames, self.start)
 
     def _with(self, every: int, frames: int | None, start: int) -> Self:
         other = copy.copy(self)

@@ -13,16 +13,23 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources.frames import Frame, Source, SourceInfo
+from peoplenet_nb.settings import choose
+from peoplenet_nb.sources.frames import Decoder, Frame, Source, SourceInfo
 
-__all__ = ["Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]
+__all__ = ["Decoder", "Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
 _CANNOT = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
 
 
 def open_source(
-    spec: str | Path, *, every: int = 1, frames: int | None = None, start: int = 0, progress: bool = True
+    spec: str | Path,
+    *,
+    every: int = 1,
+    frames: int | None = None,
+    start: int = 0,
+    progress: bool = True,
+    decoder: Decoder | str = Decoder.CPU,
 ) -> Source:
     """Open an image, a folder of images, a video file, an address or a YouTube film.
 
@@ -38,6 +45,8 @@ def open_source(
         Index of the first frame to take.
     progress : bool
         Whether to show a bar while something is fetched.
+    decoder : Decoder or str
+        ``cpu``, or ``nvdec``: films are decoded on the GPU, where there is one that can.
 
     Returns
     -------
@@ -49,9 +58,12 @@ def open_source(
         When there is no such file, it is not a picture or film, it is damaged beyond use, or an address
         does not answer.
     SettingsError
-        When ``every``, ``frames`` or ``start`` make no sense.
+        When ``every``, ``frames``, ``start`` or ``decoder`` make no sense.
     """
+    decoder = choose(Decoder, decoder, "decoder")
     source = _open(str(spec).strip(), progress).sampled(every, frames, start)
+    if decoder is not Decoder.CPU:
+        source = source.decoded_by(decoder)
     count = source.info.frame_count
     if count is not None and start >= count:
         raise SourceError(

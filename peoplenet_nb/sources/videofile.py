@@ -11,16 +11,17 @@ from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import av
 import numpy as np
+from av.codec.hwaccel import HWAccel
 from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.remux import atoms_of
-from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.frames import Candidate, Decoder, Image, Source, SourceInfo, fingerprint_of
 from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class VideoFile(Source):
         self._target = path if isinstance(path, str) else f"file:{path}"
         self._path = path
         self._turn = UPRIGHT
+        self._nvdec = False
         self._said: dict[str, str] = {}
         info = SourceInfo(name or Path(path).name, spec or str(path), "video", 0, 0)
         super().__init__(info)
@@ -75,6 +77,8 @@ class VideoFile(Source):
                 metadata_errors="replace",
                 timeout=(20.0, 30.0) if self._is_link else None,
                 container_options=_RECONNECT if self._is_link else {},
+                # What this GPU does not decode, FFmpeg decodes on the CPU after all.
+                hwaccel=HWAccel("cuda", allow_software_fallback=True) if self._nvdec else None,
             )
         except (FFmpegError, ValueError) as error:
             raise not_a_film(self._path, error) from error
@@ -99,8 +103,21 @@ class VideoFile(Source):
         best = container.streams.best("video")
         stream = next((s for s in films if best is not None and s.index == best.index), films[0])
         stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = _DECODER_THREADS
+        stream.codec_context.thread_count = 1 if stream.codec_context.is_hwaccel else _DECODER_THREADS
         return stream
+
+    def decoded_by(self, decoder: Decoder) -> Self:
+        """Return the same film decoded elsewhere: by the GPU where it can, and a note where it cannot."""
+        other = super().decoded_by(decoder)
+        other._nvdec = decoder is Decoder.NVDEC
+        if other._nvdec:
+            with closing(other._open()) as container:
+                codec = other._stream(container).codec_context
+                if not codec.is_hwaccel:
+                    other.info.notes.append(
+                        f"No GPU here decodes this film ({codec.name} in {codec.pix_fmt}): the CPU does."
+                    )
+        return other
 
     def _probe(self, container: Any) -> None:
         """Fill in the info from the container and the first frame."""

@@ -6,7 +6,8 @@ of them.
 
 from __future__ import annotations
 
-from peoplenet_nb.video.running import RunInterrupted, run
+from peoplenet_nb.video.interrupt import RunInterrupted
+from peoplenet_nb.video.running import run
 from peoplenet_nb.video.summary import RunResult
 
 __all__ = ["RunInterrupted", "RunResult", "run"]

@@ -1,15 +1,12 @@
 """Frames through the network, overlapped, and out again in order.
 
-One thread reads. As many workers as there are cores each take a whole frame through preprocessing, network,
+One thread reads. As many workers as there are cores each take frames all the way through preprocessing, network,
 decode and drawing, on one shared session with one thread per inference: ``session.run`` releases the GIL, and
-whole frames side by side waste less than one frame cut into pieces. The caller takes the results in the order
-of the frames, and writes them meanwhile.
+whole frames side by side waste less than one frame cut into pieces. A worker takes one frame at a time, or a
+batch of them for a GPU. The caller takes the results in the order of the frames, and writes them meanwhile.
 
 One decision to know: what bounds the memory is the line between reader and caller, a small multiple of the
 workers. A caller that is slow makes the reader wait; nothing is dropped.
-
-A GPU wants batches: a worker that takes several frames from the line and calls ``infer_batch`` fits in the
-place of `Pipeline._work`.
 """
 
 from __future__ import annotations
@@ -25,16 +22,17 @@ from pathlib import Path
 from time import perf_counter
 from typing import cast
 
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decode import cluster_candidates, find_candidates
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.draw import draw_detections
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.model import PeopleNet
 from peoplenet_nb.runtime import available_threads
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Image, Source
 
-_AHEAD = 2  # frames in flight per worker; more only costs memory
-_GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one frame after the other
+_AHEAD = 2  # batches in flight per worker; more only costs memory
+_GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one batch after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,9 @@ class Pipeline:
     grids : Path, optional
         A folder for the raw grids, ``<frame:06d>.npz``.
     workers : int, optional
-        Frames worked on at once; the cores this process may use when left out.
+        Batches worked on at once; the cores this process may use when left out.
+    batch : int
+        Frames per inference.
     """
 
     def __init__(
@@ -90,16 +90,20 @@ class Pipeline:
         overlay: str = "",
         grids: Path | None = None,
         workers: int | None = None,
+        batch: int = 1,
     ) -> None:
-        on_cpu = model.device == "cpu"
+        on_gpu = model.backend.device.on_gpu
         cores = available_threads()
-        self.workers = max(1, workers or (cores if on_cpu else min(cores, _GPU_WORKERS)))
-        self.model = model.with_threads(max(1, cores // self.workers)) if on_cpu else model
+        self.workers = max(1, workers or (min(cores, _GPU_WORKERS) if on_gpu else cores))
+        self.model = model if on_gpu else model.with_threads(max(1, cores // self.workers))
+        self.batch = max(1, batch)
         self._source, self._settings = source, settings
         self._draw, self._overlay, self._grids = draw, overlay, grids
         self._stop = threading.Event()
         self._unread = False
-        self._line: queue.Queue[Future[Done] | BaseException | None] = queue.Queue(_AHEAD * self.workers)
+        self._line: queue.Queue[Future[list[Done]] | BaseException | None] = queue.Queue(
+            _AHEAD * self.workers
+        )
 
     def stop(self) -> None:
         """Read no further; what is in flight still comes out."""
@@ -118,7 +122,7 @@ class Pipeline:
                 while (item := self._line.get()) is not None:
                     if isinstance(item, BaseException):
                         raise item
-                    yield item.result()
+                    yield from item.result()
             finally:
                 self._stop.set()
                 executor.shutdown(wait=False, cancel_futures=True)
@@ -135,6 +139,7 @@ class Pipeline:
     def _read(self, executor: ThreadPoolExecutor) -> None:
         """Put the frames into the line, in order, as work in progress."""
         end: BaseException | None = None
+        taken: list[tuple[Frame, float]] = []
         try:
             # Every source's iterator is a generator; closing it closes the film and completes its notes.
             with closing(cast("Generator[Frame]", iter(self._source))) as frames:
@@ -146,26 +151,45 @@ class Pipeline:
                     if self._stop.is_set():
                         self._unread = True
                         break
-                    self._line.put(executor.submit(self._work, frame, perf_counter() - began))
+                    taken.append((frame, perf_counter() - began))
+                    if len(taken) == self.batch:
+                        self._line.put(executor.submit(self._work, taken))
+                        taken = []
         except BaseException as error:
             end = error
+        if taken:  # the last ones, or those before the film broke off
+            self._line.put(executor.submit(self._work, taken))
         self._line.put(end)
 
-    def _work(self, frame: Frame, read: float) -> Done:
-        """Take one frame from pixels to detections and a picture; runs in the workers."""
+    def _work(self, taken: list[tuple[Frame, float]]) -> list[Done]:
+        """Take frames, each with the seconds that reading it took, to detections and pictures; in the workers."""
+        count = len(taken)
         marks = [perf_counter()]
-        batch, fit = self.model.preprocess(frame.image)
+        batch, fits = self.model.preprocess_all([frame.image for frame, _ in taken])
         marks.append(perf_counter())
-        grids = self.model.infer_input(batch, [fit])[0]
+        all_grids = self.model.infer_input(batch, fits)
         marks.append(perf_counter())
-        detections = decode(grids, self._settings).detections
+        together = dict(zip(("preprocess", "infer"), _lengths(marks, count), strict=True))
+        return [
+            self._one(frame, grids, {"read": read} | together)
+            for (frame, read), grids in zip(taken, all_grids, strict=True)
+        ]
+
+    def _one(self, frame: Frame, grids: Grids, before: dict[str, float]) -> Done:
+        """Take one frame from its raw grids to detections and a picture."""
+        marks = [perf_counter()]
+        candidates = find_candidates(grids, self._settings)
+        marks.append(perf_counter())
+        detections = cluster_candidates(candidates, grids, self._settings).detections
         marks.append(perf_counter())
         picture = draw_detections(frame.image, detections, note=self._overlay) if self._draw else None
         marks.append(perf_counter())
         if self._grids is not None:
             grids.save(self._grids / f"{frame.index:06d}.npz")
-        stages = ("preprocess", "infer", "decode", "draw")
-        seconds = dict(zip(stages, (b - a for a, b in pairwise(marks)), strict=True))
-        return Done(
-            replace(frame, image=frame.image[:0].copy()), detections, picture, {"read": read} | seconds
-        )
+        seconds = before | dict(zip(("decode", "cluster", "draw"), _lengths(marks), strict=True))
+        return Done(replace(frame, image=frame.image[:0].copy()), detections, picture, seconds)
+
+
+def _lengths(marks: list[float], count: int = 1) -> list[float]:
+    """Return the seconds between marks, for each of ``count`` frames."""
+    return [(end - begin) / count for begin, end in pairwise(marks)]

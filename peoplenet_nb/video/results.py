@@ -24,7 +24,7 @@ from peoplenet_nb.video.runfolder import Part, RunFolder, partial_path
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
 COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")
 #: What is timed, in the order in which a frame goes through it.
-STAGES = ("read", "preprocess", "infer", "decode", "draw", "encode")
+STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
 
 _JPEG_QUALITY = 92
 

@@ -61,6 +61,8 @@ class Manifest:
         ``(width, height)`` of the frames in the film.
     encoder : str
         Which encoder writes the film; parts of different encoders do not join.
+    first_s : float
+        Seconds from the start of the run to its first result.
     parts : list of Part
         In order.
     notes : list of str
@@ -72,6 +74,7 @@ class Manifest:
     origin_s: float = 0.0
     film_size: tuple[int, int] | None = None
     encoder: str = ""
+    first_s: float = 0.0
     parts: list[Part] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 

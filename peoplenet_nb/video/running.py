@@ -3,22 +3,20 @@
 `peoplenet_nb.video.pipeline` reads and infers in threads of its own; here the results are written, part by part, so
 that a run that was cut can be continued.
 
-One decision to know: Ctrl-C is an orderly end. What is in flight is finished, the files are joined and valid,
-and then `RunInterrupted` (a ``KeyboardInterrupt``) is raised with the result in it, so that a notebook's
-"run all" and a shell loop stop as they should. A second Ctrl-C stops at once; the last finished part stays.
+One decision to know: whatever ends a run, the parts that were finished stay and are joined to valid files; only
+a full disk or a second Ctrl-C costs the part in progress.
 """
 
 from __future__ import annotations
 
 import logging
-import signal
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from peoplenet_nb.batching import best_batch
 from peoplenet_nb.decode import COVERAGE_ONLY
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.film import choose_encoder
@@ -28,6 +26,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.video.checks import check_request, fingerprint
+from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
 from peoplenet_nb.video.pipeline import Done, Pipeline
 from peoplenet_nb.video.results import STAGES, PartWriter, table_rows
 from peoplenet_nb.video.runfolder import RunFolder
@@ -35,23 +34,9 @@ from peoplenet_nb.video.summary import RunResult, finish_run, load_result
 
 logger = logging.getLogger(__name__)
 
-__all__ = ["RunInterrupted", "RunResult", "run"]
+__all__ = ["run"]
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
-
-
-class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a run, after its files were put in order.
-
-    Attributes
-    ----------
-    result : RunResult
-        What was finished; ``run(..., resume=True)`` continues it.
-    """
-
-    def __init__(self, result: RunResult) -> None:
-        self.result = result
-        super().__init__(f"{result.folder} holds what was finished; resume=True continues it")
 
 
 def run(
@@ -71,6 +56,7 @@ def run(
     progress: bool = True,
     encoder: str = "x264",
     workers: int | None = None,
+    batch: int | None = None,
     part_seconds: float = 10.0,
     part_frames: int = 3000,
 ) -> RunResult:
@@ -103,7 +89,9 @@ def run(
     encoder : str
         ``x264``, ``nvenc`` or ``auto``.
     workers : int, optional
-        Frames worked on at once; the cores this process may use when left out.
+        Batches worked on at once; the cores this process may use when left out.
+    batch : int, optional
+        Frames per inference. When left out: one on a CPU, and on a GPU what a short probe finds best.
     part_seconds, part_frames : float, int
         A part is finished after so many seconds or frames; a run that is killed loses one part at most.
 
@@ -122,6 +110,7 @@ def run(
     RunInterrupted
         After Ctrl-C, with what was finished.
     """
+    began = perf_counter()
     if not isinstance(source, Source):
         source = open_source(source, every=every, frames=frames, start=start, progress=progress)
     path = Path(output_dir) / (name or source.info.stem)
@@ -136,9 +125,8 @@ def run(
         if run_folder.manifest.state == "complete":
             logger.info("%s is complete", run_folder.path)
             return load_result(run_folder.path)
-        return _Run(run_folder, source, model, settings, film, save_grids, encoder, workers).go(
-            progress, part_seconds, part_frames
-        )
+        work = _Run(run_folder, source, model, settings, film, save_grids, encoder, workers, batch)
+        return work.go(began, progress, part_seconds, part_frames)
     finally:
         run_folder.release()
 
@@ -156,6 +144,7 @@ class _Run:
         save_grids: bool,
         encoder: str,
         workers: int | None,
+        batch: int | None,
     ) -> None:
         self.folder, self.source, self.settings, self.film = folder, source, settings, film
         manifest = folder.manifest
@@ -171,6 +160,7 @@ class _Run:
             overlay="stand-in" if model.is_standin else "",
             grids=folder.path / "grids" if save_grids else None,
             workers=workers,
+            batch=batch or best_batch(model, (source.info.width, source.info.height)),
         )
         self.model = self.pipeline.model
         # A film is read from its start again, and says all of it again; images are not.
@@ -183,8 +173,8 @@ class _Run:
         for note in self.notes:
             logger.warning(note)
 
-    def go(self, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
-        """Work through the source, join what was written, and return it."""
+    def go(self, began: float, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
+        """Work through the source, join what was written, and return it; ``began`` is when the run did."""
         from tqdm.auto import tqdm
 
         bar = tqdm(
@@ -195,8 +185,8 @@ class _Run:
             bar_format=_BAR if self.source.expected else None,
             unit=" frames",
         )
-        with _ctrl_c(self.pipeline) as pressed, closing(bar):
-            self._write(bar.update, part_seconds, part_frames)
+        with ctrl_c(self.pipeline.stop) as pressed, closing(bar):
+            self._write(began, bar.update, part_seconds, part_frames)
             if not self.folder.manifest.parts:
                 if self.pipeline.stopped_early:
                     raise KeyboardInterrupt
@@ -211,14 +201,18 @@ class _Run:
             raise RunInterrupted(result)
         return result
 
-    def _write(self, tick: Callable[[], object], part_seconds: float, part_frames: int) -> None:
+    def _write(
+        self, run_began: float, tick: Callable[[], object], part_seconds: float, part_frames: int
+    ) -> None:
         """Write what the pipeline gives, part by part, until it gives no more."""
+        manifest = self.folder.manifest
         writer, began = self._part(), perf_counter()
         try:
             with closing(iter(self.pipeline)) as line:
                 for done in line:
                     self._add(writer, done)
                     tick()
+                    manifest.first_s = manifest.first_s or perf_counter() - run_began
                     part = writer.part
                     if part is not None and (
                         part.frames >= part_frames or perf_counter() - began >= part_seconds
@@ -278,6 +272,7 @@ class _Run:
                 "precision": str(model.precision),
                 "fit": str(model.fit),
                 "workers": self.pipeline.workers,
+                "batch": self.pipeline.batch,
                 "threads_per_worker": model.backend.threads,
             },
             "settings": self.settings.to_dict(),
@@ -288,29 +283,3 @@ class _Run:
 def _is_demo(source: Source) -> bool:
     """Tell whether a source is the demo clip, which the stand-in was made for."""
     return (cache_dir() / "demo").resolve() in Path(source.info.spec).resolve().parents
-
-
-@contextmanager
-def _ctrl_c(pipeline: Pipeline) -> Iterator[list[bool]]:
-    """Let the first Ctrl-C stop the reading; the second interrupts as ever. Only the main thread gets signals.
-
-    Yields a list that is not empty once it was pressed.
-    """
-    pressed: list[bool] = []
-    previous = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or previous in (signal.SIG_IGN, None):
-        yield pressed
-        return
-
-    def on_signal(_number: int, _frame: object) -> None:
-        if pressed:
-            raise KeyboardInterrupt
-        pressed.append(True)
-        pipeline.stop()
-        logger.warning("Interrupted: finishing what is in flight. Press Ctrl-C again to stop at once.")
-
-    signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, previous)

@@ -269,6 +269,7 @@ def _totals(manifest: Manifest) -> dict[str, Any]:
         "speed": {
             "fps": round(frames / wall, 3) if wall else None,
             "wall_s": round(wall, 3),
+            "first_s": round(manifest.first_s, 3),
             "ms_per_frame": {stage: round(value, 3) for stage, value in stages.items()},
         },
     }

@@ -1,0 +1,84 @@
+"""The commands about speed: ``peoplenet-nb optimise`` and ``peoplenet-nb bench``.
+
+One decision to know: as in `peoplenet_nb.cli`, there is no logic here.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peoplenet_nb.cli_options import Every, Frames, Model, guarded, say
+from peoplenet_nb.settings import choose
+
+# All columns, each stage's milliseconds too, are in bench.json and the chart.
+_SHOWN = ["device", "precision", "batch", "fps", "bare_fps", "ratio", "first_s", "peak_mb", "note"]
+
+
+@guarded
+def optimise(
+    model: Model = None,
+    int8: Annotated[
+        str | None, typer.Option(help="Also build INT8, calibrated on frames of this film or folder.")
+    ] = None,
+    every: Every = 25,
+    frames: Frames = 30,
+    device: Annotated[
+        str, typer.Option(help="What for: cpu (CUDA and OpenVINO take the same), or tensorrt.")
+    ] = "cpu",
+    force: Annotated[bool, typer.Option(help="Build again what is there.")] = False,
+) -> None:
+    """Build faster forms of a model: a uint8 input, and INT8; measure how well they agree."""
+    from peoplenet_nb.derived import Target
+    from peoplenet_nb.devices import Device
+    from peoplenet_nb.model import resolve_model
+    from peoplenet_nb.onnxfile import read_model_file
+    from peoplenet_nb.optimise import build_int8, build_uint8
+    from peoplenet_nb.sources import open_source
+
+    target = Target.of(choose(Device, device, "device"))
+    file = read_model_file(resolve_model(model))
+    images = [frame.image for frame in open_source(int8, every=every, frames=frames)] if int8 else []
+    made = [build_uint8(file, target=target, force=force)]
+    if int8 is not None:
+        made.append(build_int8(file, images, target=target, force=force))
+    for derived in made:
+        say(f"{derived.kind}: {derived.path}\n  It {derived.agreement}.")
+
+
+@guarded
+def bench(
+    source: Annotated[str, typer.Argument(help="A film or folder to run over.")],
+    model: Model = None,
+    devices: Annotated[str, typer.Option(help="Which to try, with commas.")] = "cpu,openvino,cuda,tensorrt",
+    precisions: Annotated[
+        str | None, typer.Option(help="Which to try, with commas. Else: all that each device offers.")
+    ] = None,
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Frames per inference. Else: 1 on a CPU, probed on a GPU.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=2, help="Frames of the source to run over.")] = 60,
+    film: Annotated[bool, typer.Option(help="Write the film too, as `detect` does.")] = True,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where bench.json and bench.png go.")
+    ] = None,
+) -> None:
+    """Time whole runs on every device that loads: stages, frames per second, ratio to a bare loop, memory."""
+    from peoplenet_nb.bench import bench as measure
+    from peoplenet_nb.bench import write_report
+    from peoplenet_nb.paths import outputs_dir
+
+    table = measure(
+        model,
+        source,
+        devices=devices.split(","),
+        precisions=precisions.split(",") if precisions else None,
+        batch=batch,
+        frames=frames,
+        film=film,
+    )
+    say(table[_SHOWN].to_string(index=False, float_format="{:.2f}".format, na_rep="-"))
+    for path in write_report(table, output or outputs_dir() / "bench"):
+        say(f"written: {path}")

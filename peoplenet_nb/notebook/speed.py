@@ -1,0 +1,291 @@
+"""Notebook 06: what this machine has, whole runs timed on it, and the choice that this leads to.
+
+One decision to know: each step is measured and shown before anything is chosen, and what could not be built or
+loaded is a sentence with its reason, not an error: the notebook is for any machine, and ends with the best of
+what is there.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peoplenet_nb import runtime
+from peoplenet_nb.batching import SIZES, probe_batch
+from peoplenet_nb.bench import DEVICES, STAGES, ran
+from peoplenet_nb.bench import bench as measure
+from peoplenet_nb.choice import Choice, best, counts, frames_at_once, processor_name
+from peoplenet_nb.devices import Device
+from peoplenet_nb.errors import ModelError, PeopleNetError
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.notebook.bench import Workbench
+from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
+from peoplenet_nb.plots import charts
+from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.precision import AUTO_AGREEMENT, offered
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+_GB = 1024**3
+_WORTH_SAYING = 1.2  # a batch that gains less is not worth the wait for its first frame
+
+
+@dataclass(repr=False)
+class Machine(Rich):
+    """What there is to run on.
+
+    Attributes
+    ----------
+    parts : list of tuple
+        What, and what of it there is.
+    devices : list of dict
+        ``device``, ``loads``, ``precisions``, ``answer``: what it runs on, or why it does not.
+    """
+
+    parts: list[tuple[str, object]]
+    devices: list[dict[str, object]]
+
+    @property
+    def loaded(self) -> list[str]:
+        """The devices that really loaded."""
+        return [str(row["device"]) for row in self.devices if row["loads"] == "yes"]
+
+    def to_html(self) -> str:
+        """Return both tables."""
+        return Stack(pairs(self.parts), Table(self.devices, "Devices, each tried with this model")).to_html()
+
+    def to_text(self) -> str:
+        """Return one line of each."""
+        return "\n".join([*(f"{what}: {value}" for what, value in self.parts), f"loads: {self.loaded}"])
+
+
+def this_machine(bench: Workbench, devices: Sequence[str] = DEVICES) -> Machine:
+    """Return what this machine has, and which devices really load the model.
+
+    Parameters
+    ----------
+    bench : Workbench
+        The model to load.
+    devices : sequence of str
+        Which to try.
+    """
+    quota, memory = runtime.cpu_quota(), runtime.memory_limit()
+    limit = "no quota" if quota is None else f"a quota of {quota:g}"
+    int8 = "yes (VNNI or AMX)" if runtime.has_int8_instructions() else "no VNNI, no AMX: INT8 gains less here"
+    gpus = [
+        f"{gpu.name}, {(gpu.memory_mb or 0) / 1024:.0f} GB, driver {gpu.driver}" for gpu in runtime.gpus()
+    ]
+    parts: list[tuple[str, object]] = [
+        ("processor", processor_name()),
+        ("cores for us", f"{runtime.available_threads()} of {os.cpu_count()} ({limit})"),
+        ("memory for us", f"{memory / _GB:.0f} GB" if memory else "no limit known"),
+        ("instructions for INT8", int8),
+        ("GPU", "\n".join(gpus) or "none that answers"),
+    ]
+    return Machine(parts, [_try_device(bench, device) for device in devices])
+
+
+def _try_device(bench: Workbench, device: str) -> dict[str, object]:
+    row: dict[str, object] = {"device": device, "loads": "no", "precisions": "", "answer": ""}
+    try:
+        row["precisions"] = ", ".join(offered(device))
+        loaded = PeopleNet.load(bench.model.file.path, device)
+    except ModelError as error:  # the device may be there: a form of the model is missing
+        return row | {"answer": error.what}
+    except PeopleNetError as error:
+        return row | {"answer": str(error.seen or error.what)}
+    return row | {"loads": "yes", "answer": ", ".join(loaded.providers)}
+
+
+@dataclass(repr=False)
+class Batches(Rich):
+    """How many frames a second the network takes, in batches of several sizes.
+
+    Attributes
+    ----------
+    device : str
+        Where.
+    fps : dict of int to float
+        Frames per second of each size.
+    best : int
+        The size to take.
+    """
+
+    device: str
+    fps: dict[int, float]
+    best: int
+
+    def to_html(self) -> str:
+        """Return bars and what they say."""
+        rows = [
+            {"device": self.device, "batch": size, "ms_per_frame": 1e3 / fps}
+            for size, fps in self.fps.items()
+        ]
+        return Stack(charts.latency_bars(rows), Sentence(self.to_text(), "ok")).to_html()
+
+    def to_text(self) -> str:
+        """Return what to take, in words."""
+        largest = self.best if self.best > 1 else max(self.fps)
+        gain = self.fps[largest] / self.fps[min(self.fps)]
+        pays = f"{frames_at_once(largest)} make {gain:.2f} times the frames per second on {self.device}"
+        if Device(self.device).on_gpu:
+            return f"{pays}." if gain >= _WORTH_SAYING else f"Batches do not pay here: {pays}."
+        lead = "" if gain >= _WORTH_SAYING else "Batches do not pay here: "
+        return f"{lead}{pays}. A run on a CPU takes one frame at a time and works on several side by side."
+
+
+def probe_batches(bench: Workbench, sizes: Sequence[int] | None = None, seconds: float = 1.0) -> Batches:
+    """Time the network alone with several frames at once.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Model and frames.
+    sizes : sequence of int, optional
+        Frames per inference; left out, 1 to 32 on a GPU, and 1 and 2 on a CPU.
+    seconds : float
+        About how long all of it may take.
+    """
+    device = bench.model.device
+    sizes = sizes or (SIZES if Device(device).on_gpu else (1, 2))
+    images = [frame.image for frame in bench.source.sampled(1, 4)]
+    model = PeopleNet.load(bench.model.file.path, device)  # in the form that was built since
+    probe = probe_batch(model, images, sizes=sizes, seconds=seconds)
+    return Batches(device, probe.fps, probe.best)
+
+
+@dataclass(repr=False)
+class Speeds(Rich):
+    """Whole runs, timed.
+
+    Attributes
+    ----------
+    table : DataFrame
+        What `peoplenet_nb.bench.bench` returned.
+    """
+
+    table: pd.DataFrame
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows that ran."""
+        return ran(self.table)
+
+    def to_html(self) -> str:
+        """Return bars, the numbers, and why the rest did not run."""
+        shown = ["device", "precision", "batch", "fps", "ratio", "first_s", "peak_mb"]
+        names = {
+            "fps": "frames/s",
+            "ratio": "of the bare loop",
+            "first_s": "first frame after (s)",
+            "peak_mb": "peak MB",
+        }
+        whole = self.table[self.table["fps"].notna()]
+        absent = self.table.loc[self.table["fps"].isna(), ["device", "precision", "note"]]
+        parts: list[object] = []
+        if len(whole):
+            timed = whole[shown].astype({"batch": int}).rename(columns=names)
+            parts += [charts.speed_bars(self.rows), Table(timed.round(2), "Whole runs")]
+        if len(absent):
+            parts.append(Table(absent.fillna("").rename(columns={"note": "reason"}), "Not timed"))
+        return Stack(*parts).to_html()
+
+    def to_text(self) -> str:
+        """Return one line a configuration that ran."""
+        return "\n".join(f"{r['device']}, {r['precision']}: {r['fps']:.1f} frames/s" for r in self.rows)
+
+    def stages(self, chosen: Choice | None = None) -> Picture:
+        """Return where a frame's time goes: in the plainest configuration and, beside it, in the chosen one."""
+        rows = self.rows[:1]
+        if chosen is not None:
+            key = (chosen.device, chosen.precision)
+            rows += [row for row in self.rows[1:] if (row["device"], row["precision"]) == key]
+        return charts.stage_bars(rows, STAGES)
+
+
+def time_runs(bench: Workbench, devices: Sequence[str] = DEVICES, frames: int = 40) -> Speeds:
+    """Time whole runs, film and tables written, on each device in each precision it offers.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Model and source.
+    devices : sequence of str
+        Which to try.
+    frames : int
+        Frames of the source for each.
+    """
+    return Speeds(measure(bench.model.file.path, bench.spec, devices=devices, frames=frames, progress=True))
+
+
+@dataclass(repr=False)
+class Chosen(Rich):
+    """What was chosen, where it is kept, and what was passed over.
+
+    Attributes
+    ----------
+    choice : Choice
+        The choice.
+    path : Path
+        The file that the other notebooks read.
+    passed_over : list of str
+        What was as fast or faster, and why it was not taken.
+    """
+
+    choice: Choice
+    path: Path
+    passed_over: list[str]
+
+    def to_html(self) -> str:
+        """Return the choice in a sentence, and where to find and use it."""
+        rows: list[tuple[str, object]] = [
+            ("found on", self.choice.machine),
+            ("kept in", str(self.path)),
+            ("in a shell", self.choice.command()),
+        ]
+        said = Sentence(self.to_text(), "ok")
+        return Stack(said, pairs(rows), *(Sentence(text) for text in self.passed_over)).to_html()
+
+    def to_text(self) -> str:
+        """Return the choice in a sentence."""
+        return f"Best here: {self.choice}; {self.choice.fps:.1f} frames per second in a whole run."
+
+
+def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
+    """Choose from what was timed, and write the choice where the other notebooks find it.
+
+    Parameters
+    ----------
+    bench : Workbench
+        Whose model was timed.
+    speeds : Speeds
+        What was measured.
+
+    Raises
+    ------
+    DeviceError
+        When nothing ran.
+    OutputError
+        When the file cannot be written.
+    """
+    choice = best(speeds.table, bench.model.file)
+    taken, told = (choice.device, choice.precision, choice.batch), []
+    for row in speeds.rows:
+        if row["fps"] < choice.fps or (row["device"], row["precision"], row["batch"]) == taken:
+            continue
+        name = f"{row['device']}, {row['precision']} reached {row['fps']:.1f} frames per second"
+        if counts(row):
+            told.append(f"{name}: less than 5 % more, which is no reason to leave what is simpler.")
+        else:
+            told.append(
+                f"{name}, but its boxes agree with the model's own to {row['agreement']:.3f} only; "
+                f"{AUTO_AGREEMENT:g} is asked for. It can still be named by hand."
+            )
+    return Chosen(choice, choice.save(), told)
