@@ -1,4 +1,4 @@
-"""Why the system's loader refuses ONNX Runtime's GPU libraries, and what helps it to find what they need.
+"""Why a GPU provider of ONNX Runtime is refused, and what helps the loader to find what it needs.
 
 One decision to know: ONNX Runtime's own message about a provider that would not load is vague; the loader's
 names the missing library. So the library is opened once more by hand, and its error is the reason given.
@@ -9,7 +9,10 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
+import re
 from pathlib import Path
+
+_LONGEST_REASON = 400
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +36,18 @@ def refusal(provider: str) -> str:
     except OSError as error:
         return str(error)
     return ""
+
+
+def gist(text: str) -> str:
+    """Return what a C++ exception of ONNX Runtime says, without the signatures around it."""
+    found = re.search(r"CU\w+ failure \d+: [^;]*", text)
+    return found.group().strip() if found else shorten(text)
+
+
+def shorten(text: str) -> str:
+    """Return a text on one line, its end when it is long: that is where tracebacks have their reason."""
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_REASON else "…" + line[-_LONGEST_REASON:]
 
 
 def preload(provider: str) -> None:

@@ -133,6 +133,7 @@ class FakeCuda:
         monkeypatch.setattr(onnxruntime, "InferenceSession", open_session)
         monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: wanted)
         monkeypatch.setattr(ort, "preload", lambda _: None)
+        monkeypatch.setattr(ort, "refusal", lambda _: "")  # a real GPU wheel without its CUDA would have one
         monkeypatch.setattr(
             ort,
             "BoundRunner",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from peoplenet_nb import runtime
+from peoplenet_nb import loader, runtime
 from peoplenet_nb.environment import probe
 
 
@@ -70,7 +70,7 @@ def test_child_that_dies_is_an_answer(
     ],
 )
 def test_reason_of_a_refusal_is_free_of_signatures(told: str, gist: str) -> None:
-    assert probe._gist(told) == gist
+    assert loader.gist(told) == gist
 
 
 @pytest.mark.gpu

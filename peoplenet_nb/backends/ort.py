@@ -17,7 +17,7 @@ from peoplenet_nb.backends.bound import BoundRunner
 from peoplenet_nb.backends.providers import PROVIDER, provider_options
 from peoplenet_nb.devices import Device
 from peoplenet_nb.errors import DeviceError, ModelError
-from peoplenet_nb.loader import preload, refusal
+from peoplenet_nb.loader import gist, preload, refusal
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.precision import Precision
 from peoplenet_nb.runtime import available_threads
@@ -85,7 +85,7 @@ class OrtBackend:
         except DeviceError:
             raise
         except Exception as error:
-            logger.info("CUDA runs without a graph: %s", error)
+            logger.info("CUDA runs without a graph: %s", gist(str(error)))
             self.session = self._open()
             self._bound = self._bind()
 
@@ -116,7 +116,7 @@ class OrtBackend:
             reason = refusal(wanted)
             if graph and not reason:
                 raise  # the provider itself loads: it is the graph that it refuses
-            raise self._not_loaded(reason or str(error)) from error
+            raise self._not_loaded(reason or gist(str(error))) from error
         if session.get_providers()[0] != wanted:
             fell = f"the session fell back to {', '.join(session.get_providers())}"
             raise self._not_loaded(refusal(wanted) or fell)

@@ -13,18 +13,16 @@ from __future__ import annotations
 import io
 import json
 import os
-import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
-from peoplenet_nb.loader import preload, refusal
+from peoplenet_nb.loader import gist, preload, refusal, shorten
 
 Answer = dict[str, Any]
 
-_LONGEST_REASON = 400
 
 
 def ask(*question: str, timeout: float = 120.0) -> Answer:
@@ -63,7 +61,7 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
     try:
         answer: Answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        told = _shorten(done.stderr) or "it said nothing"
+        told = shorten(done.stderr) or "it said nothing"
         return {"ok": False, "reason": f"the trial ended with code {done.returncode}: {told}"}
     return answer
 
@@ -88,7 +86,7 @@ def try_provider(name: str) -> Answer:
         session.run(None, frame)
         told["ms"] = round((time.perf_counter() - began) * 1000, 3)
     except Exception as error:
-        return told | {"ok": False, "reason": refusal(name) or _gist(str(error))}
+        return told | {"ok": False, "reason": refusal(name) or gist(str(error))}
     if session.get_providers()[0] == name:
         return told | {"ok": True, "reason": ""}
     return told | {"ok": False, "reason": refusal(name) or "the session fell back to the CPU"}
@@ -110,7 +108,7 @@ def try_pyav() -> Answer:
         _encode("h264_nvenc")
         nvenc = ""
     except Exception as error:
-        nvenc = _shorten(str(error)) or type(error).__name__
+        nvenc = shorten(str(error)) or type(error).__name__
     return {"ok": True, "reason": "", "version": av.__version__, "nvenc": not nvenc, "nvenc_reason": nvenc}
 
 
@@ -157,18 +155,6 @@ def _encode(codec: str) -> None:
             container.mux(packet)
 
 
-def _gist(text: str) -> str:
-    """Return what a C++ exception of ONNX Runtime says, without the signatures around it."""
-    found = re.search(r"CU\w+ failure \d+: [^;]*", text)
-    return found.group().strip() if found else _shorten(text)
-
-
-def _shorten(text: str) -> str:
-    """Return a text on one line, its end when it is long: that is where tracebacks have their reason."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST_REASON else "…" + line[-_LONGEST_REASON:]
-
-
 def main(question: list[str]) -> None:
     """Answer one question on standard output."""
     trials: dict[str, Callable[..., Answer]] = {
@@ -180,7 +166,7 @@ def main(question: list[str]) -> None:
     try:
         answer = trials[question[0]](*question[1:])
     except Exception as error:  # a trial may fail in any way: that is its answer
-        answer = {"ok": False, "reason": _shorten(f"{type(error).__name__}: {error}")}
+        answer = {"ok": False, "reason": shorten(f"{type(error).__name__}: {error}")}
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
