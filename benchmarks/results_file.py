@@ -33,7 +33,15 @@ def command() -> str:
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Return the lines of a Markdown table."""
+    """Return the lines of a Markdown table.
+
+    Raises
+    ------
+    ValueError
+        When a row has more or fewer cells than there are columns.
+    """
+    if ragged := [row for row in rows if len(row) != len(columns)]:
+        raise ValueError(f"{len(columns)} columns, and a row of {len(ragged[0])}: {ragged[0]}")
     made = [" | ".join(map(str, row)) for row in (columns, ["---"] * len(columns), *rows)]
     return [f"| {line} |" for line in made]
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 SIZES = (1, 2, 4, 8, 16, 32)
 # A larger batch must be this much faster to be worth its memory and its wait for the first frame.
 _WORTH = 1.03
+_MOST_BYTES = 32 << 20  # of frames in one batch of a run: several are in flight, each with its picture
 _RUN_PROBE = 0.6  # seconds, of the two within which a run's first result should be there
 
 
@@ -107,7 +108,9 @@ def best_batch(model: PeopleNet, frame_size: tuple[int, int]) -> int:
     if not model.backend.device.on_gpu:
         return 1
     width, height = frame_size
-    return probe_batch(model, [np.zeros((height, width, 3), np.uint8)], seconds=_RUN_PROBE).best
+    black = np.zeros((height, width, 3), np.uint8)
+    sizes = [size for size in SIZES if size == 1 or size * black.nbytes <= _MOST_BYTES]
+    return probe_batch(model, [black], sizes=sizes, seconds=_RUN_PROBE).best
 
 
 def _rate(job: Callable[[], object], seconds: float) -> float:

@@ -116,11 +116,16 @@ def bench(
     Raises
     ------
     SettingsError
-        When a precision is named that does not exist.
+        When a precision is named that does not exist, or nothing is left to time.
+    SourceError
+        When the source cannot be opened.
     """
     import pandas as pd
     from tqdm.auto import tqdm
 
+    from peoplenet_nb.sources import open_source
+
+    open_source(source)  # what is no film is an error now, and not a reason in every row
     wanted = None if precisions is None else {choose(Precision, name, "precision") for name in precisions}
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(devices), disable=not progress, unit=" devices", leave=False) as bar:
@@ -139,6 +144,12 @@ def bench(
                 if absent and precision == tried[0]:
                     break  # it is the device that is not there, whatever the precision
             bar.update()
+    if not rows:
+        raise SettingsError(
+            "There is nothing to time: no device that was named computes in a precision that was named",
+            seen=f"devices {', '.join(devices)}; precisions {', '.join(precisions or ())}",
+            next_step="leave the precisions out to time all that each device offers.",
+        )
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
 
@@ -218,14 +229,16 @@ def _bare(case: Case, model: PeopleNet, batch: int) -> float:
 
 def _agreement(model: PeopleNet) -> float | None:
     """Return how well the INT8 form that runs agrees with its model; None for other precisions."""
-    from peoplenet_nb.derived import Derived, Target, int8_path
+    from peoplenet_nb.derived import LEAST_BOXES, Derived, Target, int8_path
 
     if model.precision is not Precision.INT8:
         return None
     if model.file.quantized:
         return 1.0  # the model itself is INT8
     record = Derived.load(int8_path(model.file, Target.of(Device(model.device))), model.file)
-    return None if record is None else record.agreement.ap50
+    if record is None or record.agreement.boxes < LEAST_BOXES:
+        return None
+    return record.agreement.ap50
 
 
 def _reason(error: PeopleNetError) -> str:

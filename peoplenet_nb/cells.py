@@ -76,9 +76,14 @@ def cell_boxes(grids: Grids, class_id: npt.ArrayLike, row: npt.ArrayLike, col: n
     ------
     ValueError
         When the model has no box output.
+    IndexError
+        When there is no such cell.
     """
-    _, rows, cols = grids.shape
-    cells = (np.asarray(class_id) * rows + np.asarray(row)) * cols + np.asarray(col)
+    where = np.broadcast_arrays(class_id, row, col)
+    for index, length, what in zip(where, grids.shape, ("class", "row", "column"), strict=True):
+        if index.size and (index.min() < 0 or index.max() >= length):
+            raise IndexError(f"there is no {what} {index.min()}..{index.max()}: there are {length}")
+    cells = (where[0] * grids.shape[1] + where[1]) * grids.shape[2] + where[2]
     return np.ascontiguousarray(box_columns(grids, cells).T)
 
 

@@ -11,6 +11,7 @@ is as if it were not there.
 from __future__ import annotations
 
 import logging
+import math
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -18,12 +19,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from peoplenet_nb.derived import LEAST_AP50
 from peoplenet_nb.devices import Device
 from peoplenet_nb.errors import DeviceError, SettingsError
 from peoplenet_nb.files import atomic
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import home
-from peoplenet_nb.precision import AUTO_AGREEMENT, Precision, offered
+from peoplenet_nb.precision import Precision, offered
 from peoplenet_nb.runtime import available_threads, gpus
 from peoplenet_nb.settings import choose
 
@@ -34,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 # Paired runs of the same thing differ by that much on a shared machine: less is no reason for anything.
 MARGIN = 1.05
+_MOST_FRAMES = 1024
 _HEAD = (
     "# What notebook 06 found to be fastest on this machine; notebooks with DEVICE = \"auto\" take it.\n"
     "# Remove this file to go without, or run notebook 06 again.\n"
@@ -88,10 +91,10 @@ class Choice:
                 seen=f"device={self.device}, precision={self.precision}",
                 next_step="run notebook 06 again.",
             )
-        if self.batch < 1:
+        if not 1 <= self.batch <= _MOST_FRAMES or not math.isfinite(self.fps):
             raise SettingsError(
-                "A batch is at least one frame",
-                seen=self.batch,
+                f"A batch is 1 to {_MOST_FRAMES} frames, and a speed is a number",
+                seen=f"batch={self.batch}, fps={self.fps}",
                 next_step="run notebook 06 again.",
             )
 
@@ -120,7 +123,7 @@ class Choice:
             found = _understood(data)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, yaml.YAMLError, SettingsError) as error:
+        except (OSError, ValueError, RecursionError, yaml.YAMLError, SettingsError) as error:
             told = " ".join(str(error).split())
             logger.warning("%s is passed over: %s Remove it, or run notebook 06 again.", path, told)
             return None
@@ -187,7 +190,7 @@ def frames_at_once(batch: int) -> str:
 def counts(row: Mapping[str, Any]) -> bool:
     """Tell whether a row of a bench table may be chosen: it ran and, for INT8, agrees with its FP32 model."""
     fps, agreement = row["fps"] or 0.0, row["agreement"] or 0.0  # None or NaN where there is none
-    return bool(fps > 0 and (row["precision"] != Precision.INT8 or agreement >= AUTO_AGREEMENT))
+    return bool(fps > 0 and (row["precision"] != Precision.INT8 or agreement >= LEAST_AP50))
 
 
 def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:

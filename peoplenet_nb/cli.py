@@ -108,7 +108,9 @@ def detect(
         int | None, typer.Option(min=1, help="Frames per inference. Else: 1 on a CPU, probed on a GPU.")
     ] = None,
     decoder: Annotated[str, typer.Option(help="What decodes films: cpu, or nvdec.")] = "cpu",
-    encoder: Annotated[str, typer.Option(help="What writes the film: x264, nvenc, or auto.")] = "x264",
+    encoder: Annotated[
+        str, typer.Option(help="What writes the film: x264, nvenc, or auto: nvenc where it opens.")
+    ] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on with a run that was cut.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the results of an earlier run.")] = False,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli_options import Every, Frames, Model, guarded, say
+from peoplenet_nb.cli_options import Model, guarded, say
 from peoplenet_nb.settings import choose
 
 # All columns, each stage's milliseconds too, are in bench.json and the chart.
 _SHOWN = ["device", "precision", "batch", "fps", "bare_fps", "ratio", "first_s", "peak_mb", "note"]
+_STEP = 25  # frames between those that INT8 is calibrated on, where a film does not say how long it is
 
 
 @guarded
@@ -23,15 +24,17 @@ def optimise(
     int8: Annotated[
         str | None, typer.Option(help="Also build INT8, calibrated on frames of this film or folder.")
     ] = None,
-    every: Every = 25,
-    frames: Frames = 30,
+    every: Annotated[
+        int | None, typer.Option(min=1, help="Take every Nth frame. Else: spread over the film.")
+    ] = None,
+    frames: Annotated[int, typer.Option(min=6, help="Frames to calibrate on and measure with.")] = 30,
     device: Annotated[
         str, typer.Option(help="What for: cpu (CUDA and OpenVINO take the same), or tensorrt.")
     ] = "cpu",
     force: Annotated[bool, typer.Option(help="Build again what is there.")] = False,
 ) -> None:
     """Build faster forms of a model: a uint8 input, and INT8; measure how well they agree."""
-    from peoplenet_nb.derived import Target
+    from peoplenet_nb.derived import Derived, Target, int8_path, uint8_path
     from peoplenet_nb.devices import Device
     from peoplenet_nb.model import resolve_model
     from peoplenet_nb.onnxfile import read_model_file
@@ -40,12 +43,16 @@ def optimise(
 
     target = Target.of(choose(Device, device, "device"))
     file = read_model_file(resolve_model(model))
-    images = [frame.image for frame in open_source(int8, every=every, frames=frames)] if int8 else []
+    there = [] if force else [Derived.load(path(file, target), file) for path in (uint8_path, int8_path)]
     made = [build_uint8(file, target=target, force=force)]
     if int8 is not None:
+        source = open_source(int8)
+        step = every or max(1, (source.expected or _STEP * frames) // frames)
+        images = [frame.image for frame in source.sampled(step, frames)]
         made.append(build_int8(file, images, target=target, force=force))
     for derived in made:
-        say(f"{derived.kind}: {derived.path}\n  It {derived.agreement}.")
+        when = "was there already (--force builds it anew)" if derived in there else "built"
+        say(f"{derived.kind}: {when}: {derived.path}\n  It {derived.agreement}.")
 
 
 @guarded
@@ -73,8 +80,8 @@ def bench(
     table = measure(
         model,
         source,
-        devices=devices.split(","),
-        precisions=precisions.split(",") if precisions else None,
+        devices=[name.strip() for name in devices.split(",")],
+        precisions=[name.strip() for name in precisions.split(",")] if precisions else None,
         batch=batch,
         frames=frames,
         film=film,

@@ -6,17 +6,21 @@ model at hand is as good as none.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from peoplenet_nb.devices import Device
+from peoplenet_nb.files import atomic
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import cache_dir, models_dir
 
 # Part of the file names: a changed recipe makes new files and never reads old ones.
 RECIPE = 2
+# INT8 is taken without being asked for only when its boxes are nearly the FP32 model's own, and there were some.
+LEAST_AP50, LEAST_BOXES = 0.95, 10
 
 
 class Target(StrEnum):
@@ -45,15 +49,18 @@ class Agreement:
         Mean difference over all cells.
     box_px : float
         Largest difference of a box edge, network pixels, over cells whose coverage reaches 0.1.
+    boxes : int
+        How many boxes the source found in them: with few, the next two say little.
     ap50, ap75 : float
         Average precision of the derived model's boxes with the source's boxes as truth, at IoU 0.5 and
-        0.75, over the classes that the source found; 1 when it found nothing.
+        0.75, over the classes that the source found; 0 when it found nothing.
     """
 
     frames: int
     coverage: float
     coverage_mean: float
     box_px: float
+    boxes: int
     ap50: float
     ap75: float
 
@@ -62,10 +69,22 @@ class Agreement:
         """One number to choose by: the mean of both average precisions."""
         return (self.ap50 + self.ap75) / 2
 
+    @property
+    def proved(self) -> bool:
+        """Whether its boxes are nearly the source's own, on boxes enough to tell."""
+        return self.boxes >= LEAST_BOXES and self.ap50 >= LEAST_AP50
+
     def __str__(self) -> str:
+        if not self.boxes:
+            boxes = "could not be compared by boxes, since the model found none"
+        else:
+            boxes = (
+                f"agrees with the model's own {self.boxes} boxes to AP {self.ap50:.3f} at IoU 0.5 and "
+                f"{self.ap75:.3f} at 0.75"
+            )
         return (
-            f"agrees with the model's own boxes to AP {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75, "
-            f"coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px ({self.frames} frames)"
+            f"{boxes}; coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px "
+            f"({self.frames} frames)"
         )
 
 
@@ -107,17 +126,15 @@ class Derived:
             )
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if not path.is_file() or found.source_sha256 != source.sha256:
+        if found.source_sha256 != source.sha256:
             return None
-        return found if path.stat().st_size == data.get("size") else None
+        return found if _sha256(path) == data.get("sha256") else None
 
     def save(self) -> None:
         """Write the record beside the model."""
-        data = asdict(self) | {"path": self.path.name, "size": self.path.stat().st_size}
-        record = self.path.with_suffix(".json")
-        partial = record.with_name(record.name + ".part")
-        partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        partial.replace(record)
+        data = asdict(self) | {"path": self.path.name, "sha256": _sha256(self.path)}
+        with atomic(self.path.with_suffix(".json")) as partial:
+            partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 def derived_dir(source: ModelFile) -> Path:
@@ -129,6 +146,15 @@ def derived_dir(source: ModelFile) -> Path:
     if source.path.resolve().is_relative_to(models_dir().resolve()):
         return source.path.parent / "derived"
     return cache_dir() / "derived" / source.sha256[:16]
+
+
+def _sha256(path: Path) -> str | None:
+    """Return the hash of a file, None where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def uint8_path(source: ModelFile, target: Target = Target.CPU) -> Path:

@@ -83,7 +83,7 @@ class FilmWriter:
         self.size = size
         self.frames = 0
         self.rescaled = 0
-        self.encoder = choose_encoder(encoder)
+        self.encoder = choose_encoder(encoder, size)
         self._padded = padded_size(size)
         self._partial = self.path.with_name(self.path.name + ".part")
         self._nominal = max(1, round(CLOCK / (fps or 25.0)))
@@ -188,8 +188,8 @@ def padding_note(size: tuple[int, int]) -> str:
     )
 
 
-def choose_encoder(wanted: str) -> str:
-    """Return ``x264`` or ``nvenc``.
+def choose_encoder(wanted: str, size: tuple[int, int]) -> str:
+    """Return ``x264`` or ``nvenc`` for a film of ``(width, height)`` pixels.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def choose_encoder(wanted: str) -> str:
         raise DeviceError("Unknown encoder", seen=wanted, next_step="choose x264, nvenc or auto.")
     if wanted == "x264" or (wanted == "auto" and not gpus()):
         return "x264"
-    reason = nvenc_refusal()
+    reason = nvenc_refusal(size)
     if reason is None:
         return "nvenc"
     if wanted == "nvenc":
@@ -213,13 +213,13 @@ def choose_encoder(wanted: str) -> str:
     return "x264"
 
 
-def nvenc_refusal() -> str | None:
-    """Return why NVENC does not encode here, None when it does: it is tried on one small frame."""
+def nvenc_refusal(size: tuple[int, int] = (256, 256)) -> str | None:
+    """Return why NVENC does not encode films of a size here, None when it does: it is tried on one frame."""
     try:
         context: Any = av.CodecContext.create("h264_nvenc", "w")
-        context.width, context.height, context.pix_fmt = 256, 256, "yuv420p"
-        context.time_base = Fraction(1, 25)
-        frame = av.VideoFrame(256, 256, "yuv420p")
+        context.width, context.height = padded_size(size)
+        context.pix_fmt, context.options, context.time_base = "yuv420p", dict(_NVENC), Fraction(1, 25)
+        frame = av.VideoFrame(context.width, context.height, "yuv420p")
         frame.pts = 0
         context.encode(frame)
         context.encode(None)

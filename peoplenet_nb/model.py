@@ -208,6 +208,9 @@ class PeopleNet:
 
     def infer_input(self, batch: NetworkInput, fits: Sequence[Fit]) -> list[Grids]:
         """Run the network on what `preprocess` made of N frames, with the fit of each."""
+        if len(batch) > 1 and self.runs.input.shape[0] == 1:  # exported for one frame at a time
+            alone = [self.infer_input(batch[i : i + 1], [fit]) for i, fit in enumerate(fits)]
+            return [grids for (grids,) in alone]
         coverage, boxes = self.backend.run(batch)
         return [
             Grids(coverage[i], None if boxes is None else boxes[i], fit, self.labels, self.file.stride)

@@ -38,9 +38,6 @@ _OFFERED = {
     Device.TENSORRT: (Precision.FP32, Precision.FP16, Precision.INT8),
 }
 
-# INT8 boxes are taken without being asked for only when they are nearly the FP32 model's own.
-AUTO_AGREEMENT = 0.95
-
 
 def offered(device: Device | str) -> tuple[Precision, ...]:
     """Return the precisions that a device runs, the exact one first; of none in particular, the CPU's.
@@ -114,8 +111,8 @@ def form_of(file: ModelFile, precision: Precision | str, device: Device | str = 
 
 def _worth_it(int8: Derived, precision: Precision, device: Device) -> bool:
     """Return whether ``auto`` takes INT8: on a CPU that is fast at it, and where it was proved to agree."""
-    proved = int8.agreement.ap50 >= AUTO_AGREEMENT
-    return precision is Precision.AUTO and device is Device.CPU and has_int8_instructions() and proved
+    able = device is Device.CPU and has_int8_instructions()
+    return precision is Precision.AUTO and able and int8.agreement.proved
 
 
 def _for(target: Target) -> str:

@@ -196,11 +196,14 @@ class TestTensorrt:
         assert shapes[2] == f"input_1_0:{MAX_BATCH}x32x64x3"
 
     @pytest.mark.parametrize(
-        ("precision", "fp16", "int8"), [("fp32", "0", "0"), ("fp16", "1", "0"), ("int8", "0", "1")]
+        ("precision", "fp16", "int8"),
+        [("fp32", "False", "False"), ("fp16", "True", "False"), ("int8", "False", "True")],
     )
     def test_precision_is_passed_on(self, precision: str, fp16: str, int8: str, runs: ModelFile) -> None:
         options = self.options(runs, Precision(precision))
         assert (options["trt_fp16_enable"], options["trt_int8_enable"]) == (fp16, int8)
+        switches = {value for name, value in options.items() if name.endswith("_enable")}
+        assert switches <= {"True", "False"}, "ONNX Runtime refuses every other spelling"
 
     def test_engines_of_another_gpu_precision_or_model_are_not_touched(
         self, runs: ModelFile, file: ModelFile, monkeypatch: pytest.MonkeyPatch

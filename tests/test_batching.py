@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-import numpy as np
 import pytest
 
-from films import FakeModel, picture
+from films import FakeModel, number_of, picture
 from peoplenet_nb.batching import best_batch, probe_batch
 
 
@@ -64,9 +63,21 @@ def test_a_cpu_is_not_probed() -> None:
     assert model.batches == []
 
 
-def test_each_frame_of_a_batch_is_prepared() -> None:
-    model = Engine(lambda n: 0.001)
-    pictures = [picture(1), picture(2)]
-    probe_batch(model, pictures, sizes=(3,), seconds=0.01)
-    assert set(model.batches) == {3}
-    assert np.array(pictures).shape[0] == 2
+def test_frames_are_repeated_in_turn_to_fill_a_batch() -> None:
+    prepared: list[int] = []
+
+    class Watched(Engine):
+        def preprocess(self, frame):
+            prepared.append(number_of(frame))
+            return super().preprocess(frame)
+
+    probe_batch(Watched(lambda n: 0.001), [picture(1), picture(2)], sizes=(3,), seconds=0.01)
+    assert prepared == [1, 2, 1]
+
+
+def test_a_run_does_not_take_batches_that_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Engine(lambda n: 0.0001)  # the larger the better
+    assert best_batch(model, (160, 96)) == 32
+    model.batches.clear()
+    assert best_batch(model, (3840, 2160)) == 1
+    assert set(model.batches) == {1}

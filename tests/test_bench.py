@@ -13,8 +13,9 @@ import pytest
 from films import make_film
 from onnx_builder import detectnet, write
 from peoplenet_nb import bench as module
+from peoplenet_nb import derived
 from peoplenet_nb.bench import COLUMNS, STAGES, Case, bench, measure, ran, write_report
-from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.optimise import build_int8
 from peoplenet_nb.plots import charts
@@ -53,10 +54,15 @@ def test_what_runs_is_timed_and_what_does_not_says_why(case: tuple[Path, Path], 
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
-def test_int8_carries_its_agreement(case: tuple[Path, Path]) -> None:
+def test_int8_carries_its_agreement_where_there_were_boxes_to_compare(
+    case: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, film = case
     frames = [frame.image for frame in open_source(film)]
     record = build_int8(read_model_file(model), frames)
+    assert record.agreement.boxes < derived.LEAST_BOXES
+    assert measure(Case(str(model), str(film), "cpu", "int8", 6, False))["agreement"] is None
+    monkeypatch.setattr(derived, "LEAST_BOXES", record.agreement.boxes)
     told = measure(Case(str(model), str(film), "cpu", "int8", 6, False))
     assert told["agreement"] == record.agreement.ap50
     assert told["form"] == record.path.name
@@ -77,18 +83,22 @@ def test_a_batch_that_was_named_is_what_runs(case: tuple[Path, Path]) -> None:
         (None, [f"{d} {p}" for d in ("cpu", "openvino") for p in offered(d)], "all that each offers"),
         (("fp32",), ["cpu fp32", "openvino fp32"], "named, and both have it"),
         (("bf16", "fp32"), ["cpu fp32", "openvino fp32", "openvino bf16"], "the CPU has no bf16"),
-        (("fp16",), [], "neither has it"),
     ],
 )
 def test_each_device_is_tried_in_what_it_offers(
-    monkeypatch: pytest.MonkeyPatch, precisions: tuple[str, ...] | None, expected: list[str], reason: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    precisions: tuple[str, ...] | None,
+    expected: list[str],
+    reason: str,
 ) -> None:
     monkeypatch.setattr(module, "_in_own_process", lambda case, timeout: {"fps": 1.0, "note": ""})
-    table = bench(None, "film.mp4", devices=("cpu", "openvino"), precisions=precisions)
+    film = make_film(tmp_path / "film.mp4", 2)
+    table = bench(None, film, devices=("cpu", "openvino"), precisions=precisions)
     assert [f"{d} {p}" for d, p in zip(table["device"], table["precision"], strict=True)] == expected, reason
 
 
-def test_a_device_that_is_not_there_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_is_not_there_is_asked_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked = []
 
     def answer(case: Case, timeout: float) -> dict[str, object]:
@@ -99,7 +109,8 @@ def test_a_device_that_is_not_there_is_asked_once(monkeypatch: pytest.MonkeyPatc
         return {"note": "no int8 here", "absent": True} if case.precision == "int8" else {"fps": 2.0}
 
     monkeypatch.setattr(module, "_in_own_process", answer)
-    table = bench(None, "film.mp4", devices=("openvino", "cpu", "tensorrt"))
+    film = make_film(tmp_path / "film.mp4", 2)
+    table = bench(None, film, devices=("openvino", "cpu", "tensorrt"))
     tensorrt = [f"tensorrt {p}" for p in offered("tensorrt")]
     assert asked == ["openvino fp32", "cpu fp32", "cpu int8", *tensorrt]
     assert table["note"][0] == "not installed"
@@ -120,9 +131,14 @@ def test_peak_memory_is_had_where_there_is_no_proc(tmp_path: Path) -> None:
     assert peak_memory_mb(tmp_path / "none") > 10
 
 
-def test_a_precision_that_does_not_exist_is_an_error() -> None:
+def test_what_cannot_be_timed_at_all_is_an_error(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mp4", 2)
     with pytest.raises(SettingsError, match="fp64"):
-        bench(None, "film.mp4", precisions=("fp64",))
+        bench(None, film, precisions=("fp64",))
+    with pytest.raises(SettingsError, match="nothing to time.*tf32"):
+        bench(None, film, devices=("cpu",), precisions=("tf32",))
+    with pytest.raises(SourceError, match="No such file"):
+        bench(None, tmp_path / "none.mp4")
 
 
 def test_a_process_that_dies_or_hangs_is_a_row(

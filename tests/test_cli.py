@@ -165,7 +165,9 @@ def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_pa
         (images / f"{i}.png").write_bytes((images / "0.png").read_bytes())
     code, told = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
     assert code == 0, told
-    assert told.count("agrees with the model's own boxes") == 2
+    assert told.count("built: ") == 2
+    assert "could not be compared by boxes" in told or "AP " in told
+    assert "was there already" in invoke("optimise", "--model", model)[1]
     code, told = invoke(*args, tmp_path / "int8", "--precision", "int8")
     assert code == 0, told
     assert "int8, fit" in told

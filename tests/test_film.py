@@ -167,13 +167,13 @@ def test_film_without_frames_leaves_nothing(tmp_path):
 )
 def test_encoder_is_what_really_opens(monkeypatch, wanted, gpu, refusal, chosen):
     monkeypatch.setattr(film_module, "gpus", lambda: ("a GPU",) if gpu else ())
-    monkeypatch.setattr(film_module, "nvenc_refusal", lambda: refusal)
-    assert choose_encoder(wanted) == chosen
+    monkeypatch.setattr(film_module, "nvenc_refusal", lambda size: refusal)
+    assert choose_encoder(wanted, (64, 48)) == chosen
 
 
 def test_nvenc_asked_for_and_refused_is_an_error_with_its_reason(monkeypatch):
-    monkeypatch.setattr(film_module, "nvenc_refusal", lambda: "PermissionError: no device")
+    monkeypatch.setattr(film_module, "nvenc_refusal", lambda size: "PermissionError: no device")
     with pytest.raises(DeviceError, match="PermissionError: no device"):
-        choose_encoder("nvenc")
+        choose_encoder("nvenc", (64, 48))
     with pytest.raises(DeviceError, match="Unknown encoder"):
-        choose_encoder("av1")
+        choose_encoder("av1", (64, 48))

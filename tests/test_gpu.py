@@ -56,7 +56,8 @@ def test_cuda_replays_a_graph(real_model_path: Path, images: list[np.ndarray]) -
 
 def test_a_batch_size_is_found(real_model_path: Path, images: list[np.ndarray]) -> None:
     probe = probe_batch(PeopleNet.load(real_model_path, device="cuda"), images)
-    assert probe.fps[probe.best] >= probe.fps[1]
+    assert not probe.failed
+    assert probe.fps[max(probe.fps)] > 1.2 * probe.fps[1], "a GPU that batches do not help is not kept busy"
 
 
 @pytest.mark.slow
@@ -74,7 +75,16 @@ def test_tensorrt_says_what_the_cpu_says(
         np.testing.assert_allclose(ours.coverage, theirs.coverage, atol=tolerance)
 
 
-@pytest.mark.parametrize("encoder", ["x264", "nvenc"])
+def test_nvdec_decodes_what_the_cpu_decodes() -> None:
+    source = open_source(demo_clip(), every=10, frames=5, decoder="nvdec")
+    if any("No GPU here decodes" in note for note in source.info.notes):
+        pytest.skip(source.info.notes[-1])
+    for ours, theirs in zip(source, open_source(demo_clip(), every=10, frames=5), strict=True):
+        assert ours.index == theirs.index
+        assert np.abs(ours.image.astype(int) - theirs.image).mean() < 1.0
+
+
+@pytest.mark.parametrize("encoder", ["x264", "auto"])
 def test_a_whole_run_in_batches_finds_what_the_cpu_finds(
     real_model_path: Path, encoder: str, tmp_path: Path
 ) -> None:

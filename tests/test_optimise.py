@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import zip_longest
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnx_builder import COVERAGE, detectnet, write
+from peoplenet_nb import precision
 from peoplenet_nb.backends import open_backend
-from peoplenet_nb.derived import Target, int8_path, uint8_path
-from peoplenet_nb.errors import ModelError
+from peoplenet_nb.derived import Agreement, Target, int8_path, uint8_path
+from peoplenet_nb.errors import ModelError, OutputError
 from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.optimise import build_int8, build_uint8, derived_dir
@@ -191,3 +193,52 @@ def test_coverage_only_models_can_be_derived_too(tmp_path: Path) -> None:
     source = read_model_file(write(detectnet(outputs=(COVERAGE,)), tmp_path / "m.onnx"))
     made = read_model_file(build_uint8(source).path)
     assert made.boxes is None
+
+
+def test_nothing_is_proved_on_frames_that_show_nothing(
+    source: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "has_int8_instructions", lambda: True)
+    standin = read_model_file(STANDIN)
+    derived = build_int8(standin, [np.zeros((96, 160, 3), np.uint8)] * 6)
+    assert derived.agreement.boxes == 0
+    assert not derived.agreement.proved
+    assert "could not be compared by boxes" in str(derived.agreement)
+    assert not precision.form_of(standin, "auto").quantized
+
+
+@pytest.mark.parametrize(
+    ("boxes", "ap50", "proved"), [(9, 1.0, False), (10, 0.94, False), (10, 0.95, True), (0, 0.0, False)]
+)
+def test_agreement_needs_boxes_enough_and_near_enough(boxes: int, ap50: float, proved: bool) -> None:
+    assert Agreement(3, 0.1, 0.01, 1.0, boxes, ap50, 0.5).proved == proved
+
+
+def test_a_form_that_changed_on_disk_is_not_taken(source: ModelFile) -> None:
+    """Of the same size: the record knows the content."""
+    path = build_uint8(source).path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert precision.form_of(source, "fp32") is source
+    build_uint8(source)
+    assert precision.form_of(source, "fp32").path == path
+
+
+def test_a_build_that_fails_leaves_nothing_behind(source: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = build_uint8(source).path.parent
+    before = sorted(folder.iterdir())
+    monkeypatch.setattr(onnx, "save", full)
+    with pytest.raises(OutputError, match="No space left"):
+        build_uint8(source, force=True)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_two_processes_may_build_the_same(source: ModelFile) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: build_uint8(source, force=True), range(2))
+    assert one.path == two.path
+    assert precision.form_of(source, "fp32").path == one.path

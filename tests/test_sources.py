@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
+import av
+import cv2
 import numpy as np
 import pytest
 
-from films import damage, make_film, make_sound, number_of
+from films import damage, make_film, make_sound, number_of, picture
 from forbidding import forbidden
 from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.sources import open_source
@@ -288,3 +290,33 @@ def test_file_in_a_folder_that_may_not_be_entered_is_said_to_be_forbidden(tmp_pa
         with forbidden(tmp_path / "lock"), pytest.raises(SourceError, match="may not be read") as raised:
             open_source(tmp_path / spec)
         assert "Permission denied" in str(raised.value.seen)
+
+
+@pytest.mark.parametrize("codec", ["ffv1", "libx264"])
+def test_a_film_that_no_gpu_decodes_is_read_by_the_cpu_and_it_is_said(tmp_path, codec, monkeypatch):
+    """FFV1, which no NVDEC knows, and H.264 where there is no device to make a decoder on."""
+    path = make_film(tmp_path / "a.mkv", 12, codec=codec)
+
+    def no_device(*args, **kwargs):
+        raise av.error.PermissionError(1, "Operation not permitted")
+
+    if codec == "libx264":
+        real = av.open
+        monkeypatch.setattr(av, "open", lambda *a, **k: no_device() if k.get("hwaccel") else real(*a, **k))
+    plain, asked = (open_source(path, every=2, decoder=decoder) for decoder in ("cpu", "nvdec"))
+    for ours, theirs in zip(asked, plain, strict=True):
+        assert ours.index == theirs.index
+        np.testing.assert_array_equal(ours.image, theirs.image)
+    (note,) = [note for note in asked.info.notes if note not in plain.info.notes]
+    assert note.startswith("No GPU here decodes this film (")
+    assert note.endswith("): the CPU does.")
+    assert str(asked.decoder) == "cpu"
+    assert (asked.every, asked.info.fingerprint) == (2, plain.info.fingerprint)
+
+
+def test_images_are_decoded_as_ever_whatever_decodes_films(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), picture(3))
+    (frame,) = open_source(tmp_path / "a.png", decoder="nvdec")
+    assert number_of(frame.image) == 3
+    with pytest.raises(SettingsError, match="decoder.*cuvid"):
+        open_source(tmp_path / "a.png", decoder="cuvid")

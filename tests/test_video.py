@@ -8,7 +8,9 @@ import random
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import cv2
@@ -27,6 +29,7 @@ from peoplenet_nb.remux import writing
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.results import COLUMNS, STAGES, write_image
 from runs import interrupt_at, run, tables
 
@@ -123,6 +126,28 @@ def test_frames_before_a_failure_are_not_lost_with_their_batch(clip, tmp_path):
     with pytest.raises(OutputError, match="cut"):
         run(source, tmp_path, batch=3, part_frames=2)
     assert run(clip, tmp_path / "again", batch=3).summary["frames"] == 40
+
+
+def test_a_caller_that_leaves_early_leaves_no_thread_in_trouble(clip, monkeypatch):
+    """The last frames of a batch are not handed to workers that are gone."""
+    failures = []
+    monkeypatch.setattr(threading, "excepthook", lambda told: failures.append(told.exc_value))
+    for _ in range(5):
+        pipeline = Pipeline(open_source(clip), FakeModel(lambda n: 0.002), Settings(), batch=4)
+        with closing(iter(pipeline)) as line:
+            next(line)
+    assert failures == []
+
+
+def test_another_calibration_is_not_continued(clip, tmp_path):
+    model = FakeModel(interrupt_at(12))
+    model.precision, model.runs = "int8", SimpleNamespace(sha256="1" * 64)
+    with pytest.raises(RunInterrupted):
+        run(clip, tmp_path, model, part_frames=5)
+    other = FakeModel()
+    other.precision, other.runs = "int8", SimpleNamespace(sha256="2" * 64)
+    with pytest.raises(OutputError, match="another"):
+        run(clip, tmp_path, other, resume=True)
 
 
 def test_a_gpu_gets_the_batch_that_a_probe_finds_best(clip, tmp_path):

@@ -1,15 +1,15 @@
 """Inference through buffers that stay on the device (ONNX Runtime's IOBinding), for GPUs.
 
-One decision to know: a GPU takes one batch after the other anyway, so one set of buffers per size and one lock
-serve all threads. That is also what a CUDA graph demands: the same addresses in every replay, and nobody else on
-the device while it is captured. Batches are padded to the next power of two, so that few sizes are ever seen and
-each is captured, or built, once.
+One decision to know: a GPU takes one batch after the other anyway, so one set of buffers per size serves all
+threads, and one thread of its own runs them all. That is also what CUDA graphs demand: the same addresses in every
+replay, and one and the same thread. Batches are padded to the next power of two, so that few sizes are ever seen
+and each is captured, or built, once.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,12 +59,13 @@ class BoundRunner:
         memory: str = "cuda",
     ) -> None:
         self._session, self._input, self._outputs, self._memory = session, input_name, outputs, memory
-        self._lock = threading.Lock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="bound")
         self._kept: dict[tuple[int, ...], _Buffers] = {}
 
     def run(self, batch: Array) -> Outputs:
         """Run the network on a batch of any size; longer ones than `MAX_BATCH` go in pieces."""
-        pieces = [self._piece(batch[i : i + MAX_BATCH]) for i in range(0, len(batch), MAX_BATCH)]
+        starts = range(0, len(batch), MAX_BATCH)
+        pieces = list(self._thread.map(lambda start: self._piece(batch[start : start + MAX_BATCH]), starts))
         columns = [
             np.concatenate(column) if len(pieces) > 1 else column[0] for column in zip(*pieces, strict=True)
         ]
@@ -72,15 +73,14 @@ class BoundRunner:
 
     def _piece(self, batch: Array) -> list[Array]:
         count = len(batch)
-        with self._lock:
-            buffers = self._buffers((padded(count), *batch.shape[1:]), batch.dtype)
-            if count == len(buffers.staging):
-                buffers.entering.update_inplace(np.ascontiguousarray(batch))
-            else:  # what lies in the rest of the staging buffer is computed and thrown away
-                buffers.staging[:count] = batch
-                buffers.entering.update_inplace(buffers.staging)
-            self._session.run_with_iobinding(buffers.binding, buffers.options)
-            return [value.numpy()[:count].copy() for value in buffers.leaving]
+        buffers = self._buffers((padded(count), *batch.shape[1:]), batch.dtype)
+        if count == len(buffers.staging):
+            buffers.entering.update_inplace(np.ascontiguousarray(batch))
+        else:  # what lies in the rest of the staging buffer is computed and thrown away
+            buffers.staging[:count] = batch
+            buffers.entering.update_inplace(buffers.staging)
+        self._session.run_with_iobinding(buffers.binding, buffers.options)
+        return [value.numpy()[:count].copy() for value in buffers.leaving]
 
     def _buffers(self, shape: tuple[int, ...], dtype: Any) -> _Buffers:
         """Return the buffers of a size of batch, made on first use."""

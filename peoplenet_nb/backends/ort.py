@@ -8,6 +8,7 @@ then.
 from __future__ import annotations
 
 import logging
+import threading
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class OrtBackend:
         self.threads = threads or available_threads()
         self._outputs = [tensor for tensor in (runs.coverage, runs.boxes) if tensor is not None]
         self._bound: BoundRunner | None = None
+        self._lock = threading.Lock()
         self.graph = False
         if device is Device.CUDA:
             self._open_with_graph()
@@ -71,7 +73,14 @@ class OrtBackend:
     def run(self, batch: Array) -> Outputs:
         """Run the network on a batch."""
         if self._bound is not None:
-            return self._bound.run(batch)
+            bound = self._bound
+            try:
+                return bound.run(batch)
+            except Exception as error:
+                if not self.graph:
+                    raise
+                logger.warning("CUDA goes on without a graph: %s", gist(str(error)))
+                return self._without_graph(bound).run(batch)
         outputs = self.session.run([tensor.name for tensor in self._outputs], {self._runs.input.name: batch})
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
@@ -85,9 +94,16 @@ class OrtBackend:
         except DeviceError:
             raise
         except Exception as error:
-            logger.info("CUDA runs without a graph: %s", gist(str(error)))
-            self.session = self._open()
-            self._bound = self._bind()
+            logger.info("CUDA is tried without a graph: %s", gist(str(error)))
+            self._without_graph(self._bound)
+
+    def _without_graph(self, failed: BoundRunner | None) -> BoundRunner:
+        """Open the session anew without graphs, once for all threads that failed with the same runner."""
+        with self._lock:
+            if self._bound is None or self._bound is failed:
+                self.session = self._open()
+                self._bound, self.graph = self._bind(), False
+            return self._bound
 
     def _open(self, *, graph: bool = False) -> Any:
         """Return a session whose first provider is the device's, or raise."""
@@ -95,6 +111,8 @@ class OrtBackend:
 
         wanted = PROVIDER[self.device]
         preload(wanted)
+        if self.device is Device.TENSORRT and (reason := refusal(wanted)):
+            raise self._not_loaded(reason)  # before a build is announced that could not begin
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # ONNX Runtime sizes its pool from the host's cores, not the container's quota, and its threads spin.

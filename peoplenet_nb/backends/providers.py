@@ -15,6 +15,7 @@ from pathlib import Path
 
 from peoplenet_nb.backends.bound import MAX_BATCH
 from peoplenet_nb.devices import Device
+from peoplenet_nb.files import writing
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.precision import Precision
@@ -70,15 +71,21 @@ def _tensorrt_options(precision: Precision, runs: ModelFile) -> dict[str, str]:
         logger.warning(
             "TensorRT builds its engine for this model and GPU: some minutes, once. It is kept in %s.", folder
         )
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     options = {
-        "trt_engine_cache_enable": "1",
+        # "True" and "False": here, unlike for CUDA, ONNX Runtime refuses "1" and "0".
+        "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(folder),
-        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(folder),
-        "trt_fp16_enable": str(int(precision is Precision.FP16)),
-        "trt_int8_enable": str(int(precision is Precision.INT8)),
+        "trt_fp16_enable": str(precision is Precision.FP16),
+        "trt_int8_enable": str(precision is Precision.INT8),
     }
+    if (
+        ":" in runs.input.name
+    ):  # a file that came quantised; TensorRT then builds for each shape that it meets
+        return options
     rest = "x".join(map(str, runs.input.shape[1:]))
     for name, batch in (("min", 1), ("opt", _OPTIMAL_BATCH), ("max", MAX_BATCH)):
         options[f"trt_profile_{name}_shapes"] = f"{runs.input.name}:{batch}x{rest}"

@@ -24,7 +24,6 @@ from peoplenet_nb.loader import gist, preload, refusal, shorten
 Answer = dict[str, Any]
 
 
-
 def ask(*question: str, timeout: float = 120.0) -> Answer:
     """Run one trial in a child process.
 

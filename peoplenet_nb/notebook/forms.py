@@ -10,11 +10,11 @@ import logging
 from dataclasses import dataclass
 
 from peoplenet_nb import runtime
-from peoplenet_nb.derived import Derived, Target
+from peoplenet_nb.derived import LEAST_AP50, LEAST_BOXES, Derived, Target
 from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.loader import preload, refusal
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
-from peoplenet_nb.precision import AUTO_AGREEMENT
 
 logger = logging.getLogger(__name__)
 
@@ -64,10 +64,16 @@ class Forms(Rich):
             if form.kind != "int8":
                 continue
             ap50 = form.agreement.ap50
+            if form.agreement.boxes < LEAST_BOXES:
+                told.append(
+                    f"The model found {form.agreement.boxes} boxes in the frames that {form.path.name} was measured "
+                    "on: too few to say what it costs, so it is timed below but not chosen. Take a film with people."
+                )
+                continue
             taken = (
-                f"That is at least {AUTO_AGREEMENT:g}, so it may be chosen below."
-                if ap50 >= AUTO_AGREEMENT
-                else f"That is less than {AUTO_AGREEMENT:g}, so it is timed below but not chosen."
+                f"That is at least {LEAST_AP50:g}, so it may be chosen below."
+                if ap50 >= LEAST_AP50
+                else f"That is less than {LEAST_AP50:g}, so it is timed below but not chosen."
             )
             told.append(
                 f"With the model's own boxes as the truth, those of {form.path.name} reach an average precision of "
@@ -127,5 +133,8 @@ def _targets() -> list[Target]:
     """Return what forms are made for: CPUs always, TensorRT where ONNX Runtime has it and there is a GPU."""
     import onnxruntime as ort
 
-    there = "TensorrtExecutionProvider" in ort.get_available_providers() and bool(runtime.gpus())
-    return [Target.CPU, Target.TENSORRT] if there else [Target.CPU]
+    provider = "TensorrtExecutionProvider"
+    if provider not in ort.get_available_providers() or not runtime.gpus():
+        return [Target.CPU]
+    preload(provider)
+    return [Target.CPU] if refusal(provider) else [Target.CPU, Target.TENSORRT]

@@ -19,6 +19,7 @@ from peoplenet_nb.batching import SIZES, probe_batch
 from peoplenet_nb.bench import DEVICES, STAGES, ran
 from peoplenet_nb.bench import bench as measure
 from peoplenet_nb.choice import Choice, best, counts, frames_at_once, processor_name
+from peoplenet_nb.derived import LEAST_AP50
 from peoplenet_nb.devices import Device
 from peoplenet_nb.errors import ModelError, PeopleNetError
 from peoplenet_nb.model import PeopleNet
@@ -26,7 +27,7 @@ from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
 from peoplenet_nb.plots import charts
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.precision import AUTO_AGREEMENT, offered
+from peoplenet_nb.precision import offered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -283,9 +284,13 @@ def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
         name = f"{row['device']}, {row['precision']} reached {row['fps']:.1f} frames per second"
         if counts(row):
             told.append(f"{name}: less than 5 % more, which is no reason to leave what is simpler.")
+        elif not (row["agreement"] or 0.0) > 0:  # None or NaN where it is not known
+            told.append(
+                f"{name}, but there were too few boxes to tell how well its own agree with the model's."
+            )
         else:
             told.append(
                 f"{name}, but its boxes agree with the model's own to {row['agreement']:.3f} only; "
-                f"{AUTO_AGREEMENT:g} is asked for. It can still be named by hand."
+                f"{LEAST_AP50:g} is asked for. It can still be named by hand."
             )
     return Chosen(choice, choice.save(), told)

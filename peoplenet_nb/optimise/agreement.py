@@ -15,6 +15,7 @@ import numpy.typing as npt
 from peoplenet_nb.backends import open_backend
 from peoplenet_nb.decode import BBOX_NORM, decode
 from peoplenet_nb.derived import Agreement
+from peoplenet_nb.detections import Detections
 from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import ModelFile
@@ -35,13 +36,15 @@ def compare(source: ModelFile, derived: ModelFile, frames: Sequence[npt.NDArray[
         if a.boxes is not None and b.boxes is not None:
             seen = np.repeat(np.maximum(a.coverage, b.coverage) >= _MEANINGFUL, 4, axis=0)
             edges.append(float(np.abs(a.boxes - b.boxes)[seen].max(initial=0.0)) * BBOX_NORM)
+    wanted = [decode(grids, preset("default")).detections for grids in ours]
     return Agreement(
         len(frames),
         float(max(c.max() for c in coverage)),
         float(np.mean([c.mean() for c in coverage])),
         max(edges),
-        _average_precision(ours, theirs, 0.5),
-        _average_precision(ours, theirs, 0.75),
+        sum(map(len, wanted)),
+        _average_precision(wanted, theirs, 0.5),
+        _average_precision(wanted, theirs, 0.75),
     )
 
 
@@ -56,13 +59,11 @@ def _run(file: ModelFile, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Grids
     return made
 
 
-def _average_precision(truth: Sequence[Grids], found: Sequence[Grids], iou: float) -> float:
-    settings = preset("default")
-    low = settings.replace(default=ClassSettings(threshold=0.05), classes={})
+def _average_precision(wanted: Sequence[Detections], found: Sequence[Grids], iou: float) -> float:
+    low = preset("default").replace(default=ClassSettings(threshold=0.05), classes={})
     values = []
-    wanted = [decode(grids, settings).detections for grids in truth]
     got = [decode(grids, low).detections for grids in found]
-    for class_id in range(truth[0].shape[0]):
+    for class_id in range(found[0].shape[0]):
         pairs = [
             (w[w.class_id == class_id], g[g.class_id == class_id]) for w, g in zip(wanted, got, strict=True)
         ]
@@ -70,4 +71,4 @@ def _average_precision(truth: Sequence[Grids], found: Sequence[Grids], iou: floa
             values.append(
                 precision_recall([(g.xyxy, g.confidence, w.xyxy) for w, g in pairs], iou).average_precision
             )
-    return float(np.mean(values)) if values else 1.0
+    return float(np.mean(values)) if values else 0.0

@@ -8,22 +8,21 @@ it agrees.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.derived import Agreement, Derived, Target, int8_path, uint8_path
-from peoplenet_nb.errors import ModelError, OutputError
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.files import writing
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.optimise.agreement import compare
 from peoplenet_nb.optimise.graph import stamp, with_uint8_input
 from peoplenet_nb.optimise.int8 import METHODS, quantize
-
-if TYPE_CHECKING:
-    from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
 
@@ -57,16 +56,17 @@ def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool =
         return found
     model = with_uint8_input(onnx.load(str(source.path)), source.input.name, target)
     stamp(model, "uint8-input", source.sha256)
-    partial = _write(model, path)
-    agreement = compare(source, read_model_file(partial), _noise(3))
-    if agreement.coverage > 1e-3 or agreement.box_px > 0.5:
-        partial.unlink()
-        raise ModelError(
-            "The form with a uint8 input does not agree with the model",
-            seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
-            next_step="run the model as it is, and report this with the model's sha256.",
-        )
-    return _keep(partial, Derived(path, "uint8-input", source.sha256, _versions(target), agreement))
+    with _workshop(path) as folder:
+        made = folder / path.name
+        onnx.save(model, str(made))
+        agreement = compare(source, read_model_file(made), _noise(3))
+        if agreement.coverage > 1e-3 or agreement.box_px > 0.5:
+            raise ModelError(
+                "The form with a uint8 input does not agree with the model",
+                seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
+                next_step="run the model as it is, and report this with the model's sha256.",
+            )
+        return _keep(made, Derived(path, "uint8-input", source.sha256, _versions(target), agreement))
 
 
 def build_int8(
@@ -109,26 +109,27 @@ def build_int8(
     held_out = list(frames[::3])
     calibration = [frame for i, frame in enumerate(frames) if i % 3]
     bytes_in = onnx.load(str(build_uint8(source, target=target).path))
-    tried: dict[str, tuple[Agreement, Path]] = {}
-    for method in METHODS:
-        made = quantize(bytes_in, source, calibration, method, target)
-        stamp(made, "int8", source.sha256)
-        partial = _write(made, path.with_name(f"{path.stem}.{method}.onnx"))
-        tried[method] = (compare(source, read_model_file(partial), held_out), partial)
-        logger.info("%s: %s", method, tried[method][0])
-    best = max(tried, key=lambda method: tried[method][0].score)
-    for method, (_, partial) in tried.items():
-        if method != best:
-            partial.unlink()
-    recipe = _versions(target) | {
-        "method": best,
-        "tried": {method: round(agreement.score, 4) for method, (agreement, _) in tried.items()},
-        "calibration_frames": len(calibration),
-        "held_out_frames": len(held_out),
-        "weights": "int8 per channel" + (", no pair overflows" if target is Target.CPU else ", symmetric"),
-        "activations": "uint8" if target is Target.CPU else "int8, symmetric",
-    }
-    return _keep(tried[best][1], Derived(path, "int8", source.sha256, recipe, tried[best][0]))
+    with _workshop(path) as folder:
+        tried: dict[str, tuple[Agreement, Path]] = {}
+        for method in METHODS:
+            model = quantize(bytes_in, source, calibration, method, target)
+            stamp(model, "int8", source.sha256)
+            made = folder / f"{path.stem}.{method}.onnx"
+            onnx.save(model, str(made))
+            tried[method] = (compare(source, read_model_file(made), held_out), made)
+            logger.info("%s: it %s", method, tried[method][0])
+        # By the boxes; where there were none to compare, by the coverage.
+        best = max(tried, key=lambda method: (tried[method][0].score, -tried[method][0].coverage_mean))
+        recipe = _versions(target) | {
+            "method": best,
+            "tried": {method: round(agreement.score, 4) for method, (agreement, _) in tried.items()},
+            "calibration_frames": len(calibration),
+            "held_out_frames": len(held_out),
+            "weights": "int8 per channel"
+            + (", no pair overflows" if target is Target.CPU else ", symmetric"),
+            "activations": "uint8" if target is Target.CPU else "int8, symmetric",
+        }
+        return _keep(tried[best][1], Derived(path, "int8", source.sha256, recipe, tried[best][0]))
 
 
 def _noise(count: int) -> list[Frame]:
@@ -154,24 +155,17 @@ def _versions(target: Target) -> dict[str, object]:
     }
 
 
-def _write(model: ModelProto, path: Path) -> Path:
-    """Write a model under a temporary name in the folder where it will stay; return that name."""
-    import onnx
-
-    partial = path.with_name("." + path.name)
-    try:
+@contextmanager
+def _workshop(path: Path) -> Iterator[Path]:
+    """Yield a folder of this build's own beside where its result will stay, and remove it whatever happens."""
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(model, str(partial))
-    except OSError as error:
-        raise OutputError(
-            "The derived model cannot be written",
-            seen=f"{path}: {error}",
-            next_step="free some space on the volume.",
-        ) from error
-    return partial
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
+            yield Path(folder)
 
 
-def _keep(partial: Path, derived: Derived) -> Derived:
-    partial.replace(derived.path)
+def _keep(made: Path, derived: Derived) -> Derived:
+    """Move a form into place; until its record follows, the one of an earlier form does not fit it."""
+    made.replace(derived.path)
     derived.save()
     return derived

@@ -126,6 +126,8 @@ class Source(ABC):
         What is known of it.
     every, frames, start : int
         The sampling: each ``every``-th frame from ``start``, ``frames`` of them (None: to the end).
+    decoder : Decoder
+        What really decodes it.
     """
 
     def __init__(self, info: SourceInfo) -> None:
@@ -133,6 +135,7 @@ class Source(ABC):
         self.every = 1
         self.frames: int | None = None
         self.start = 0
+        self.decoder = Decoder.CPU
 
     @abstractmethod
     def _walk(self) -> Generator[Candidate]:

@@ -71,14 +71,22 @@ class VideoFile(Source):
         return [] if isinstance(self._path, str) else [self._path]
 
     def _open(self) -> Any:
+        if self._nvdec:
+            try:
+                # What this GPU does not decode, FFmpeg decodes on the CPU after all.
+                return self._container(HWAccel("cuda", allow_software_fallback=True))
+            except SourceError as error:  # no CUDA device to make a decoder on
+                logger.info("%s is not decoded on a GPU: %s", self.info.name, error)
+        return self._container(None)
+
+    def _container(self, hwaccel: HWAccel | None) -> Any:
         try:
             container = av.open(
                 self._target,
                 metadata_errors="replace",
                 timeout=(20.0, 30.0) if self._is_link else None,
                 container_options=_RECONNECT if self._is_link else {},
-                # What this GPU does not decode, FFmpeg decodes on the CPU after all.
-                hwaccel=HWAccel("cuda", allow_software_fallback=True) if self._nvdec else None,
+                hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:
             raise not_a_film(self._path, error) from error
@@ -107,16 +115,21 @@ class VideoFile(Source):
         return stream
 
     def decoded_by(self, decoder: Decoder) -> Self:
-        """Return the same film decoded elsewhere: by the GPU where it can, and a note where it cannot."""
+        """Return the same film decoded elsewhere: by the GPU where it can, by the CPU and with a note where not."""
         other = super().decoded_by(decoder)
         other._nvdec = decoder is Decoder.NVDEC
         if other._nvdec:
-            with closing(other._open()) as container:
-                codec = other._stream(container).codec_context
-                if not codec.is_hwaccel:
-                    other.info.notes.append(
-                        f"No GPU here decodes this film ({codec.name} in {codec.pix_fmt}): the CPU does."
-                    )
+            try:
+                with closing(other._open()) as container:
+                    codec = other._stream(container).codec_context
+                    told = f"{codec.name} in {codec.pix_fmt}"
+                    other._first_frame(container, other._stream(container))
+                    other._nvdec = codec.is_hwaccel
+            except SourceError as error:
+                other._nvdec, told = False, str(error.seen)
+            if not other._nvdec:
+                other.info.notes.append(f"No GPU here decodes this film ({told}): the CPU does.")
+        other.decoder = Decoder.NVDEC if other._nvdec else Decoder.CPU
         return other
 
     def _probe(self, container: Any) -> None:

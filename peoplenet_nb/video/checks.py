@@ -10,8 +10,9 @@ from typing import Any
 
 from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.precision import Precision
 from peoplenet_nb.settings import Settings
-from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.sources.frames import Decoder, Source
 
 
 def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
@@ -57,7 +58,10 @@ def fingerprint(
             "sha256": model.file.sha256,
             "fit": str(model.fit),
             "precision": str(model.precision),
+            # Another calibration is another network; the uint8 form computes the same as its model.
+            **({"int8_sha256": model.runs.sha256} if model.precision == Precision.INT8 else {}),
         },
+        **({"decoder": str(source.decoder)} if source.decoder is not Decoder.CPU else {}),
         "settings": chosen,
         "film": film,
         "save_grids": save_grids,

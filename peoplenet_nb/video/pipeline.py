@@ -15,7 +15,7 @@ import queue
 import threading
 from collections.abc import Generator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -33,6 +33,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Image, Source
 
 _AHEAD = 2  # batches in flight per worker; more only costs memory
+_BATCH_WORKERS = 2
 _GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one batch after the other
 
 
@@ -99,12 +100,15 @@ class Pipeline:
         alone = device is Device.CPU
         self.model = model.with_threads(max(1, cores // self.workers)) if alone else model
         self.batch = max(1, batch)
+        if self.batch > 1:  # one is prepared while another is on the device; more would only cost memory
+            self.workers = min(self.workers, _BATCH_WORKERS)
         self._source, self._settings = source, settings
         self._draw, self._overlay, self._grids = draw, overlay, grids
         self._stop = threading.Event()
+        self._gone = threading.Event()  # nobody takes results any more
         self._unread = False
         self._line: queue.Queue[Future[list[Done]] | BaseException | None] = queue.Queue(
-            _AHEAD * self.workers
+            _AHEAD * self.workers if self.batch == 1 else self.workers
         )
 
     def stop(self) -> None:
@@ -127,6 +131,7 @@ class Pipeline:
                     yield from item.result()
             finally:
                 self._stop.set()
+                self._gone.set()
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._clear(reader)
 
@@ -159,8 +164,9 @@ class Pipeline:
                         taken = []
         except BaseException as error:
             end = error
-        if taken:  # the last ones, or those before the film broke off
-            self._line.put(executor.submit(self._work, taken))
+        if taken and not self._gone.is_set():  # the last ones, or those before the film broke off
+            with suppress(RuntimeError):  # the caller has gone away this very moment
+                self._line.put(executor.submit(self._work, taken))
         self._line.put(end)
 
     def _work(self, taken: list[tuple[Frame, float]]) -> list[Done]:

@@ -54,7 +54,7 @@ def run(
     resume: bool = False,
     overwrite: bool = False,
     progress: bool = True,
-    encoder: str = "x264",
+    encoder: str = "auto",
     workers: int | None = None,
     batch: int | None = None,
     part_seconds: float = 10.0,
@@ -87,7 +87,7 @@ def run(
     progress : bool
         Whether to show a bar with frames per second.
     encoder : str
-        ``x264``, ``nvenc`` or ``auto``.
+        ``x264``, ``nvenc``, or ``auto``: NVENC where it opens for this film, else x264.
     workers : int, optional
         Batches worked on at once; the cores this process may use when left out.
     batch : int, optional
@@ -149,7 +149,8 @@ class _Run:
         self.folder, self.source, self.settings, self.film = folder, source, settings, film
         manifest = folder.manifest
         if not manifest.parts:
-            manifest.encoder = choose_encoder(encoder) if film and source.info.kind == "video" else ""
+            size = (source.info.width, source.info.height)
+            manifest.encoder = choose_encoder(encoder, size) if film and source.info.kind == "video" else ""
         # What was finished before is read over without being converted to pixels.
         self.rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
         self.pipeline = Pipeline(
