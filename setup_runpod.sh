@@ -10,7 +10,8 @@
 # done, and on a pod that was stopped it puts back what the stop took (kernel, front ends, system packages).
 #
 # What can be set: PEOPLENET_HOME; PEOPLENET_EXTRA=cpu|cuda12|cuda13 instead of what the driver suggests;
-# PEOPLENET_PYTHON=/path/to/python3; PEOPLENET_MODEL=/path/to/model.onnx instead of a download.
+# PEOPLENET_PYTHON=/path/to/python3; PEOPLENET_MODEL=/path/to/model.onnx instead of a download;
+# PEOPLENET_WITH="openvino" or "tensorrt-cu12<11" for packages that are wanted besides.
 #
 # One decision to know: the driver is looked at before anything is fetched, because it is the one thing that
 # cannot be changed from inside a container, and CUDA 13 wheels on an older driver run on the CPU in silence.

@@ -119,6 +119,22 @@ def test_plain_run_keeps_what_a_test_run_installed(machine: Machine) -> None:
     assert "youtube,test]" in machine.called("--directory")[-1]
 
 
+def test_packages_that_are_wanted_besides_come_and_stay(machine: Machine) -> None:
+    machine.setup()
+    machine.forget_calls()
+    machine.setup(PEOPLENET_WITH="openvino tensorrt-cu12<11")
+    (installed,) = machine.called("--directory")
+    assert installed.rstrip().endswith("openvino tensorrt-cu12<11")
+    assert not machine.called("uv venv"), "what is there is added to"
+    machine.forget_calls()
+    machine.setup()
+    assert not machine.called("--directory"), "a plain run finds them there"
+    assert machine.stamp()["with"] == "openvino tensorrt-cu12<11"
+    (machine.checkout / "pyproject.toml").open("a").write("\n# changed\n")
+    machine.setup()
+    assert "openvino tensorrt-cu12<11" in machine.called("--directory")[-1]
+
+
 def test_unknown_word_shows_the_usage(machine: Machine) -> None:
     done = machine.setup("tset")
     assert done.returncode == 2

@@ -122,6 +122,8 @@ environment_state() {
         echo update
     elif [ "$WITH_TESTS" = yes ] && [ "$(stamp_field tests)" != yes ]; then
         echo update
+    elif [ "$(stamp_field with)" != "$WITH" ]; then
+        echo update
     elif ! imports_work; then
         echo rebuild
     else
@@ -140,7 +142,7 @@ check_space() {
 # Install the project and its extras under the constraints, with $OPENCV as the OpenCV.
 install_packages() {
     local extras="$EXTRA,notebooks,youtube"
-    local pip=("$UV" --directory "$ROOT" pip) target=(--python "$VENV/bin/python") wanted=()
+    local pip=("$UV" --directory "$ROOT" pip) target=(--python "$VENV/bin/python") wanted=() more=()
     [ "$WITH_TESTS" = no ] || extras="$extras,test"
     rm -f "$VENV/.peoplenet-setup"
     if [ "$OPENCV" = opencv-python-headless ]; then
@@ -151,9 +153,11 @@ install_packages() {
         wanted=(--overrides "$HOME_DIR/cache/overrides.txt"
             "$(sed -n 's/^opencv-python==/opencv-python-headless==/p' "$ROOT/constraints/$EXTRA.txt")")
     fi
+    read -ra more <<<"$WITH"
     run "${pip[@]}" install "${target[@]}" -c "constraints/$EXTRA.txt" -b constraints/build.txt \
-        "${wanted[@]}" -e ".[$extras]" || return 1
-    printf 'extra=%s\nopencv=%s\ntests=%s\nhash=%s\n' "$EXTRA" "$OPENCV" "$WITH_TESTS" "$(fingerprint)" \
+        "${wanted[@]}" -e ".[$extras]" "${more[@]}" || return 1
+    printf 'extra=%s\nopencv=%s\ntests=%s\nwith=%s\nhash=%s\n' \
+        "$EXTRA" "$OPENCV" "$WITH_TESTS" "$WITH" "$(fingerprint)" \
         >"$VENV/.peoplenet-setup.new"
 }
 
@@ -161,6 +165,7 @@ make_environment() {
     local state again="check the network and the disk, then run this again"
     keep_installed_extra
     [ "$(stamp_field tests)" != yes ] || WITH_TESTS=yes # what was there once stays there
+    WITH=${PEOPLENET_WITH-$(stamp_field with)}
     state=$(environment_state)
     if [ "$state" = current ]; then
         result "$EXTRA, there already"

@@ -30,7 +30,7 @@ def check_installed() -> None:
         raise DeviceError(
             "The device 'openvino' is not there",
             seen=error,
-            next_step="pip install 'peoplenet-nb[openvino]'.",
+            next_step="PEOPLENET_WITH=openvino bash setup_runpod.sh adds it, or pip install openvino.",
         ) from error
 
 

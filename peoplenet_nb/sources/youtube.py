@@ -173,7 +173,7 @@ def _download(address: str, folder: Path, film: str, progress: bool) -> Path:
         raise InstallationError(
             "yt-dlp, which fetches films from YouTube, is not installed",
             seen=error,
-            next_step="pip install 'peoplenet-nb[youtube]', or run bash setup_runpod.sh.",
+            next_step="pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
         ) from error
     said, live = _Listener(), []
 
