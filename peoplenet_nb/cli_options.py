@@ -7,6 +7,8 @@ exit code 1; an unreachable NGC is 3, so that set-up can go on without it; Ctrl-
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -72,6 +74,10 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (typer.Exit, typer.Abort):
             raise
+        except BrokenPipeError:
+            # Whoever read the output has gone, as `| head` does. Python would complain once more while ending.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(EXIT_ERROR) from None
         except Exception as error:
             logging.getLogger(__name__).info("the traceback:", exc_info=True)
             _complain(

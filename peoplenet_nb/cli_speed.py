@@ -86,6 +86,7 @@ def bench(
         frames=frames,
         film=film,
     )
-    say(table[_SHOWN].to_string(index=False, float_format="{:.2f}".format, na_rep="-"))
+    shown = table[_SHOWN].astype({"batch": "Int64"})  # a whole number, and none where it did not run
+    say(shown.to_string(index=False, float_format="{:.2f}".format, na_rep="-"))
     for path in write_report(table, output or outputs_dir() / "bench"):
         say(f"written: {path}")

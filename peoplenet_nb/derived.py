@@ -78,13 +78,10 @@ class Agreement:
         if not self.boxes:
             boxes = "could not be compared by boxes, since the model found none"
         else:
-            boxes = (
-                f"agrees with the model's own {self.boxes} boxes to AP {self.ap50:.3f} at IoU 0.5 and "
-                f"{self.ap75:.3f} at 0.75"
-            )
+            boxes = f"agrees with the model's own boxes to AP {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75"
         return (
             f"{boxes}; coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px "
-            f"({self.frames} frames)"
+            f"(frames: {self.frames}, boxes: {self.boxes})"
         )
 
 

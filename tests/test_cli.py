@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -183,10 +185,18 @@ def test_settings_for_another_fit_are_warned_about(
     assert "thresholds belong to a preprocessing" in caplog.text
 
 
-def test_import_is_light_and_every_name_is_there() -> None:
-    import subprocess
-    import sys
+def test_a_reader_that_goes_away_is_no_error_of_ours() -> None:
+    """As in ``peoplenet-nb settings | head -1``."""
+    command = [sys.executable, "-c", "from peoplenet_nb.cli import app; app()", "settings"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(30) == 1
 
+
+def test_import_is_light_and_every_name_is_there() -> None:
     code = (
         "import sys, peoplenet_nb\n"
         "heavy = {'onnxruntime', 'onnx', 'pandas', 'matplotlib', 'IPython', 'av', 'requests', 'supervision', 'cv2'}\n"
