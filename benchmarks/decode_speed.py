@@ -17,7 +17,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from results_file import table, write_section
+from results_file import show_section, table
 
 from peoplenet_nb.cluster import dbscan, iou_matrix, nms
 from peoplenet_nb.decode import cluster_candidates, decode, find_candidates
@@ -210,10 +210,7 @@ def main() -> None:
         "",
         *alone(options.repeats),
     ]
-    if options.write:
-        write_section("Decode, NMS and DBSCAN", lines)
-    else:
-        print("\n".join(lines))
+    show_section("Decode, NMS and DBSCAN", lines, write=options.write)
 
 
 if __name__ == "__main__":

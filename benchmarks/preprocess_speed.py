@@ -24,7 +24,7 @@ import cv2
 import numpy as np
 import onnxruntime
 from decode_speed import Jobs, spread
-from results_file import table, write_section
+from results_file import show_section, table
 from tutorial_loop import preprocess_frame
 
 from peoplenet_nb.demo import demo_clip
@@ -102,10 +102,7 @@ def main() -> None:
             )
             rows += rows_of(times, f"{size[0]}x{size[1]}")
         lines += ["", "With the network in between, two threads.", "", *table(("frame", *columns), rows)]
-    if options.write:
-        write_section("Preprocessing", lines)
-    else:
-        print("\n".join(lines))
+    show_section("Preprocessing", lines, write=options.write)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peoplenet_nb.runtime import available_threads, gpus, has_int8_instructions
+from peoplenet_nb.runtime import available_threads, gpus, has_int8_instructions, processor_name
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _HEAD = "# Results\n\nWritten by the scripts beside this file, each its own section; not edited by hand.\n"
@@ -20,11 +20,9 @@ _HEAD = "# Results\n\nWritten by the scripts beside this file, each its own sect
 
 def machine() -> str:
     """Return what the figures were measured on, in one line."""
-    names = [line.split(":")[1] for line in _cpu_info() if line.startswith("model name")]
-    cpu = names[0].strip() if names else platform.processor() or "unknown CPU"
     vnni = "with" if has_int8_instructions() else "without"
     gpu = ", ".join(gpu.name for gpu in gpus()) or "none, so not measured"
-    return f"{cpu} ({platform.machine()}), {available_threads()} cores, {vnni} VNNI or AMX; GPU: {gpu}"
+    return f"{processor_name()} ({platform.machine()}), {available_threads()} cores, {vnni} VNNI or AMX; GPU: {gpu}"
 
 
 def command() -> str:
@@ -67,8 +65,9 @@ def write_section(title: str, lines: Sequence[str], path: Path = RESULTS) -> Non
     print(path.read_text(encoding="utf-8"))
 
 
-def _cpu_info() -> list[str]:
-    try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
+def show_section(title: str, lines: Sequence[str], *, write: bool) -> None:
+    """Write a section, or only print it: what a benchmark with ``--write`` ends with."""
+    if write:
+        write_section(title, lines)
+    else:
+        print("\n".join(lines))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from peoplenet_nb.files import atomic
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import home
 from peoplenet_nb.precision import Precision, offered
-from peoplenet_nb.runtime import available_threads, gpus
+from peoplenet_nb.runtime import available_threads, gpus, processor_name
 from peoplenet_nb.settings import choose
 
 if TYPE_CHECKING:
@@ -169,17 +168,6 @@ def machine_name() -> str:
     found = gpus()
     parts = [f"{gpu.name} (driver {gpu.driver})" for gpu in found]
     return "; ".join([*parts, f"{processor_name()}, {available_threads()} cores"])
-
-
-def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
-    """Return the processor's name as the kernel gives it, else its kind."""
-    try:
-        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        logger.debug("%s cannot be read", cpuinfo)
-    return platform.processor() or platform.machine()
 
 
 def frames_at_once(batch: int) -> str:

@@ -117,6 +117,17 @@ def memory_limit(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int
     return min(limits, default=None)
 
 
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the processor's name as the kernel gives it, else its kind."""
+    try:
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        logger.debug("%s cannot be read", cpuinfo)
+    return platform.processor() or platform.machine()
+
+
 def peak_memory_mb(status: Path = Path("/proc/self/status")) -> float:
     """Return the most memory that this process has held, in MiB; of another one where its ``status`` is named.
 

@@ -12,11 +12,11 @@ import pytest
 
 from onnx_builder import detectnet, write
 from peoplenet_nb import choice as module
-from peoplenet_nb.choice import MARGIN, Choice, best, best_row, choice_file, machine_name, processor_name
+from peoplenet_nb.choice import MARGIN, Choice, best, best_row, choice_file, machine_name
 from peoplenet_nb.derived import LEAST_AP50
 from peoplenet_nb.errors import DeviceError, OutputError, SettingsError
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
-from peoplenet_nb.runtime import Gpu
+from peoplenet_nb.runtime import Gpu, processor_name
 
 NAN = float("nan")
 GOOD, BAD = LEAST_AP50, LEAST_AP50 - 0.001

@@ -18,7 +18,7 @@ from peoplenet_nb import runtime
 from peoplenet_nb.batching import SIZES, probe_batch
 from peoplenet_nb.bench import DEVICES, STAGES, ran
 from peoplenet_nb.bench import bench as measure
-from peoplenet_nb.choice import Choice, best, counts, frames_at_once, processor_name
+from peoplenet_nb.choice import Choice, best, counts, frames_at_once
 from peoplenet_nb.derived import LEAST_AP50
 from peoplenet_nb.devices import Device
 from peoplenet_nb.errors import ModelError, PeopleNetError
@@ -84,7 +84,7 @@ def this_machine(bench: Workbench, devices: Sequence[str] = DEVICES) -> Machine:
         f"{gpu.name}, {(gpu.memory_mb or 0) / 1024:.0f} GB, driver {gpu.driver}" for gpu in runtime.gpus()
     ]
     parts: list[tuple[str, object]] = [
-        ("processor", processor_name()),
+        ("processor", runtime.processor_name()),
         ("cores for us", f"{runtime.available_threads()} of {os.cpu_count()} ({limit})"),
         ("memory for us", f"{memory / _GB:.0f} GB" if memory else "no limit known"),
         ("instructions for INT8", int8),
