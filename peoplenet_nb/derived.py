@@ -75,13 +75,14 @@ class Agreement:
         return self.boxes >= LEAST_BOXES and self.ap50 >= LEAST_AP50
 
     def __str__(self) -> str:
-        if not self.boxes:
-            boxes = "could not be compared by boxes, since the model found none"
-        else:
-            boxes = f"agrees with the model's own boxes to AP {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75"
+        boxes = (
+            f"to its {self.boxes} boxes an AP of {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75"
+            if self.boxes
+            else "which showed no boxes to compare"
+        )
         return (
-            f"{boxes}; coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px "
-            f"(frames: {self.frames}, boxes: {self.boxes})"
+            f"is within {self.coverage:.1e} of the model's coverage and {self.box_px:.2g} px of its edges "
+            f"on {self.frames} frames, {boxes}"
         )
 
 
