@@ -131,7 +131,7 @@ def dbscan(
     boxes: Floats,
     weights: npt.NDArray[np.floating],
     eps: float,
-    min_mass: float,
+    min_samples: float,
     flavour: Flavour,
     group: Ints | None = None,
 ) -> Ints:
@@ -148,7 +148,7 @@ def dbscan(
         ``(N,)`` coverages.
     eps : float
         Neighbours are ``1 - IoU <= eps`` (TAO) or ``< eps`` (DeepStream); a box is always its own.
-    min_mass : float
+    min_samples : float
         Least sum of neighbours' weights (TAO) or least number of neighbours (DeepStream).
     flavour : Flavour
         Whose rules.
@@ -173,7 +173,7 @@ def dbscan(
 
     mass = np.ones(count) if flavour is Flavour.DEEPSTREAM else weights.astype(np.float64)
     neighbours = mass + np.bincount(first, mass[second], count) + np.bincount(second, mass[first], count)
-    core = neighbours >= min_mass
+    core = neighbours >= min_samples
     joined = core[first] & core[second]
     root = _components(count, first[joined], second[joined])
     # Roots are the least member, so numbering them in order numbers clusters by their first core point.

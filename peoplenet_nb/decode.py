@@ -271,7 +271,7 @@ def _cluster(candidates: Candidates, members: Ints, settings: Settings) -> tuple
     boxes, group = candidates.network_xyxy.take(members, axis=0), candidates.class_id.take(members)
     coverage = candidates.coverage.take(members).astype(np.float64)
     if settings.clustering is not Clustering.NMS:
-        cluster = dbscan(boxes, coverage, settings.eps, settings.min_mass, settings.flavour, group)
+        cluster = dbscan(boxes, coverage, settings.eps, settings.min_samples, settings.flavour, group)
         candidates.cluster[members] = cluster
         inside = cluster >= 0
         candidates.fate[members[~inside]] = Fate.NOISE

@@ -48,14 +48,14 @@ def _deepstream(fit: FitMode) -> Settings:
     )
 
 
-def _summed(preset: str, fit: FitMode, min_mass: float) -> Settings:
+def _summed(preset: str, fit: FitMode, min_samples: float) -> Settings:
     weak = ClassSettings(threshold=0.005, min_height=4, min_confidence=0.9)
     return Settings(
         preset=preset,
         fit=fit,
         clustering=Clustering.DBSCAN,
         eps=0.3,
-        min_mass=min_mass,
+        min_samples=min_samples,
         flavour=Flavour.TAO,
         score=Score.SUM,
         default=weak,

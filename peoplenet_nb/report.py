@@ -284,7 +284,7 @@ def _fate_sentence(decoded: Decoded, index: int, settings: Settings) -> str:
         ),
         Fate.MERGED: f"It is part of cluster {candidates.cluster[index]}, whose best cell is at {cell}.",
         Fate.NOISE: (
-            f"DBSCAN (eps {settings.eps:g}, least mass {settings.min_mass:g}) found too little around it: "
+            f"DBSCAN (eps {settings.eps:g}, least mass {settings.min_samples:g}) found too little around it: "
             "raise eps or lower the mass."
         ),
         Fate.SPARSE: "Its cluster is large and has few members, which DeepStream's DBSCAN drops.",

@@ -126,7 +126,7 @@ class Settings:
         A box is suppressed by a better one of its class when their IoU is *above* this, 0..1.
     eps : float
         DBSCAN's neighbourhood, as 1 - IoU, 0..1.
-    min_mass : float
+    min_samples : float
         DBSCAN's core rule: least sum of coverage (``tao``) or least number of boxes (``deepstream``) in the
         neighbourhood, the point itself included.
     flavour : Flavour
@@ -151,7 +151,7 @@ class Settings:
     clustering: Clustering = Clustering.NMS
     nms_iou: float = 0.5
     eps: float = 0.3
-    min_mass: float = 1.0
+    min_samples: float = 1.0
     flavour: Flavour = Flavour.TAO
     score: Score = Score.MAX
     top_k: int | None = None
@@ -175,7 +175,7 @@ class Settings:
         set_(self, "classes", {str(name).strip().lower(): value for name, value in self.classes.items()})
         _check("nms_iou", self.nms_iou, 0.0, 1.0)
         _check("eps", self.eps, 0.0, 1.0)
-        _check("min_mass", self.min_mass, 0.0, math.inf)
+        _check("min_samples", self.min_samples, 0.0, math.inf)
         if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
             raise SettingsError(
                 "top_k must be a whole number of at least 1",
@@ -238,7 +238,7 @@ class Settings:
             "nms": {"iou": self.nms_iou},
             "dbscan": {
                 "eps": self.eps,
-                "min_mass": self.min_mass,
+                "min_samples": self.min_samples,
                 "flavour": str(self.flavour),
                 "score": str(self.score),
             },
@@ -261,7 +261,7 @@ class Settings:
         dbscan = _mapping(data.get("dbscan") or {}, "dbscan")
         classes = _mapping(data.get("classes") or {}, "classes")
         _refuse_unknown(nms, ["iou"], "key under nms")
-        _refuse_unknown(dbscan, ["eps", "min_mass", "flavour", "score"], "key under dbscan")
+        _refuse_unknown(dbscan, ["eps", "min_samples", "flavour", "score"], "key under dbscan")
         chosen: dict[str, Any] = {k: data[k] for k in ("preset", "fit", "clustering", "top_k") if k in data}
         chosen |= dbscan
         if "iou" in nms:

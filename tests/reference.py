@@ -32,7 +32,7 @@ def nms(boxes: np.ndarray, scores: np.ndarray, threshold: float) -> tuple[list[i
 
 
 def dbscan(
-    boxes: np.ndarray, weights: np.ndarray, eps: float, min_mass: float, *, deepstream: bool
+    boxes: np.ndarray, weights: np.ndarray, eps: float, min_samples: float, *, deepstream: bool
 ) -> list[int]:
     count = len(boxes)
 
@@ -44,7 +44,7 @@ def dbscan(
 
     neighbours = [[j for j in range(count) if near(i, j)] for i in range(count)]
     mass = [len(n) if deepstream else sum(weights[j] for j in n) for n in neighbours]
-    core = [m >= min_mass for m in mass]
+    core = [m >= min_samples for m in mass]
     cluster = [-1] * count
     number = 0
     for seed in range(count):

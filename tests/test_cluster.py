@@ -64,16 +64,16 @@ def test_groups_do_not_meet(seed: int, count: int, coarse: bool) -> None:
 @settings(max_examples=60, deadline=None)
 @given(
     eps=st.sampled_from([0.0, 0.3, 0.7, 1.0]),
-    min_mass=st.sampled_from([0.0, 0.05, 0.5, 1.0, 3.0]),
+    min_samples=st.sampled_from([0.0, 0.05, 0.5, 1.0, 3.0]),
     flavour=st.sampled_from(list(Flavour)),
     **cases,
 )
 def test_dbscan_equals_the_textbook_loop(
-    seed: int, count: int, coarse: bool, eps: float, min_mass: float, flavour: Flavour
+    seed: int, count: int, coarse: bool, eps: float, min_samples: float, flavour: Flavour
 ) -> None:
     boxes, scores = some_boxes(seed, min(count, 97), coarse=coarse)
-    expected = reference.dbscan(boxes, scores, eps, min_mass, deepstream=flavour is Flavour.DEEPSTREAM)
-    assert dbscan(boxes, scores, eps, min_mass, flavour).tolist() == expected
+    expected = reference.dbscan(boxes, scores, eps, min_samples, deepstream=flavour is Flavour.DEEPSTREAM)
+    assert dbscan(boxes, scores, eps, min_samples, flavour).tolist() == expected
 
 
 @settings(max_examples=40, deadline=None)

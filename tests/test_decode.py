@@ -121,10 +121,10 @@ def test_every_candidate_has_its_fate(seed: int, ties: bool, name: str) -> None:
         ({"default": ClassSettings(threshold=0.5, min_width=71)}, Fate.TOO_SMALL),
         ({"default": ClassSettings(threshold=0.5, min_height=141)}, Fate.TOO_SMALL),
         ({"default": ClassSettings(threshold=0.5, min_confidence=0.91)}, Fate.LOW_CONFIDENCE),
-        ({"clustering": "dbscan", "min_mass": 0.95}, Fate.NOISE),
-        ({"clustering": "hybrid", "min_mass": 0.95}, Fate.NOISE),
-        ({"clustering": "dbscan", "min_mass": 0.9 - 1e-6}, Fate.KEPT),
-        ({"clustering": "dbscan", "min_mass": 1, "flavour": "deepstream"}, Fate.KEPT),
+        ({"clustering": "dbscan", "min_samples": 0.95}, Fate.NOISE),
+        ({"clustering": "hybrid", "min_samples": 0.95}, Fate.NOISE),
+        ({"clustering": "dbscan", "min_samples": 0.9 - 1e-6}, Fate.KEPT),
+        ({"clustering": "dbscan", "min_samples": 1, "flavour": "deepstream"}, Fate.KEPT),
     ],
 )
 def test_fate_of_a_single_candidate(changes: dict[str, object], fate: Fate) -> None:
@@ -143,7 +143,7 @@ def test_a_box_without_area_is_empty_and_never_suppresses() -> None:
 def test_deepstream_dbscan_drops_large_sparse_clusters() -> None:
     # sqrt(area) / (n + 1) > 60 for one box of 350 x 350: 175.
     grids = make_grids({(0, 17, 30): (0.9, (5, 5, 5, 5))})
-    base = ALL.replace(clustering="dbscan", min_mass=0.5)
+    base = ALL.replace(clustering="dbscan", min_samples=0.5)
     assert decode(grids, base).candidates.fate.tolist() == [Fate.KEPT]
     assert decode(grids, base.replace(flavour="deepstream")).candidates.fate.tolist() == [Fate.SPARSE]
 
@@ -178,7 +178,7 @@ def test_every_cell_can_be_a_candidate() -> None:
 
 
 def test_all_zero_coverage_makes_no_nan_in_dbscan() -> None:
-    zero = Settings(default=ClassSettings(threshold=0.0), clustering="dbscan", min_mass=0.0)
+    zero = Settings(default=ClassSettings(threshold=0.0), clustering="dbscan", min_samples=0.0)
     found = decode(make_grids({(0, 5, 5): (0.0, (1, 1, 1, 1))}), zero).detections
     assert np.isfinite(found.xyxy).all()
     assert len(found) == 1

@@ -37,7 +37,7 @@ def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
         ({"clusterng": "nms"}, r"Unknown key.*did you mean 'clustering'"),
         ({"clustering": "soft-nms"}, r"Unknown clustering.*soft-nms.*nms, dbscan, hybrid"),
         ({"dbscan": {"flavour": "vanilla"}}, r"Unknown DBSCAN flavour"),
-        ({"dbscan": {"min_mass": -1}}, r"min_mass must be a number of at least 0"),
+        ({"dbscan": {"min_samples": -1}}, r"min_samples must be a number of at least 0"),
         ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox"),
         ({"top_k": 0}, r"top_k must be a whole number"),
         ({"top_k": 2.5}, r"top_k must be a whole number"),

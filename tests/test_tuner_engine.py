@@ -114,7 +114,7 @@ def every_algorithm() -> dict[str, Settings]:
     chosen = {f"preset {name}": preset(name) for name in PRESETS}
     chosen |= {
         f"{clustering} {flavour} {score} eps {eps} mass {mass}": Settings(
-            clustering=clustering, flavour=flavour, score=score, eps=eps, min_mass=mass, default=low
+            clustering=clustering, flavour=flavour, score=score, eps=eps, min_samples=mass, default=low
         )
         for clustering, flavour, score, eps, mass in [
             ("dbscan", "tao", "max", 0.3, 0.5),
@@ -134,7 +134,7 @@ def every_algorithm() -> dict[str, Settings]:
         "threshold 1": Settings(default=ClassSettings(threshold=1.0)),
         "after threshold 0, higher": Settings(default=ClassSettings(threshold=0.4)),
         "sizes and confidence": sized,
-        "sizes and confidence after dbscan": sized.replace(clustering="dbscan", min_mass=0.5, score="sum"),
+        "sizes and confidence after dbscan": sized.replace(clustering="dbscan", min_samples=0.5, score="sum"),
         "the best three": Settings(default=low, top_k=3),
         "the best of every cluster": Settings(default=low, top_k=1, clustering="dbscan", eps=0.6),
         "per class": Settings(default=low).with_class("face", threshold=0.6).with_class("bag", threshold=0.0),
@@ -142,7 +142,7 @@ def every_algorithm() -> dict[str, Settings]:
         "all cells, hybrid": Settings(
             clustering="hybrid",
             flavour="deepstream",
-            min_mass=2,
+            min_samples=2,
             eps=0.5,
             default=ClassSettings(threshold=0.0),
         ),
@@ -221,7 +221,7 @@ def test_browser_decodes_the_real_network_as_python(node: Run, real_grids: list[
 @needs_node
 def test_browser_explains_a_point_as_the_report_does(node: Run) -> None:
     grids = random_grids(7, objects=25)
-    cases = [preset("default"), preset("tao"), Settings(clustering="hybrid", min_mass=1.5, top_k=2)]
+    cases = [preset("default"), preset("tao"), Settings(clustering="hybrid", min_samples=1.5, top_k=2)]
     points = [(40.0, 40.0), (300.5, 200.0), (640.0, 360.0), (900.0, 500.0), (1279.0, 719.0), (0.0, 0.0)]
     asked = [(s, x, y, c) for s in cases for x, y in points for c in range(3)]
     found = node([job("explain", grids, s, x=x, y=y, class_id=c) for s, x, y, c in asked])

@@ -46,10 +46,12 @@ def test_the_browsers_state_becomes_the_settings(panel: Tuner) -> None:
 
 
 def test_setting_settings_moves_controls_and_canvas(panel: Tuner) -> None:
-    panel.settings = preset("tao").replace(min_mass=14.0)
+    panel.settings = preset("tao").replace(min_samples=14.0)
     assert panel.canvas.threshold_0 == panel.controls.tied["threshold_0"].value == 0.005
     assert panel.canvas.clustering == panel.controls.tied["clustering"].index == 1
-    assert panel.canvas.min_mass == panel.controls.tied["min_mass"].value == 14.0, "the slider's end moved"
+    assert panel.canvas.min_samples == panel.controls.tied["min_samples"].value == 14.0, (
+        "the slider's end moved"
+    )
 
 
 def test_buttons_undo_redo_reset_and_the_preset_menu(panel: Tuner) -> None:

@@ -128,7 +128,7 @@ def cluster_words(settings: Settings) -> str:
         how = f"NMS at IoU {settings.nms_iou:g}"
     else:
         how = (
-            f"{settings.clustering} with eps {settings.eps:g} and least mass {settings.min_mass:g} "
+            f"{settings.clustering} with eps {settings.eps:g} and least mass {settings.min_samples:g} "
             f"({settings.flavour}, score: {settings.score})"
         )
     return f"Clustering: {how}. For frames brought in by {settings.fit}."

@@ -68,7 +68,7 @@ class TunerCanvas(anywidget.AnyWidget):
 
     nms_iou = t.Float(0.5).tag(sync=True)
     eps = t.Float(0.3).tag(sync=True)
-    min_mass = t.Float(1.0).tag(sync=True)
+    min_samples = t.Float(1.0).tag(sync=True)
     top_k = t.Int(0).tag(sync=True)
     clustering = t.Int(0).tag(sync=True)
     flavour = t.Int(0).tag(sync=True)
@@ -84,7 +84,7 @@ class TunerCanvas(anywidget.AnyWidget):
 def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings (`wire.numbers_of`) as the canvas's traits; choices by their place, as sliders' menus have."""
     traits: dict[str, Any] = {f"{name}_{c}": v for name in PER_CLASS for c, v in enumerate(numbers[name])}
-    traits |= {name: float(numbers[name]) for name in ("nms_iou", "eps", "min_mass")}
+    traits |= {name: float(numbers[name]) for name in ("nms_iou", "eps", "min_samples")}
     return traits | {
         "top_k": int(numbers["top_k"] or 0),
         "clustering": CLUSTERINGS.index(numbers["clustering"]),
@@ -96,7 +96,7 @@ def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
 def numbers_from_traits(traits: Mapping[str, Any], classes: int) -> dict[str, Any]:
     """Return the opposite of `traits_of`, for values that a kernel-side fallback read from its sliders."""
     numbers: dict[str, Any] = {name: [traits[f"{name}_{c}"] for c in range(classes)] for name in PER_CLASS}
-    numbers |= {name: traits[name] for name in ("nms_iou", "eps", "min_mass")}
+    numbers |= {name: traits[name] for name in ("nms_iou", "eps", "min_samples")}
     return numbers | {
         "top_k": traits["top_k"] or None,
         "clustering": CLUSTERINGS[traits["clustering"]],

@@ -67,7 +67,7 @@ class Controls:
         self._slider("nms_iou", "NMS IoU", 1.0, 0.01, "A box goes when a better one overlaps it more", ".2f")
         self._slider("eps", "eps", 1.0, 0.01, "DBSCAN: neighbours differ by at most this 1 - IoU", ".2f")
         self._slider(
-            "min_mass", "min mass", 10.0, 0.05, "DBSCAN: least coverage (or boxes) around a core", ".2f"
+            "min_samples", "min mass", 10.0, 0.05, "DBSCAN: least coverage (or boxes) around a core", ".2f"
         )
         self._slider("top_k", "top k", 100, 1, "Most boxes of a class; 0: all", "d", w.IntSlider)
         self._menu("clustering", "clustering", CLUSTERINGS, ("NMS", "DBSCAN", "hybrid"))
@@ -149,7 +149,7 @@ class Controls:
             for c in range(len(self.labels))
         ]
         folded = w.Accordion(children=sizes, titles=[f"Size and score: {label}" for label in self.labels])
-        dbscan = [rows[name] for name in ("eps", "min_mass", "flavour", "score", "top_k")]
+        dbscan = [rows[name] for name in ("eps", "min_samples", "flavour", "score", "top_k")]
         return w.VBox(
             [
                 self.preset,

@@ -19,7 +19,7 @@ from peoplenet_nb.presets import PRESETS, preset
 from peoplenet_nb.settings import ClassSettings, Settings
 
 PER_CLASS: tuple[str, ...] = tuple(f.name for f in fields(ClassSettings))
-SHARED = ("clustering", "nms_iou", "eps", "min_mass", "flavour", "score", "top_k")
+SHARED = ("clustering", "nms_iou", "eps", "min_samples", "flavour", "score", "top_k")
 
 
 def shape_of(grids: Grids) -> dict[str, Any]:

@@ -28,7 +28,7 @@ export const CLUSTERINGS = ["nms", "dbscan", "hybrid"];
 export const FLAVOURS = ["tao", "deepstream"];
 export const SCORES = ["max", "sum"];
 const PER_CLASS = ["threshold", "min_width", "min_height", "min_confidence"];
-const SHARED = ["nms_iou", "eps", "min_mass", "top_k", "clustering", "flavour", "score"];
+const SHARED = ["nms_iou", "eps", "min_samples", "top_k", "clustering", "flavour", "score"];
 
 /** The names of all traits that are settings. */
 export function settingNames(classes) {
@@ -45,7 +45,7 @@ export function numbersOf(model, classes) {
   const numbers = {
     nms_iou: tidy(model.get("nms_iou")),
     eps: tidy(model.get("eps")),
-    min_mass: tidy(model.get("min_mass")),
+    min_samples: tidy(model.get("min_samples")),
     top_k: model.get("top_k") || null,
     clustering: CLUSTERINGS[model.get("clustering")],
     flavour: FLAVOURS[model.get("flavour")],

@@ -13,7 +13,7 @@ export function settingsFrom(numbers) {
     clustering: numbers.clustering,
     nmsIou: numbers.nms_iou,
     eps: numbers.eps,
-    minMass: numbers.min_mass,
+    minSamples: numbers.min_samples,
     flavour: numbers.flavour,
     score: numbers.score,
     topK: numbers.top_k || null,
@@ -71,7 +71,7 @@ export function fateSentence(result, index, settings) {
       return `It is part of cluster ${candidates.cluster[index]}, whose best cell is at ${where}.`;
     case Fate.NOISE:
       return (
-        `DBSCAN (eps ${plain(settings.eps)}, least mass ${plain(settings.minMass)}) found too little ` +
+        `DBSCAN (eps ${plain(settings.eps)}, least mass ${plain(settings.minSamples)}) found too little ` +
         "around it: raise eps or lower the mass."
       );
     case Fate.SPARSE:
