@@ -1,4 +1,4 @@
-"""Writing files so that nothing is lost: under a temporary name first, then moved into place.
+"""Reading and writing files so that nothing is lost: hashes, locks, and writes under a temporary name.
 
 One decision to know: a file that cannot be written is an `OutputError` wherever it happens, never a bare
 ``OSError``; everything in the package that writes goes through here.
@@ -6,11 +6,29 @@ One decision to know: a file that cannot be written is an `OutputError` wherever
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from peoplenet_nb.errors import OutputError
+
+logger = logging.getLogger(__name__)
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the hexadecimal SHA-256 of a file.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
@@ -32,6 +50,50 @@ def writing(path: str | Path) -> Iterator[None]:
         ) from error
 
 
+class PartialFile:
+    """A file that is being written under a temporary name beside its own.
+
+    For files that stay open over a long time; `atomic` serves all others. What stands under the final name
+    stays until `keep`.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where the whole file goes; its folder is made.
+
+    Attributes
+    ----------
+    path : Path
+        The final name.
+    partial : Path
+        The temporary name, free to be written. What an earlier process left there is removed, a link without
+        touching what it leads to.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made, or a folder stands in the file's place.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self.partial = self.path.with_name(f".{self.path.name}.part")
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.is_dir():
+                raise IsADirectoryError(errno.EISDIR, "that is a folder")
+            self.drop()
+
+    def keep(self) -> None:
+        """Move what was written into place."""
+        with writing(self.path):
+            self.partial.replace(self.path)
+
+    def drop(self) -> None:
+        """Remove what was written; nothing happens when it was moved into place already."""
+        self.partial.unlink(missing_ok=True)
+
+
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside a path, and move it into place when the block ends well.
@@ -43,14 +105,72 @@ def atomic(path: str | Path) -> Iterator[Path]:
     OutputError
         When it cannot be written.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.part")
+    file = PartialFile(path)
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            raise IsADirectoryError(21, "that is a folder")
         try:
-            yield partial
-            partial.replace(path)
+            yield file.partial
+            file.keep()
         finally:
-            partial.unlink(missing_ok=True)
+            file.drop()
+
+
+def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> None:
+    """Write a whole file at once, atomically.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where it goes; its folder is made.
+    data : bytes
+        All of it.
+    durable : bool
+        Wait until it is on the disk, so that it is whole even if the machine stops in the next moment.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    with atomic(path) as partial, partial.open("wb") as stream:
+        stream.write(data)
+        if durable:
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
+def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
+    """Write a text as UTF-8; everything else as `write_bytes` does it."""
+    write_bytes(path, text.encode(), durable=durable)
+
+
+@contextmanager
+def lock(path: str | Path) -> Iterator[None]:
+    """Hold a file or folder against other processes while a block runs.
+
+    The system gives it back when the process ends, however it ends. A file is made where there is none, never
+    emptied, and not opened through a link. Where the system or the volume knows no locks, nothing is held.
+
+    Raises
+    ------
+    BlockingIOError
+        Somebody else holds it.
+    OSError
+        It cannot be opened or made.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    file = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    handle = os.open(path, os.O_RDONLY if Path(path).is_dir() else file, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:  # some network volumes
+            logger.debug("%s cannot be locked: %s", path, error.strerror)
+        yield
+    finally:
+        os.close(handle)

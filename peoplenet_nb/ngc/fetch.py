@@ -21,9 +21,10 @@ from typing import TypeVar
 import requests
 
 from peoplenet_nb.errors import DownloadError
+from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.errors import Place
 from peoplenet_nb.ngc.http import BUSY, Client
-from peoplenet_nb.onnxfile.kind import HEAD, sha256_of, what_it_is
+from peoplenet_nb.onnxfile.kind import HEAD, what_it_is
 
 _CHUNK = 1 << 14  # urllib3 drops what it has of a chunk when the connection breaks inside it
 _SPARE = 8 << 20  # bytes that stay free: a disk that is full to the last byte breaks everything else

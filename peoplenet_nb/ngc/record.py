@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from peoplenet_nb.onnxfile.kind import sha256_of
+from peoplenet_nb.files import sha256_of
 
 RECORD_NAME = "peoplenet-nb-record.json"
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError, ModelError
+from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.address import plain_url
 from peoplenet_nb.ngc.cli import CLI_VERSION, install, run
 from peoplenet_nb.ngc.errors import Place, Secret, Unreachable
@@ -24,7 +25,7 @@ from peoplenet_nb.ngc.find import model_in
 from peoplenet_nb.ngc.http import Client
 from peoplenet_nb.ngc.listing import Listing
 from peoplenet_nb.ngc.record import FileEntry, ModelRecord
-from peoplenet_nb.onnxfile.kind import HEAD, sha256_of
+from peoplenet_nb.onnxfile.kind import HEAD
 
 log = logging.getLogger(__name__)
 

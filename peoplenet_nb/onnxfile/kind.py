@@ -9,13 +9,10 @@ speaks against it" is the best answer here, and the parser has the last word.
 
 from __future__ import annotations
 
-import hashlib
 import re
-from pathlib import Path
 
 DOWNLOAD_AGAIN = "Download it again: peoplenet-nb download --force."
 HEAD = 512  # bytes that `what_it_is` needs
-_CHUNK = 1 << 20
 # First bytes, and what such a file is. ONNX has no magic number; its first byte is a protobuf tag.
 _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"PK\x03\x04", "a ZIP archive", "Unpack it and name the .onnx file inside."),
@@ -24,15 +21,6 @@ _OTHER_FORMATS: tuple[tuple[bytes, str, str], ...] = (
     (b"ftrt", "a TensorRT engine", "Name the .onnx file that it was built from."),
     (b"ptrt", "a TensorRT engine", "Name the .onnx file that it was built from."),
 )
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal SHA-256 of a file, reading 1 MiB at a time."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def what_it_is(head: bytes) -> tuple[str, str] | None:

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peoplenet_nb.errors import ModelError
-from peoplenet_nb.onnxfile.kind import DOWNLOAD_AGAIN, HEAD, sha256_of, what_it_is
+from peoplenet_nb.files import sha256_of
+from peoplenet_nb.onnxfile.kind import DOWNLOAD_AGAIN, HEAD, what_it_is
 
 if TYPE_CHECKING:
     from onnx import ModelProto, ValueInfoProto
