@@ -185,9 +185,9 @@ function grown(array) {
 /**
  * Weighted DBSCAN of a class over the cells that reach its threshold.
  * @returns {{label: Int32Array, count: number}} per entry the cluster, counted from 0 in the order of their
- *   first core point, or -1; valid for entries of this class that reach the threshold
+ *   first core point column by column, or -1; valid for entries of this class that reach the threshold
  */
-export function dbscan(frame, c, threshold, { eps, minMass, deepstream }) {
+export function dbscan(frame, c, threshold, { eps, minSamples, deepstream }) {
   const upTo = reaching(frame, c, threshold);
   const everything = !deepstream && eps >= 1;
   const cache = (frame.caches.pairs ??= []);
@@ -198,49 +198,61 @@ export function dbscan(frame, c, threshold, { eps, minMass, deepstream }) {
   if (!everything) pairs.extend(upTo);
   const { first, second } = pairs;
   const until = everything ? 0 : pairs.endsAt[upTo];
-  const members = pairs.order.slice(0, upTo).sort();
-  const mass = new Float64Array(frame.count);
-  for (const e of members) mass[e] = deepstream ? 1 : frame.coverage[e];
-  const around = mass.slice();
+  const members = columnwise(frame, pairs.order.subarray(0, upTo));
+  const weight = new Float64Array(frame.count);
+  for (const e of members) weight[e] = deepstream ? 1 : frame.coverage[e];
+  const around = weight.slice();
   for (let p = 0; p < until; p++) {
-    around[first[p]] += mass[second[p]];
-    around[second[p]] += mass[first[p]];
+    around[first[p]] += weight[second[p]];
+    around[second[p]] += weight[first[p]];
   }
   if (everything) {
     // At eps 1 boxes that do not meet are neighbours too: one neighbourhood holds all.
-    const total = members.reduce((sum, e) => sum + mass[e], 0);
+    const total = members.reduce((sum, e) => sum + weight[e], 0);
     for (const e of members) around[e] = total;
   }
-  return labelled(frame, members, around, minMass, first, second, until, everything, deepstream);
+  const core = (e) => around[e] >= minSamples;
+  return labelled(frame, members, core, { first, second, until, everything, borders: !deepstream });
 }
 
-function labelled(frame, members, around, minMass, first, second, until, everything, deepstream) {
-  const root = new Int32Array(frame.count);
-  for (const e of members) root[e] = e;
-  const find = (e) => {
-    while (root[e] !== e) {
-      root[e] = root[root[e]];
-      e = root[e];
+/** Entries column by column, as NVIDIA's programs walk the cells: this numbers clusters. */
+function columnwise(frame, entries) {
+  const { rows, cols } = frame.shape;
+  const place = (e) => {
+    const inClass = frame.cell(e) % frame.perClass;
+    return (inClass % cols) * rows + Math.floor(inClass / cols);
+  };
+  const keyed = Float64Array.from(entries, (e) => place(e) * frame.count + e).sort();
+  return Int32Array.from(keyed, (key) => key % frame.count);
+}
+
+function labelled(frame, members, core, { first, second, until, everything, borders }) {
+  const place = new Int32Array(frame.count);
+  members.forEach((e, i) => (place[e] = i));
+  const root = Int32Array.from(members.keys());
+  const find = (i) => {
+    while (root[i] !== i) {
+      root[i] = root[root[i]];
+      i = root[i];
     }
-    return e;
+    return i;
   };
   const join = (a, b) => {
-    const [ra, rb] = [find(a), find(b)];
+    const [ra, rb] = [find(place[a]), find(place[b])];
     if (ra < rb) root[rb] = ra;
     else root[ra] = rb;
   };
-  const core = (e) => around[e] >= minMass;
   for (let p = 0; p < until; p++) if (core(first[p]) && core(second[p])) join(first[p], second[p]);
   if (everything) for (const e of members) if (core(e)) join(members[0], e);
 
   const label = new Int32Array(frame.count).fill(-1);
   let count = 0;
-  for (const e of members) {
-    if (!core(e)) continue;
-    const r = find(e);
-    label[e] = r === e ? count++ : label[r];
-  }
-  if (!deepstream) {
+  members.forEach((e, i) => {
+    if (!core(e)) return;
+    const r = find(i);
+    label[e] = r === i ? count++ : label[members[r]];
+  });
+  if (borders) {
     // A border point joins the first cluster that reaches it; DeepStream leaves it out.
     for (let p = 0; p < until; p++) {
       reach(first[p], second[p]);

@@ -32,7 +32,7 @@ export const Fate = {
 const ATHR_THRESHOLD = 60; // nvinfer: drops clusters with sqrt(area) / (n + 1) above this
 
 /**
- * @typedef {{clustering: string, nmsIou: number, eps: number, minMass: number, flavour: string, score: string,
+ * @typedef {{clustering: string, nmsIou: number, eps: number, minSamples: number, flavour: string, score: string,
  *   topK: number|null, threshold: number[], minWidth: number[], minHeight: number[], minConfidence: number[]}}
  *   Settings per-class numbers in the model's class order
  */
@@ -120,7 +120,7 @@ function byDbscan(frame, candidates, c, settings, offset) {
   const deepstream = settings.flavour === "deepstream";
   const { label, count } = dbscan(frame, c, settings.threshold[c], {
     eps: settings.eps,
-    minMass: settings.minMass,
+    minSamples: settings.minSamples,
     deepstream,
   });
   const inside = [];
