@@ -6,7 +6,7 @@ PYTHON := "$(PEOPLENET_HOME)/venv/bin/python"
 CLI := "$(PEOPLENET_HOME)/venv/bin/peoplenet-nb"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format types pytest bench rivals notebooks demo doctor lab constraints clean
+.PHONY: help setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints clean
 
 help: ## Show this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,9 @@ notebooks: ## Execute every notebook as CI does
 
 demo: ## Run the main job on the demo clip
 	$(CLI) demo $(ARGS)
+
+demo-clip: ## Render the shipped demo clip anew; ARGS=--check only compares its ground truth
+	$(PYTHON) -m tools.standin.render $(ARGS)
 
 doctor: ## Report on the environment, line by line
 	$(CLI) doctor

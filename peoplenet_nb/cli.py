@@ -154,6 +154,7 @@ def demo(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where results go.")] = None,
     model: Model = None,
     device: DeviceName = "auto",
+    frames: Frames = None,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
     overwrite: Annotated[bool, typer.Option(help="Run again even if it is done.")] = False,
 ) -> None:
@@ -169,13 +170,12 @@ def demo(
     if loaded.is_standin:
         say("No PeopleNet here: the small stand-in network, trained for this clip only, takes its place.")
     folder = (output or outputs_dir()) / ("demo-standin" if loaded.is_standin else "demo-peoplenet")
-    again = partial(
-        run, open_source(str(demo_clip())), loaded, chosen, folder, save_grids=True, progress=progress
-    )
+    source = open_source(demo_clip(), frames=frames)
+    again = partial(run, source, loaded, chosen, folder, save_grids=True, progress=progress)
     try:
         result = again(resume=not overwrite, overwrite=overwrite)
     except OtherRunError:
-        result = again(overwrite=True)  # a demo of another clip, model or preset is nobody's work
+        result = again(overwrite=True)  # a demo of other frames, another model or preset is nobody's work
     say(result)
 
 

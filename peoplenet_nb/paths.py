@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 
 VOLUME = Path("/workspace")
-# The stand-in network of the demo clip; named here so that loading a model need not import the renderer.
+# The stand-in network of the demo clip; named here so that loading a model need not import the demo.
 STANDIN = Path(__file__).with_name("demo") / "standin.onnx"
 
 

@@ -119,7 +119,7 @@ def test_workbench_opens_what_was_named(bench: Workbench, film: Path) -> None:
 def test_an_address_that_gives_nothing_becomes_the_demo_and_says_so(
     home: Path, film: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peoplenet_nb.demo.demo_clip", lambda **_: film)
+    monkeypatch.setattr("peoplenet_nb.demo.demo_clip", lambda: film)
     bench = workbench("http://127.0.0.1:9/film.mp4?token=abc", model, "cpu")
     assert bench.is_demo
     assert bench.spec == str(film)

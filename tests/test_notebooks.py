@@ -206,7 +206,7 @@ def with_parameters(target: Path, chosen: dict[str, dict[str, Any]]) -> Path:
 
 @pytest.fixture(scope="module")
 def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with the demo clip in it, the one that other tests may have rendered already."""
+    """A home that the tests on the demo clip share."""
     return tmp_path_factory.getbasetemp() / "home"
 
 

@@ -195,11 +195,12 @@ def test_coverage_only_models_have_candidates_and_no_boxes(node: Run) -> None:
 
 @needs_node
 def test_browser_decodes_the_demo_as_python(node: Run) -> None:
-    from peoplenet_nb.demo import STANDIN, demo_scene
+    from peoplenet_nb.demo import STANDIN, demo_clip
     from peoplenet_nb.model import PeopleNet
+    from peoplenet_nb.sources import open_source
 
-    model, scene, cases = PeopleNet.load(STANDIN, device="cpu"), demo_scene(), every_algorithm()
-    frames = [model.infer(scene.render(i)[0]) for i in (0, 60)]
+    model, cases = PeopleNet.load(STANDIN, device="cpu"), every_algorithm()
+    frames = [model.infer(frame.image) for frame in open_source(demo_clip(), every=60, frames=2)]
     assert all(len(decode(grids, preset("default")).detections) for grids in frames)
     found = iter(node([job("decode", grids, settings) for grids in frames for settings in cases.values()]))
     for number, grids in enumerate(frames):

@@ -20,10 +20,10 @@ import pytest
 
 from films import FakeModel, damage, make_film, number_of, picture
 from peoplenet_nb.decode import COVERAGE_ONLY
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.film import check_film
 from peoplenet_nb.grids import GridsFolder
-from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.presets import preset
 from peoplenet_nb.remux import writing
 from peoplenet_nb.settings import ClassSettings, Settings
@@ -296,9 +296,7 @@ def test_standin_on_somebodys_own_film_warns_and_says_so(clip, tmp_path, caplog,
 
 
 def test_standin_on_the_demo_clip_does_not_warn(tmp_path, caplog):
-    folder = cache_dir() / "demo" / "abc"
-    folder.mkdir(parents=True, exist_ok=True)
-    result = run(make_film(folder / "demo.mp4", 5), tmp_path, FakeModel(standin=True))
+    result = run(open_source(demo_clip(), frames=5), tmp_path, FakeModel(standin=True))
     assert "stand-in" not in caplog.text
     assert result.notes == []
 

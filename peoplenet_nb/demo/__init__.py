@@ -1,31 +1,29 @@
-"""The offline default: a rendered street with ground truth, and a stand-in network that was trained on it.
+"""The offline default: a rendered street with ground truth, and a stand-in network that was trained on such streets.
 
-One decision to know: nothing here pretends to be PeopleNet. The network has PeopleNet's names, shapes and
-meaning so that everything around it can be tried without NVIDIA's file, and it knows only rendered streets.
+Nothing here pretends to be PeopleNet. The network has PeopleNet's tensor names, shapes and meaning, so that
+everything around it can be tried without NVIDIA's file, and it knows only rendered streets. The clip, its ground
+truth and the network are data files; what renders and trains them is `tools/standin/` of the repository.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from peoplenet_nb.demo.clip import DEMO_SEED, demo_clip, demo_scene, demo_truth
-from peoplenet_nb.demo.scene import Scene, render_scene
-from peoplenet_nb.demo.standin import HELD_OUT_SEEDS
-from peoplenet_nb.demo.truth import LABELS, Truth
+from peoplenet_nb.demo.truth import LABELS, Truth, load_truth
 from peoplenet_nb.paths import STANDIN
 
-STANDIN_RECORD = Path(__file__).with_name("standin.json")
+__all__ = ["LABELS", "STANDIN", "STANDIN_RECORD", "Truth", "demo_clip", "demo_truth"]
 
-__all__ = [
-    "DEMO_SEED",
-    "HELD_OUT_SEEDS",
-    "LABELS",
-    "STANDIN",
-    "STANDIN_RECORD",
-    "Scene",
-    "Truth",
-    "demo_clip",
-    "demo_scene",
-    "demo_truth",
-    "render_scene",
-]
+STANDIN_RECORD = STANDIN.with_suffix(".json")
+_CLIP = Path(__file__).with_name("demo-street.mp4")
+_FRAMES = 300
+
+
+def demo_clip() -> Path:
+    """Return the path of the demo clip: H.264, 1280x720, 25 frames per second, 12 seconds."""
+    return _CLIP
+
+
+def demo_truth() -> list[Truth]:
+    """Return the ground truth of the demo clip, one `Truth` per frame, in the frames' order."""
+    return load_truth(_CLIP.with_suffix(".csv"), _FRAMES)

@@ -11,7 +11,6 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from peoplenet_nb.choice import Choice, frames_at_once
 from peoplenet_nb.errors import InstallationError, PeopleNetError, SourceError
@@ -188,6 +187,7 @@ def _as_chosen(
 
 
 def _open(spec: str, instead: list[str]) -> tuple[Source, str, bool]:
+    from peoplenet_nb.demo import demo_clip
     from peoplenet_nb.sources import hide_secrets, open_source
 
     if spec.lower() != DEMO:
@@ -198,25 +198,5 @@ def _open(spec: str, instead: list[str]) -> tuple[Source, str, bool]:
                 raise
             logger.info("%s: the demo clip takes its place", error)
             instead.append(f"{hide_secrets(spec)} gave no film, so the demo clip takes its place. {error}")
-    clip = str(_demo_with_bar())
+    clip = str(demo_clip())
     return open_source(clip), clip, True
-
-
-def _demo_with_bar() -> Path:
-    """Return the demo clip; a bar shows while it is rendered, which happens once."""
-    from tqdm.auto import tqdm
-
-    from peoplenet_nb.demo import demo_clip
-
-    bar: list[tqdm[Any]] = []
-
-    def step(done: int, total: int) -> None:
-        if not bar:
-            bar.append(tqdm(total=total, desc="rendering the demo clip, once", unit=" frames"))
-        bar[0].update(done - bar[0].n)
-
-    try:
-        return demo_clip(progress=step)
-    finally:
-        for shown in bar:
-            shown.close()

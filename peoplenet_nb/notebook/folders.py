@@ -23,7 +23,7 @@ def places() -> Stack:
     rows = [
         {"what": "models", "folder": str(models_dir())},
         {"what": "results of runs", "folder": str(outputs_dir())},
-        {"what": "demo clip, downloads, engines (can be made again)", "folder": str(cache_dir())},
+        {"what": "downloads, engines (can be made again)", "folder": str(cache_dir())},
         {"what": "the settings that notebook 04 chooses", "folder": str(settings_file())},
         {"what": "the fastest way here, that notebook 06 chooses", "folder": str(choice_file())},
     ]

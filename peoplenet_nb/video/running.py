@@ -18,10 +18,10 @@ from typing import Any
 
 from peoplenet_nb.batching import best_batch
 from peoplenet_nb.decode import COVERAGE_ONLY
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.film import choose_encoder
 from peoplenet_nb.model import STANDIN_WARNING, PeopleNet
-from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
@@ -283,4 +283,4 @@ class _Run:
 
 def _is_demo(source: Source) -> bool:
     """Tell whether a source is the demo clip, which the stand-in was made for."""
-    return (cache_dir() / "demo").resolve() in Path(source.info.spec).resolve().parents
+    return Path(source.info.spec).resolve() == demo_clip().resolve()

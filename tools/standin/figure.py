@@ -1,7 +1,7 @@
 """Painting one pedestrian: legs, clothes, arms, head and bag, from far to near.
 
-One decision to know: a body is a stack of upright elliptic slices turned with the walker, so any direction
-of walking gives its right outline without separate drawings for front, side and back.
+A body is a stack of upright elliptic slices turned with the walker, so any direction of walking gives its right
+outline without separate drawings for front, side and back.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from peoplenet_nb.demo.bags import BagPainter
-from peoplenet_nb.demo.camera import Complex
-from peoplenet_nb.demo.head import paint_head
-from peoplenet_nb.demo.looks import Look
-from peoplenet_nb.demo.patch import Bytes, Colour, Patch, Sprite, blend, capsule, ellipse, shade
-from peoplenet_nb.demo.skeleton import ANKLE, ELBOW, HAND, HEEL, HIP, KNEE, SHOULDER, TOE, Pose
+from tools.standin.bags import BagPainter
+from tools.standin.camera import Complex
+from tools.standin.head import paint_head
+from tools.standin.looks import Look
+from tools.standin.patch import Bytes, Colour, Patch, Sprite, blend, capsule, ellipse, shade
+from tools.standin.skeleton import ANKLE, ELBOW, HAND, HEEL, HIP, KNEE, SHOULDER, TOE, Pose
 
 # (height above the hip, half-width, half-thickness) of the trunk in reference metres, from neck to seat.
 _TRUNK = (

@@ -1,26 +1,26 @@
 """A street scene: everything put together, any moment of it rendered with its ground truth.
 
-One decision to know: all randomness is drawn when the scene is made, from one seed; rendering a time is a
-pure function, so `Scene(seed).render(k)` gives the same pixels whatever was rendered before.
+All randomness is drawn when the scene is made, from one seed; rendering a time is a pure function, so
+`Scene(seed).render(k)` gives the same pixels whatever was rendered before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from peoplenet_nb.demo.backdrop import clouds, paint_fronts, paint_ground, paint_sky
-from peoplenet_nb.demo.camera import Camera, Street
-from peoplenet_nb.demo.figure import paint_figure
-from peoplenet_nb.demo.looks import Look, random_look
-from peoplenet_nb.demo.patch import PROP_ID, Bytes, Colour, Ids, Sprite
-from peoplenet_nb.demo.props import Prop, PropMaker
-from peoplenet_nb.demo.skeleton import pose_figure
-from peoplenet_nb.demo.truth import Truth, read_truth
-from peoplenet_nb.demo.walkers import Path, place_walkers
+from peoplenet_nb.demo import Truth
+from tools.standin.backdrop import clouds, paint_fronts, paint_ground, paint_sky
+from tools.standin.camera import Camera, Street
+from tools.standin.figure import paint_figure
+from tools.standin.looks import Look, random_look
+from tools.standin.patch import PROP_ID, Bytes, Colour, Ids, Sprite
+from tools.standin.props import Prop, PropMaker
+from tools.standin.skeleton import pose_figure
+from tools.standin.truth import read_truth
+from tools.standin.walkers import Path, place_walkers
 
 FPS = 25
 LIGHTS = ("sun", "overcast", "evening")
@@ -257,29 +257,3 @@ class Scene:
         h, w = frame.shape[:2]
         noisy = cv2.add(lit, self._brighter[y : y + h, x : x + w])
         return np.asarray(cv2.subtract(noisy, self._darker[y : y + h, x : x + w]), np.uint8)
-
-
-def render_scene(
-    seed: int, frames: int, size: tuple[int, int] = (1280, 720), fps: float = FPS
-) -> Iterator[tuple[Bytes, Truth]]:
-    """Render consecutive frames of a scene.
-
-    Parameters
-    ----------
-    seed : int
-    frames : int
-        How many.
-    size : (int, int)
-        Width and height in pixels.
-    fps : float
-        Frames per second of scene time.
-
-    Yields
-    ------
-    frame : ndarray, shape (H, W, 3), uint8
-        BGR.
-    truth : Truth
-    """
-    scene = Scene(seed, size)
-    for index in range(frames):
-        yield scene.render(index, fps)

@@ -1,7 +1,7 @@
 """Who is where at what time.
 
-One decision to know: a path is a closed-form function of time, not a simulation, so any frame of a scene can
-be rendered without the frames before it, and far-apart frames of many scenes are cheap to make for training.
+A path is a closed-form function of time, not a simulation, so any frame of a scene can be rendered without the
+frames before it, and far-apart frames of many scenes are cheap to make for training.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peoplenet_nb.demo.camera import Array, Camera, Street
+from tools.standin.camera import Array, Camera, Street
 
 _SAMPLES = np.arange(0.0, 13.0, 0.5)
 _PERSONAL_SPACE = 0.75  # metres

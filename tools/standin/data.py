@@ -1,7 +1,7 @@
 """Training data of the stand-in network: rendered scenes, random crops of them, and what the grids should say.
 
-One decision to know: scenes are rendered once into a memory-mapped pool of network-sized frames, and all
-variety beyond that comes from cropping, scaling, flipping and lighting, which cost a tenth of rendering.
+Scenes are rendered once into a memory-mapped pool of network-sized frames, and all variety beyond that comes
+from cropping, scaling, flipping and lighting, which cost a tenth of rendering.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from peoplenet_nb.demo.scene import Scene
+from tools.standin.scene import Scene
 
 WIDTH, HEIGHT, STRIDE, CLASSES = 960, 544, 16, 3
 NORM, OFFSET = 35.0, 0.5  # TAO DetectNet_v2's box scale, and its offset in pixels

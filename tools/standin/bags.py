@@ -1,16 +1,16 @@
 """Painting what people carry: backpacks, handbags, totes, paper bags, briefcases and suitcases.
 
-One decision to know: a bag belongs to its own class even while it is worn, so the wearer's body hides it and
-it hides the wearer, as in the annotations PeopleNet was trained on.
+A bag belongs to its own class even while it is worn, so the wearer's body hides it and it hides the wearer, as
+in the annotations PeopleNet was trained on.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from peoplenet_nb.demo.looks import Look
-from peoplenet_nb.demo.patch import BAG, Patch, ellipse, shade
-from peoplenet_nb.demo.skeleton import HAND, SHOULDER, Pose
+from tools.standin.looks import Look
+from tools.standin.patch import BAG, Patch, ellipse, shade
+from tools.standin.skeleton import HAND, SHOULDER, Pose
 
 _HANDBAG = np.array([-0.8 - 1j, 0.8 - 1j, 1 + 0.8j, 0.85 + 1j, -0.85 + 1j, -1 + 0.8j])
 

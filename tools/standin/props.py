@@ -1,7 +1,7 @@
 """Things that stand in the street: lamps, trees, bins, benches, bollards, planters and cars.
 
-One decision to know: a prop is painted once per scene into a `Sprite` with a depth. Whatever walks behind it
-is painted before it, so props hide people exactly as people hide each other.
+A prop is painted once per scene into a `Sprite` with a depth. Whatever walks behind it is painted before it, so
+props hide people exactly as people hide each other.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peoplenet_nb.demo.camera import Array, Camera, Complex, Street
-from peoplenet_nb.demo.looks import accent, pick
-from peoplenet_nb.demo.patch import Colour, Patch, Sprite, capsule, ellipse, shade
+from tools.standin.camera import Array, Camera, Complex, Street
+from tools.standin.looks import accent, pick
+from tools.standin.patch import Colour, Patch, Sprite, capsule, ellipse, shade
 
 CAR_COLOURS: tuple[Colour, ...] = (
     (48, 46, 44),

@@ -1,7 +1,7 @@
 """The stand-in network: its layers, and its way into an ONNX file with PeopleNet's interface.
 
-One decision to know: weights are rounded to half precision *before* anything is measured and stored so, with
-a Cast in the graph; what is measured, what is in the file and what runs are the same numbers.
+Weights are rounded to half precision *before* anything is measured and stored so, with a Cast in the graph;
+what is measured, what is in the file and what runs are the same numbers.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from pathlib import Path
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from standin_data import CLASSES, HEIGHT, STRIDE, WIDTH
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own habit
 
+from tools.standin.data import CLASSES, HEIGHT, STRIDE, WIDTH
+
 DESCRIPTION = (
-    "A stand-in for the demo clip only: trained on rendered scenes of peoplenet_nb.demo. "
-    "It is not NVIDIA's PeopleNet and finds nothing of use in real films."
+    "A stand-in for the demo clip only: trained on rendered scenes of tools/standin/. "
+    "It is not NVIDIA's PeopleNet and finds nothing of use in real videos."
 )
 
 
@@ -151,7 +152,7 @@ def export(model: Standin, path: Path) -> None:
         graph,
         opset_imports=[helper.make_opsetid("", 13)],
         ir_version=8,
-        producer_name="tools/train_standin.py",
+        producer_name="tools/standin/train.py",
     )
     helper.set_model_props(
         proto, {"peoplenet_nb.standin": "1", "labels": "person,bag,face", "description": DESCRIPTION}

@@ -1,7 +1,7 @@
 """What does not move: sky, house fronts and the ground, painted once per scene.
 
-One decision to know: ground and fronts are painted flat, in metres, and brought into perspective with one
-homography each, so tiles, kerbs and windows run to the same vanishing points as the people on them.
+Ground and fronts are painted flat, in metres, and brought into perspective with one homography each, so tiles,
+kerbs and windows run to the same vanishing points as the people on them.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.demo.camera import Camera, Street
-from peoplenet_nb.demo.looks import accent, pick
-from peoplenet_nb.demo.patch import Bytes, Colour, shade
+from tools.standin.camera import Camera, Street
+from tools.standin.looks import accent, pick
+from tools.standin.patch import Bytes, Colour, shade
 
 _GROUND_UNIT = 72  # pixels per metre of the flat ground
 _FRONT_UNIT = 44  # and of the house fronts

@@ -3,14 +3,14 @@
 For maintainers: needs PyTorch 2.13.0, which the package itself does not. From the checkout::
 
     python -m venv train && train/bin/pip install torch==2.13.0 && train/bin/pip install -e '.[cpu]'
-    train/bin/python tools/train_standin.py --scenes 320 --frames 8 --steps 1800
+    train/bin/python -m tools.standin.train --scenes 320 --frames 8 --steps 1800
 
-It renders the training scenes once into ``cache_dir()/standin``, trains on the CPU, measures the exported
-file with ONNX Runtime on scenes held out from training, and writes ``peoplenet_nb/demo/standin.onnx`` and
+It renders the training scenes once into ``cache_dir()/standin``, trains on the CPU, measures the exported file
+with ONNX Runtime on scenes held out from training, and writes ``peoplenet_nb/demo/standin.onnx`` and
 ``standin.json`` unless what is there measures better (``--force`` writes anyway).
 
-One decision to know: the file is judged as users meet it, through ONNX Runtime and the package's own decode,
-and is refused when it differs from PyTorch by more than 1e-4.
+The file is judged as users meet it, through ONNX Runtime and the package's own decode, and is refused when it
+differs from PyTorch by more than 1e-4.
 """
 
 from __future__ import annotations
@@ -26,7 +26,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from standin_data import (
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - PyTorch's own habit
+from torch.optim.swa_utils import AveragedModel
+
+from peoplenet_nb.decode import decode
+from peoplenet_nb.demo import LABELS, STANDIN, STANDIN_RECORD
+from peoplenet_nb.evaluate import precision_recall
+from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.settings import ClassSettings, Settings
+from tools.standin.data import (
     CLASSES,
     CROP_HEIGHT,
     CROP_WIDTH,
@@ -38,19 +48,9 @@ from standin_data import (
     render_pool,
     targets,
 )
-from standin_net import Standin, export, folded
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - PyTorch's own habit
-from torch.optim.swa_utils import AveragedModel
-
-from peoplenet_nb.decode import decode
-from peoplenet_nb.demo import HELD_OUT_SEEDS, LABELS, STANDIN, STANDIN_RECORD
-from peoplenet_nb.demo.scene import Scene
-from peoplenet_nb.demo.standin import held_out_precision
-from peoplenet_nb.evaluate import precision_recall
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.settings import ClassSettings, Settings
+from tools.standin.measure import HELD_OUT_SEEDS, held_out_frames, precision_on
+from tools.standin.net import Standin, export, folded
+from tools.standin.scene import Scene
 
 BARS = {"person": 0.85, "bag": 0.70, "face": 0.70}
 PEAK_RATE = 4e-3  # of the first cycle; every further one has half of it
@@ -188,7 +188,7 @@ def finish(
     difference = largest_difference(final, candidate)
     if difference > LARGEST_DIFFERENCE:
         raise SystemExit(f"the exported file differs from PyTorch by {difference:.2e}")
-    precision = held_out_precision(candidate)
+    precision = precision_on(candidate, held_out_frames())
     print(
         f"held out: {precision}; against PyTorch {difference:.1e}; {candidate.stat().st_size} bytes",
         flush=True,
@@ -196,7 +196,7 @@ def finish(
     content = candidate.read_bytes()
     record = {
         "what": "Training record of standin.onnx, the stand-in network of the demo clip; not NVIDIA's PeopleNet.",
-        "made_by": "tools/train_standin.py",
+        "made_by": "tools/standin/train.py",
         **facts,
         "held_out_seeds": list(HELD_OUT_SEEDS),
         "average_precision_101_iou50": precision,

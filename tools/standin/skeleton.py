@@ -1,7 +1,7 @@
 """How a figure stands and walks: joints in metres from a walk phase.
 
-One decision to know: the feet lead. Legs swing from the hip and the hip height follows from the lower foot,
-so a walking figure bobs and never sinks into the pavement or floats above it.
+The feet lead. Legs swing from the hip and the hip height follows from the lower foot, so a walking figure bobs
+and never sinks into the pavement or floats above it.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from peoplenet_nb.demo.camera import Array, Camera, Complex
-from peoplenet_nb.demo.looks import Look
+from tools.standin.camera import Array, Camera, Complex
+from tools.standin.looks import Look
 
 STRIDE_METRES = 1.42  # ground covered by one full cycle of both legs
 _REFERENCE_HEIGHT = 1.75  # the lengths below belong to a figure of this height

@@ -1,16 +1,16 @@
 """Painting heads: skull, face, hair and hats, turned with the gaze.
 
-One decision to know: a face exists where it can be seen, from the front to a little behind the profile; a
-head seen from behind has hair and no face, and so no face in the ground truth either.
+A face exists where it can be seen, from the front to a little behind the profile; a head seen from behind has
+hair and no face, and so no face in the ground truth either.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from peoplenet_nb.demo.looks import Look
-from peoplenet_nb.demo.patch import BODY, FACE, Patch, blend, capsule, ellipse, shade
-from peoplenet_nb.demo.skeleton import Pose
+from tools.standin.looks import Look
+from tools.standin.patch import BODY, FACE, Patch, blend, capsule, ellipse, shade
+from tools.standin.skeleton import Pose
 
 _HEAD_UP = 0.745  # centre of the head above the hip, reference metres
 _SKULL_HEIGHT, _SKULL_SIDE, _SKULL_DEPTH = 0.135, 0.096, 0.112

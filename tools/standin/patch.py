@@ -1,8 +1,8 @@
 """A small canvas on which one thing is painted, and how it comes into the frame.
 
-One decision to know: every stroke writes colour and the *part* it belongs to (body, bag, face) into one
-four-channel canvas at twice the size. The picture and the id buffer therefore cannot disagree, and the
-ground truth is read from the id buffer instead of being estimated.
+Every stroke writes colour and the *part* it belongs to (body, bag, face) into one four-channel canvas at twice
+the size. The picture and the id buffer therefore cannot disagree, and the ground truth is read from the id
+buffer instead of being estimated.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.demo.camera import Complex
+from tools.standin.camera import Complex
 
 Colour = tuple[float, float, float]
 Bytes = npt.NDArray[np.uint8]

@@ -1,8 +1,8 @@
 """From metres on the street to pixels of the picture.
 
-One decision to know: the camera looks straight ahead and its lens is shifted instead of tilted, so upright
-things stay upright in the picture and the ground's mapping is one homography. World axes are x to the
-right, y up and z away from the camera, in metres; the ground is y = 0.
+The camera looks straight ahead and its lens is shifted instead of tilted, so upright things stay upright in the
+picture and the ground's mapping is one homography. World axes are x to the right, y up and z away from the
+camera, in metres; the ground is y = 0.
 """
 
 from __future__ import annotations

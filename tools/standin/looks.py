@@ -1,7 +1,7 @@
 """Who walks there: build, skin, hair, clothes and what they carry, drawn at random from a seeded generator.
 
-One decision to know: a look is plain data and is decided once per figure, so that a figure keeps it for the
-whole scene and two renders of a seed agree to the last pixel.
+A look is plain data and is decided once per figure, so that a figure keeps it for the whole scene and two
+renders of a seed agree to the last pixel.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from peoplenet_nb.demo.patch import Colour, blend
+from tools.standin.patch import Colour, blend
 
 SKINS: tuple[Colour, ...] = (
     (178, 205, 238),
