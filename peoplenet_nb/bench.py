@@ -246,7 +246,7 @@ def _reason(error: PeopleNetError) -> str:
 
 
 def _in_own_process(case: Case, timeout: float) -> dict[str, Any]:
-    command = [sys.executable, "-m", "peoplenet_nb.bench", json.dumps(asdict(case))]
+    command = [sys.executable, "-P", "-m", "peoplenet_nb.bench", json.dumps(asdict(case))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

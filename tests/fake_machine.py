@@ -1,7 +1,7 @@
 """A machine of fakes for the set-up script, in a temporary folder.
 
 Its PATH holds the few system tools that the script may use, and fakes of nvidia-smi, python3, uv, apt-get, id
-and df that note each call. So it has no GPU although the machine that runs the tests may have one, and
+and df that record each call. So it has no GPU although the machine that runs the tests may have one, and
 nothing is ever fetched.
 """
 
@@ -16,41 +16,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = ["setup_runpod.sh", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "tools").glob("setup_*.sh"))]
 SYSTEM_TOOLS = (
-    *(
-        "awk",
-        "basename",
-        "bash",
-        "cat",
-        "chmod",
-        "cp",
-        "cut",
-        "date",
-        "dirname",
-        "env",
-        "find",
-        "flock",
-        "grep",
-    ),
-    *(
-        "head",
-        "ln",
-        "ls",
-        "mkdir",
-        "mv",
-        "realpath",
-        "rm",
-        "sed",
-        "sha256sum",
-        "sleep",
-        "sort",
-        "tail",
-        "tee",
-    ),
-    *("timeout", "touch", "tr", "true", "uname", "wc"),
+    "awk basename bash cat chmod cp cut date dirname env find flock grep head ln ls mkdir mv realpath rm sed "
+    "sha256sum sleep sort tail tee timeout touch tr true uname wc"
 )
 
 FAKE_PYTHON = """
     echo "python $*" >>"$FAKE/calls"
+    [ -n "${PYTHONSAFEPATH:-}" ] || echo "$*" >>"$FAKE/unsafe"
     here=$(dirname "$0")
     case "$*" in
         *_base_executable*) echo "$0" ;;
@@ -85,6 +57,7 @@ FAKE_PYTHON = """
 """
 FAKE_UV = """
     echo "uv $*" >>"$FAKE/calls"
+    [ -n "${PYTHONSAFEPATH:-}" ] || echo "$*" >>"$FAKE/unsafe"
     env | grep '^UV_\\|^SSL_' >>"$FAKE/uv-environment" || true
     case "$*" in
         --version) echo "uv 9.9.9" ;;
@@ -100,10 +73,13 @@ FAKE_UV = """
 """
 FAKE_PEOPLENET = """
     echo "peoplenet-nb $*" >>"$FAKE/calls"
+    [ -n "${PYTHONSAFEPATH:-}" ] || echo "$*" >>"$FAKE/unsafe"
     case "$1" in
         download) exit "${FAKE_DOWNLOAD:-0}" ;;
         doctor) echo "OK    Python  3.11"; echo "WARN  Model   none yet"; exit "${FAKE_DOCTOR:-0}" ;;
-        demo) sleep "${FAKE_DEMO_SECONDS:-0}"; echo "7 people found" ;;
+        demo)
+            while [ -e "$FAKE/demo-waits" ]; do sleep 0.05; done
+            echo "7 people found" ;;
     esac
 """
 FAKE_APT = """
@@ -135,14 +111,16 @@ class Machine:
         self.bin = self.folder / "bin"
         for place in (self.bin, self.checkout / "tools", self.user):
             place.mkdir(parents=True)
-        for name in SYSTEM_TOOLS:
+        for name in SYSTEM_TOOLS.split():
             tool = shutil.which(name)
             assert tool, f"{name} is not on this machine"
             (self.bin / name).symlink_to(tool)
         for script in SCRIPTS:
             shutil.copy(ROOT / script, self.checkout / script)
         shutil.copy(ROOT / "pyproject.toml", self.checkout)
-        shutil.copytree(ROOT / "constraints", self.checkout / "constraints")
+        for name in ("constraints", "notebooks"):
+            shutil.copytree(ROOT / name, self.checkout / name)
+        shutil.copy(ROOT / "tools" / "copy_notebooks.py", self.checkout / "tools")
         self.fake("python3", FAKE_PYTHON)
         self.fake("uv", FAKE_UV, on_path=False)
         self.fake("peoplenet-nb", FAKE_PEOPLENET, on_path=False)
@@ -186,6 +164,15 @@ class Machine:
 
     def setup(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
         return self._call(["bash", str(self.checkout / "setup_runpod.sh"), *arguments], more)
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the script and return at once; its output can be read line by line."""
+        return subprocess.Popen(
+            [str(self.bin / "bash"), str(self.checkout / "setup_runpod.sh")],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def _call(self, command: list[str], more: dict[str, str]) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

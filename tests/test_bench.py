@@ -179,3 +179,11 @@ def test_command_writes_the_report_even_when_nothing_ran(case: tuple[Path, Path]
     assert code == 0, told
     assert (tmp_path / "out" / "bench.png").is_file()
     assert "tpu" in told
+
+
+def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "json.py").write_text("open('was-run', 'w')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    module._in_own_process(Case("", "no such video.mp4", "cpu", "fp32", 1, film=False), timeout=60)
+    assert not (tmp_path / "was-run").exists()

@@ -77,3 +77,12 @@ def test_reason_of_a_refusal_is_free_of_signatures(told: str, gist: str) -> None
 def test_cuda_runs_on_a_gpu(driver: str) -> None:
     answer = probe.ask("provider", "CUDAExecutionProvider")
     assert answer["ok"], f"driver {driver}: {answer['reason']}"
+
+
+def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("json", "numpy", "random"):
+        (tmp_path / f"{name}.py").write_text("open('was-run', 'w')", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    assert probe.ask("opencv")["ok"]
+    assert not (tmp_path / "was-run").exists()

@@ -1,4 +1,4 @@
-"""What the set-up script finds out about a machine, its functions called one by one or in whole runs."""
+"""How the set-up script examines a machine: its functions one by one, or in whole runs."""
 
 from __future__ import annotations
 
@@ -129,14 +129,12 @@ def test_root_gets_what_is_missing(machine: Machine) -> None:
         pytest.param({"FAKE_UID": "0", "FAKE_APT_FAILS": "1"}, id="apt fails"),
     ],
 )
-def test_without_libgl_the_headless_opencv_takes_its_place(
-    machine: Machine, settings: dict[str, str]
-) -> None:
+def test_without_libgl_the_headless_opencv_is_used(machine: Machine, settings: dict[str, str]) -> None:
     machine.lack("libraries")
     machine.fake("apt-get", FAKE_APT)
     done = machine.setup(**settings)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "opencv-python-headless takes opencv-python's place" in done.stdout
+    assert "using opencv-python-headless instead of opencv-python" in done.stdout
     pinned = next(
         line.split("==")[1]
         for line in (ROOT / "constraints" / "cpu.txt").read_text(encoding="utf-8").splitlines()
@@ -172,7 +170,7 @@ def test_missing_venv_is_named_when_it_cannot_be_installed(machine: Machine) -> 
     machine.lack("ensurepip", "pip")
     done = machine.setup()
     assert done.returncode == 1
-    assert "FAILED in step 5 of 10: uv" in done.stderr
+    assert "FAILED in step 5 of 11: uv" in done.stderr
     assert "as root: apt-get install python3" in done.stderr
     assert "-venv" in done.stderr
 
@@ -197,14 +195,14 @@ def test_no_python_is_a_clear_failure(machine: Machine, named: str) -> None:
         machine.fake("python3", "exit 1")
     done = machine.setup(PEOPLENET_PYTHON=named)
     assert done.returncode == 1
-    assert "FAILED in step 3 of 10: Python" in done.stderr
+    assert "FAILED in step 3 of 11: Python" in done.stderr
     assert "PEOPLENET_PYTHON=" in done.stderr
 
 
 # ---------------------------------------------------------------------------------- mirrors and secrets
 
 
-def test_mirror_of_pip_is_handed_to_uv_and_never_shown(machine: Machine) -> None:
+def test_pips_mirror_is_passed_to_uv_and_never_shown(machine: Machine) -> None:
     mirror = "https://user:secret@mirror.example/root"
     config = (
         f"global.index-url='{mirror}'\nglobal.extra-index-url='https://a.example/x https://b.example/y'\n"
@@ -241,8 +239,10 @@ def test_uvs_own_setting_wins_over_pips(machine: Machine) -> None:
         pytest.param("", "false", "start JupyterLab:", id="not a pod"),
     ],
 )
-def test_end_tells_how_to_open_the_notebooks(machine: Machine, pod: str, answers: str, expected: str) -> None:
-    text = f"port_8888_answers() {{ {answers}; }}; VENV=/v HOME_DIR=/h; tell_next_step"
+def test_last_lines_explain_how_to_open_the_notebooks(
+    machine: Machine, pod: str, answers: str, expected: str
+) -> None:
+    text = f"port_8888_answers() {{ {answers}; }}; VENV=/v HOME_DIR=/h; show_next_steps"
     done = machine.bash(text, RUNPOD_POD_ID=pod)
     assert expected in done.stdout
     assert ("proxy.runpod.net" in done.stdout) == bool(pod)
@@ -250,13 +250,13 @@ def test_end_tells_how_to_open_the_notebooks(machine: Machine, pod: str, answers
 
 @pytest.mark.parametrize(
     ("home", "root"),
-    [("/vol/peoplenet", "/vol"), ("/elsewhere", "/vol/checkout")],
-    ids=["both on the volume", "apart"],
+    [("/vol/peoplenet", "/vol"), ("/elsewhere", "/elsewhere")],
+    ids=["on the volume", "elsewhere"],
 )
 def test_server_root_holds_notebooks_and_outputs(machine: Machine, home: str, root: str) -> None:
-    done = machine.bash(f"VOLUME=/vol ROOT=/vol/checkout HOME_DIR={home} VENV=/v; tell_next_step")
+    done = machine.bash(f"VOLUME=/vol ROOT=/vol/checkout HOME_DIR={home} VENV=/v; show_next_steps")
     assert f"--ServerApp.root_dir={root}\n" in done.stdout
-    assert f"and there {'checkout/' if root == '/vol' else ''}notebooks, kernel PeopleNet" in done.stdout
+    assert f"and in it {'peoplenet/' if root == '/vol' else ''}notebooks, kernel PeopleNet" in done.stdout
 
 
 def test_scripts_pass_shellcheck() -> None:

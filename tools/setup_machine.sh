@@ -1,25 +1,25 @@
 # shellcheck shell=bash
-# The first half of setup_runpod.sh: telling and failing, and what this machine is (driver, home, Python, libraries).
+# The first part of setup_runpod.sh: messages and failures, and the machine (driver, home, Python, libraries).
 #
-# It is sourced with $ROOT set, and leaves HOME_DIR, VENV, UV, EXTRA, OPENCV, PYTHON and PYTHON_VERSION behind.
+# It is sourced with $ROOT set, and sets HOME_DIR, VENV, UV, EXTRA, OPENCV, PYTHON and PYTHON_VERSION.
 #
-# One decision to know: nothing here installs anything but system packages, and those only as root and only
-# when they are missing; a machine where that does not work is told so and gets the next best way.
+# It installs nothing but missing system packages, and those only as root. Where that does not work, it prints
+# what is missing and takes the next best alternative.
 
 VOLUME=/workspace
-CUDA13_DRIVER=580 # peoplenet_nb/runtime.py holds the same numbers, and a test the two to each other
+CUDA13_DRIVER=580 # the same numbers as in Python's extra_for; a test compares them
 CUDA12_DRIVER=525
 
 LOG=/dev/null
 LOG_MARK="" # lines of the log before the last command's output; empty while the step ran none
 STEP=0
-STEPS=10
+STEPS=11
 STEP_NAME="start"
 STEP_BEGAN=0
 LAST_COMMAND=""
 FAILED=no
 
-# ---------------------------------------------------------------------------------- telling and failing
+# --------------------------------------------------------------------------------- messages and failures
 
 tell() {
     printf '%s\n' "$*"
@@ -38,10 +38,10 @@ step() {
 
 result() { note "$* ($((SECONDS - STEP_BEGAN)) s)"; }
 
-# Where packages come from is this machine's own business: no address of an index reaches screen or log.
+# Package index addresses may be private and may carry passwords: none reaches the screen or the log.
 hide_addresses() { sed -uE "s#(https?|file)://[^[:space:]\"'<>)]*#<address>#g"; }
 
-# Run a command with its output in the log; remembered, so that a failure can name it.
+# Run a command with its output in the log, and remember it so that a failure can name it.
 run() {
     LAST_COMMAND=$(printf '%q ' "$@")
     LOG_MARK=$(wc -l 2>/dev/null <"$LOG" || echo 0)
@@ -52,7 +52,7 @@ free_kb() {
     df -Pk "$1" 2>/dev/null | awk 'NR == 2 { print $4; found = 1 } END { if (!found) print 999999999 }'
 }
 
-# End at a step that cannot be done: its name, what was tried, what came back, what to do.
+# Stop at the current step: print its name, the last command, its output and what to do next.
 fail() {
     FAILED=yes
     {
@@ -71,11 +71,11 @@ fail() {
     exit 1
 }
 
-# For the EXIT trap: also a command that nobody thought could fail names its step.
+# For the EXIT trap: an unexpected failure names its step too.
 left_early() {
     local code=$?
     if [ "$code" -ne 0 ] && [ "$FAILED" = no ]; then
-        fail "the step ended early with code $code" "run the script again: it goes on where it stopped"
+        fail "the step ended unexpectedly with code $code" "run the script again: finished steps are skipped"
     fi
 }
 
@@ -125,7 +125,7 @@ check_driver() {
             cpu | cuda12 | cuda13) ;;
             *) fail "PEOPLENET_EXTRA is '$PEOPLENET_EXTRA'" "set it to cpu, cuda12 or cuda13, or leave it unset" ;;
         esac
-        WHY="PEOPLENET_EXTRA asks for it (by the driver: $EXTRA, $WHY)"
+        WHY="set by PEOPLENET_EXTRA (the driver suggests $EXTRA: $WHY)"
         EXTRA=$PEOPLENET_EXTRA
     fi
     result "$EXTRA: $WHY"
@@ -151,34 +151,34 @@ use_home() {
     HOME_DIR=$(find_home)
     LAST_COMMAND="mkdir -p $HOME_DIR"
     if ! mkdir -p "$HOME_DIR"/{cache,logs,models,outputs} 2>/dev/null || [ ! -w "$HOME_DIR/logs" ]; then
-        fail "$HOME_DIR cannot be written" "set PEOPLENET_HOME to a folder that can, and run this again"
+        fail "$HOME_DIR is not writable" "set PEOPLENET_HOME to a writable folder, then run this again"
     fi
     LOG=$HOME_DIR/logs/setup-$(date +%Y%m%d-%H%M%S)-$$.log
     : >"$LOG"
-    # shellcheck disable=SC2034  # both are setup_runpod.sh's
+    # shellcheck disable=SC2034  # used by setup_runpod.sh
     VENV=$HOME_DIR/venv UV=$HOME_DIR/uv/bin/uv
     export PEOPLENET_HOME=$HOME_DIR XDG_CACHE_HOME=$HOME_DIR/cache
     export PIP_CACHE_DIR=$HOME_DIR/cache/pip UV_CACHE_DIR=$HOME_DIR/cache/uv
-    # Settings of the caller's that would lead pip, uv or Python out of the new environment.
+    # Unset what would lead pip, uv or Python out of the new environment.
     export PIP_USER=0 PYTHONUTF8=1 UV_PYTHON_DOWNLOADS=never
     unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV UV_PYTHON
     if [ ! -w "${HOME:-/nonexistent}" ]; then
-        note "HOME (${HOME:-unset}) cannot be written: $HOME_DIR/user stands in for it"
+        note "HOME (${HOME:-unset}) is not writable: using $HOME_DIR/user instead"
         export HOME=$HOME_DIR/user
         mkdir -p "$HOME"
     fi
     result "$HOME_DIR, $(($(free_kb "$HOME_DIR") / 1048576)) GB free"
 }
 
-# One set-up at a time for one home. A file system that knows no locks goes without.
+# One set-up at a time per home. On a file system without locks, none is taken.
 take_lock() {
     command -v flock >/dev/null || return 0
     exec 9>"$HOME_DIR/.setup.lock"
     local code=0
     flock -n 9 2>/dev/null || code=$?
     if [ "$code" = 1 ]; then
-        note "another set-up works on $HOME_DIR; waiting for it"
-        flock -w 3600 9 || fail "another set-up still holds $HOME_DIR" "wait for it or end it, then run this again"
+        note "another set-up is running in $HOME_DIR; waiting for it to finish"
+        flock -w 3600 9 || fail "another set-up is still running in $HOME_DIR" "wait for it or stop it, then run this again"
     fi
 }
 
@@ -201,7 +201,7 @@ find_python() {
 
 check_python() {
     find_python || fail "no Python 3.11 or newer was found" \
-        "install one (as root: apt-get install python3.11 python3.11-venv, where your release has them), or name one: PEOPLENET_PYTHON=/path/to/python3"
+        "install one (as root: apt-get install python3.11 python3.11-venv, if your release has them), or set PEOPLENET_PYTHON=/path/to/python3"
     result "Python $PYTHON_VERSION at $PYTHON"
 }
 
@@ -209,33 +209,33 @@ has_library() { "$PYTHON" -c 'import ctypes, sys; ctypes.CDLL(sys.argv[1])' "$1"
 
 has_opencv_libraries() { has_library libGL.so.1 && has_library libgthread-2.0.so.0; }
 
-# Install system packages. Returns non-zero when that cannot be: not root, no apt, no network.
+# Install system packages. Returns non-zero if that is impossible: not root, no apt, no network.
 apt_install() {
     is_root && command -v apt-get >/dev/null || return 1
     export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a
     local options=(-y -qq --no-install-recommends -o DPkg::Lock::Timeout=120 -o Acquire::Retries=1
         -o Acquire::http::Timeout=20)
     if [ -z "${APT_UPDATED:-}" ]; then
-        run apt-get update "${options[@]}" || true # one dead source must not hide the others
+        run apt-get update "${options[@]}" || true # one unreachable source must not block the others
         APT_UPDATED=yes
     fi
     run apt-get install "${options[@]}" "$@"
 }
 
 check_system_packages() {
-    OPENCV=$(stamp_field opencv) # once headless, always headless: a swap at each run would help nobody
+    OPENCV=$(stamp_field opencv) # once headless, always headless: no swap at every run
     if [ "${OPENCV:-opencv-python}" = opencv-python ]; then
         OPENCV=opencv-python
         if ! has_opencv_libraries && ! { apt_install libgl1 libglib2.0-0 && has_opencv_libraries; }; then
             OPENCV=opencv-python-headless
             note "libGL or glib is missing and could not be installed (as root: apt-get install libgl1 libglib2.0-0):"
-            note "opencv-python-headless takes opencv-python's place; nothing here needs OpenCV's windows"
+            note "using opencv-python-headless instead of opencv-python; nothing here needs OpenCV's windows"
         fi
     fi
     if ! command -v ffmpeg >/dev/null && ! { apt_install ffmpeg && command -v ffmpeg >/dev/null; }; then
         note "ffmpeg is missing and could not be installed (as root: apt-get install ffmpeg):"
-        note "only yt-dlp wants it, to join a video with its sound; films are read and written by PyAV"
+        note "only yt-dlp needs it, to merge video and sound; videos are read and written by PyAV"
     fi
     LAST_COMMAND=""
-    result "OpenCV as $OPENCV, ffmpeg $(command -v ffmpeg || echo 'not here')"
+    result "$OPENCV, ffmpeg: $(command -v ffmpeg || echo 'not installed')"
 }

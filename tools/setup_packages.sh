@@ -1,15 +1,15 @@
 # shellcheck shell=bash
-# The second part of setup_runpod.sh: uv, and the environment that it fills from pyproject.toml and constraints/.
+# The second part of setup_runpod.sh: uv, and the environment, from pyproject.toml and constraints/.
 #
-# One decision to know: a stamp in the environment says what it was made from, and it is written last. Without
-# it, or with one for another runtime, the environment is made anew: a run that was killed leaves no half
-# environment that looks whole, and onnxruntime never meets onnxruntime-gpu.
+# A stamp in the environment records what it was made from, and is written last. If it is missing or names
+# another runtime, the environment is rebuilt: an interrupted run never leaves a partial environment that looks
+# complete, and onnxruntime and onnxruntime-gpu are never installed together.
 
 WITH_TESTS=no
 
 # ---------------------------------------------------------------------------------------------------- uv
 
-# A virtual environment with pip at $1, by whichever way this Python allows.
+# Make a virtual environment with pip at $1, in whichever way this Python allows.
 make_venv_with_pip() {
     rm -rf "$1"
     if "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
@@ -25,22 +25,22 @@ make_venv_with_pip() {
 
 get_uv() {
     if "$UV" --version >/dev/null 2>&1; then
-        result "$("$UV" --version), there already"
+        result "$("$UV" --version) is already installed"
         return
     fi
     if make_venv_with_pip "$HOME_DIR/uv"; then
         run "$HOME_DIR/uv/bin/python" -m pip install --disable-pip-version-check -c "$ROOT/constraints/build.txt" uv ||
-            fail "pip could not fetch uv" "check the network (or the package index that pip is configured for), then run this again"
+            fail "pip could not download uv" "check the network (or the package index that pip is configured for), then run this again"
     elif command -v uv >/dev/null; then
         UV=$(command -v uv)
     else
-        fail "this Python cannot make a virtual environment with pip" \
+        fail "this Python cannot create a virtual environment with pip" \
             "as root: apt-get install python$PYTHON_VERSION-venv (or python3-venv); then run this again"
     fi
     result "$("$UV" --version)"
 }
 
-# One setting of pip's, from its environment or its files; $PIP_SETTINGS is what `pip config list` says.
+# Print one of pip's settings, from its environment or its files; $PIP_SETTINGS is the output of `pip config list`.
 pip_setting() {
     local section
     for section in :env: install global; do
@@ -49,16 +49,16 @@ pip_setting() {
     return 1
 }
 
-# uv does not read pip's configuration, so a mirror that pip knows would be passed over. Handed on in
-# variables only: an address can carry a password.
-hand_on_pip_settings() {
+# uv does not read pip's configuration and would ignore a mirror set there. Passed on in variables only: an
+# address can carry a password.
+pass_on_pip_settings() {
     local value
     PIP_SETTINGS=$("$HOME_DIR/uv/bin/python" -m pip config list 2>/dev/null || "$PYTHON" -m pip config list 2>/dev/null || true)
     if [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ] && value=$(pip_setting index-url); then
         export UV_DEFAULT_INDEX=$value
     fi
     if [ -z "${UV_INDEX:-}${UV_EXTRA_INDEX_URL:-}" ] && value=$(pip_setting extra-index-url); then
-        # pip looks for a version in all of its indexes; uv by default only in the first that has the name.
+        # pip searches all of its indexes for a version; uv by default only the first that has the package.
         export UV_EXTRA_INDEX_URL=$value UV_INDEX_STRATEGY=${UV_INDEX_STRATEGY:-unsafe-best-match}
     fi
     if [ -z "${UV_FIND_LINKS:-}" ] && value=$(pip_setting find-links); then
@@ -72,7 +72,7 @@ hand_on_pip_settings() {
     fi
 }
 
-# Hard links spare the cache's size a second time, where the volume knows them (many network volumes do not).
+# Hard links save the cache's size a second time, if the volume supports them (many network volumes do not).
 choose_link_mode() {
     [ -z "${UV_LINK_MODE:-}" ] || return 0
     local probe=$HOME_DIR/cache/.link
@@ -89,22 +89,22 @@ choose_link_mode() {
 
 stamp_field() { sed -n "s/^$1=//p" "$VENV/.peoplenet-setup" 2>/dev/null || true; }
 
-# What the environment was made from: any change of it means installing again.
+# A hash of what the environment was made from: any change means installing again.
 fingerprint() {
     { cat "$ROOT/pyproject.toml" "$ROOT/constraints/$EXTRA.txt" "$ROOT/constraints/build.txt" && echo "$ROOT"; } |
         sha256sum | cut -c 1-16
 }
 
-# An environment that the present driver runs as well stays: a volume that moves between hosts would
-# otherwise fetch gigabytes at each move.
+# Keep an environment that this driver can run too: a volume that moves between hosts would otherwise
+# download gigabytes at every move.
 keep_installed_extra() {
     local installed
     installed=$(stamp_field extra)
     [ -z "${PEOPLENET_EXTRA:-}" ] && [ -n "$installed" ] && [ "$installed" != "$EXTRA" ] || return 0
     case $EXTRA-$installed in
         cpu-cuda1[23] | cuda13-cuda12)
-            note "the environment here is for $installed and works on this machine too, so it stays;"
-            note "PEOPLENET_EXTRA=$EXTRA replaces it"
+            note "keeping the existing environment for $installed, which works on this machine too;"
+            note "set PEOPLENET_EXTRA=$EXTRA to replace it"
             EXTRA=$installed
             ;;
     esac
@@ -115,7 +115,7 @@ imports_work() { run "$VENV/bin/python" -c 'import av, cv2, numpy, onnx, onnxrun
 # Print current, update or rebuild.
 environment_state() {
     if [ ! -x "$VENV/bin/python" ] || [ ! -f "$VENV/.peoplenet-setup" ] || [ "$(stamp_field extra)" != "$EXTRA" ]; then
-        echo rebuild # never made, cut half-way, or for another runtime: the two would overwrite each other's files
+        echo rebuild # never made, interrupted, or for another runtime, whose files would be overwritten
     elif ! "$VENV/bin/python" -c '' 2>/dev/null; then
         echo rebuild # the Python under it is gone
     elif [ "$(stamp_field hash)" != "$(fingerprint)" ] || [ "$(stamp_field opencv)" != "$OPENCV" ]; then
@@ -136,7 +136,7 @@ check_space() {
     [ "$EXTRA" = cpu ] || need_mb=8000
     [ "$(free_kb "$HOME_DIR")" -ge $((need_mb * 1024)) ] ||
         fail "$HOME_DIR has $(($(free_kb "$HOME_DIR") / 1024)) MB free and $EXTRA needs about $need_mb" \
-            "make room, or set PEOPLENET_HOME to a folder on a larger disk"
+            "free some space, or set PEOPLENET_HOME to a folder on a larger disk"
 }
 
 # Install the project and its extras under the constraints, with $OPENCV as the OpenCV.
@@ -146,8 +146,8 @@ install_packages() {
     [ "$WITH_TESTS" = no ] || extras="$extras,test"
     rm -f "$VENV/.peoplenet-setup"
     if [ "$OPENCV" = opencv-python-headless ]; then
-        # Both distributions own the same files, so the one goes before the other comes; the override takes
-        # opencv-python out of everybody's requirements.
+        # Both distributions own the same files, so one is removed before the other is installed; the override
+        # removes opencv-python from the requirements of every package.
         run "${pip[@]}" uninstall "${target[@]}" opencv-python || true
         echo "opencv-python ; python_version < '3'" >"$HOME_DIR/cache/overrides.txt"
         wanted=(--overrides "$HOME_DIR/cache/overrides.txt"
@@ -164,29 +164,29 @@ install_packages() {
 make_environment() {
     local state again="check the network and the disk, then run this again"
     keep_installed_extra
-    [ "$(stamp_field tests)" != yes ] || WITH_TESTS=yes # what was there once stays there
+    [ "$(stamp_field tests)" != yes ] || WITH_TESTS=yes # once installed, they stay
     WITH=${PEOPLENET_WITH-$(stamp_field with)}
     state=$(environment_state)
     if [ "$state" = current ]; then
-        result "$EXTRA, there already"
+        result "the environment for $EXTRA is already installed"
         return
     fi
     check_space
-    hand_on_pip_settings
+    pass_on_pip_settings
     choose_link_mode
     export UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-300}
     if [ "$state" = rebuild ]; then
-        note "making $VENV; this takes a minute for cpu, several for CUDA's 3 GB"
+        note "creating $VENV; this takes a minute for cpu, several for CUDA's 3 GB"
         rm -rf "$VENV"
-        run "$UV" venv --python "$PYTHON" "$VENV" || fail "uv could not make the environment" "$again"
+        run "$UV" venv --python "$PYTHON" "$VENV" || fail "uv could not create the environment" "$again"
     fi
     install_packages || fail "uv could not install the packages" "$again"
     if ! imports_work && [ "$OPENCV" = opencv-python ] && ! run "$VENV/bin/python" -c 'import cv2'; then
-        note "opencv-python does not load here; opencv-python-headless takes its place"
+        note "opencv-python does not load here; using opencv-python-headless instead"
         OPENCV=opencv-python-headless
         install_packages || fail "uv could not install the packages" "$again"
     fi
-    imports_work || fail "the new environment does not import" "read the reason above; rm -rf '$VENV' starts afresh"
+    imports_work || fail "the new environment cannot import its packages" "see the message above; to start over: rm -rf '$VENV'"
     mv "$VENV/.peoplenet-setup.new" "$VENV/.peoplenet-setup"
     result "$EXTRA installed, $(find "$VENV"/lib/python*/site-packages -maxdepth 1 -name '*.dist-info' | wc -l) packages"
 }

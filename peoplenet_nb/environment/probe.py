@@ -40,7 +40,7 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
         Always with ``ok`` (bool) and ``reason`` (str, empty when ok), and what the trial itself tells.
         Nothing is raised: a child that died is an answer too.
     """
-    command = [sys.executable, "-m", "peoplenet_nb.environment.probe", *question]
+    command = [sys.executable, "-P", "-m", "peoplenet_nb.environment.probe", *question]
     surroundings = os.environ | {"PYTHONIOENCODING": "utf-8"}
     try:
         done = subprocess.run(
