@@ -266,6 +266,17 @@ def test_no_weights_but_the_stand_in() -> None:
         assert (ROOT / name).stat().st_size <= 400_000
 
 
+def test_the_demo_is_data_that_the_wheel_takes_along() -> None:
+    data = [f"peoplenet_nb/demo/{name}" for name in ("demo-street.mp4", "demo-street.csv", "standin.onnx")]
+    assert all((ROOT / name).is_file() for name in data)
+    # hatch leaves out what .gitignore names, even where git tracks it.
+    ignored = ["git", "check-ignore", "--no-index", *data]
+    done = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode == 128:
+        pytest.skip("not a git checkout")
+    assert done.stdout == ""
+
+
 def test_no_notebook_carries_output() -> None:
     for path in sources():
         if path.suffix == ".ipynb":

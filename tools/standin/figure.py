@@ -219,7 +219,7 @@ def paint_figure(look: Look, pose: Pose, lit: float, strength: float, texture: B
     Returns
     -------
     Sprite
-        Body, bag and face are told apart in its ``parts``.
+        Its ``parts`` keep body, bag and face apart.
     """
     unit = pose.unit
     foot = pose.at(0.0, 0.0, 0.0)
