@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import peoplenet_nb
 from onnx_builder import detectnet, write
 from peoplenet_nb import cli
+from peoplenet_nb.__main__ import main
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc import Unreachable
 from peoplenet_nb.settings import Settings
@@ -202,3 +203,16 @@ def test_import_is_light_and_every_name_is_there() -> None:
         assert getattr(peoplenet_nb, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = peoplenet_nb.nothing
+
+
+def test_interrupt_while_the_program_loads_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Interrupted:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "peoplenet_nb.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "peoplenet_nb.cli")
+    monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 130
