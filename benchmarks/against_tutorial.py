@@ -25,19 +25,19 @@ import numpy as np
 from results_file import table, write_section
 from tutorial_loop import run_tutorial
 
-from peoplenet_nb.decode import decode
-from peoplenet_nb.derived import Target
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.evaluate import precision_recall, read_mot
-from peoplenet_nb.film import FilmWriter
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.hardware import available_threads
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.precision import precisions_of
+from peoplenet_nb.network.variants import Target
 from peoplenet_nb.onnxfile import read_model_file
-from peoplenet_nb.optimise import build_int8, build_uint8
-from peoplenet_nb.precision import offered
-from peoplenet_nb.presets import preset
-from peoplenet_nb.runtime import available_threads
+from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.speed import build_int8, build_uint8
 from peoplenet_nb.video import run
+from peoplenet_nb.video.writer import FilmWriter
 
 
 def larger(source: Path, target: Path) -> Path:
@@ -64,7 +64,7 @@ def forms(weights: Path, film: Path) -> tuple[dict[str, PeopleNet], list[str]]:
     images = [frame.image for frame in open_source(film, every=26, frames=30)]
     for device in ("cpu", "openvino", "cuda", "tensorrt"):
         target = Target.TENSORRT if device == "tensorrt" else Target.CPU
-        for precision in offered(device):
+        for precision in precisions_of(device):
             try:
                 build_uint8(file, target=target)
                 if precision == "int8":
@@ -134,9 +134,9 @@ def whole_runs(
 
 MEMORY = """
 import sys, tempfile
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.presets import preset
-from peoplenet_nb.runtime import peak_memory_mb
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.settings import preset
+from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.video import run
 with tempfile.TemporaryDirectory() as folder:
     run(sys.argv[1], PeopleNet.load(sys.argv[2], device="cpu"), preset("default"), folder,

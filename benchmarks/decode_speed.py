@@ -19,12 +19,10 @@ import cv2
 import numpy as np
 from results_file import show_section, table
 
-from peoplenet_nb.cluster import dbscan, iou_matrix, nms
-from peoplenet_nb.decode import cluster_candidates, decode, find_candidates
+from peoplenet_nb.decoding import cluster_candidates, dbscan, decode, find_candidates, iou_matrix, nms
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.presets import preset
-from peoplenet_nb.settings import ClassSettings, Flavour
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.settings import ClassSettings, Flavour, preset
 from peoplenet_nb.sources import open_source
 
 COUNTS = (50, 500, 2040)
@@ -133,7 +131,7 @@ def whole(grids: Grids, repeats: int) -> list[str]:
         if len(found) != count:
             raise RuntimeError(f"{len(found)} candidates instead of {count}")
         boxes, scores = found.network_xyxy, found.coverage.astype(np.float64)
-        has_area = found.fate == 0
+        has_area = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         boxes, scores, classes = boxes[has_area], scores[has_area], found.class_id[has_area]
         jobs: Jobs = {
             "decode and NMS": lambda f=frame: decode(f, settings),

@@ -5,7 +5,7 @@
 prints, for both fits, AP at IoU 0.5 and the threshold where F1 peaks for each NMS threshold, F1 of every
 preset as it stands, and the same figures for bare cells: what is left of a detector when coverage is taken
 for boxes, one square of the grid's stride (16x16 pixels) for each cell. The person thresholds of
-``peoplenet_nb/presets.py`` are read off this table. Bags and faces have no ground truth here: their default
+``peoplenet_nb/settings/presets.py`` are read off this table. Bags and faces have no ground truth here: their default
 of 0.2 follows the DeepStream sample.
 """
 
@@ -16,12 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.evaluate import match, precision_recall, read_mot
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.settings import Settings
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.settings import PRESETS, Settings, preset
 from peoplenet_nb.sources import open_source
 
 EVERY = 4

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peoplenet_nb.runtime import available_threads, gpus, has_int8_instructions, processor_name
+from peoplenet_nb.hardware import available_threads, gpus, has_int8_instructions, processor_name
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _HEAD = "# Results\n\nWritten by the scripts beside this file, each its own section; not edited by hand.\n"

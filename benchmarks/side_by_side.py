@@ -32,12 +32,12 @@ from rivals.environments import REQUIREMENTS, NotMeasured, environment
 from rivals.worker import Worker
 from video_throughput import find_inputs
 
-from peoplenet_nb.film import FilmWriter
-from peoplenet_nb.model import resolve_model
+from peoplenet_nb.hardware import available_threads
+from peoplenet_nb.network.model import resolve_model
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.runtime import available_threads
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.video.writer import FilmWriter
 
 COUNTS = (50, 500, 2040)
 IOU, EPS, LEAST = 0.5, 0.3, {"tao": 1, "deepstream": 3}

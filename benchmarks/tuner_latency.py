@@ -72,7 +72,7 @@ PROBE = """() => {
 
 
 def grids_of(film: Path, model_path: Path, folder: Path, frames: int) -> Path:
-    from peoplenet_nb.model import PeopleNet
+    from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     model = PeopleNet.load(model_path, device="cpu")

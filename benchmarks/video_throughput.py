@@ -27,8 +27,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.runtime import available_threads
+from peoplenet_nb.hardware import available_threads
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source

@@ -1,78 +1,69 @@
-"""NVIDIA PeopleNet in notebooks: fetch it, see inside it, tune it on its raw grids, run whole films.
+"""NVIDIA PeopleNet in notebooks: fetch it, see inside it, tune it on its raw grids, run whole videos.
 
-The network runs once per frame and leaves `Grids`; everything a person wants to turn afterwards works on
-those. One decision to know: names are imported when they are first used, so that ``import peoplenet_nb``
-costs nothing and pulls in nothing optional.
+The network runs once per frame and leaves `Grids`; everything a person wants to turn afterwards works on those.
+Names are imported when they are first used, so ``import peoplenet_nb`` costs nothing and pulls in nothing optional.
 
 Examples
 --------
->>> from peoplenet_nb import PeopleNet, preset
->>> from peoplenet_nb.decode import decode
->>> model = PeopleNet.load()  # doctest: +SKIP
->>> decode(model.infer(frame), preset("deepstream")).detections  # doctest: +SKIP
+>>> import cv2
+>>> import peoplenet_nb as pn
+>>> model = pn.PeopleNet.load()  # doctest: +SKIP
+>>> image = cv2.imread("street.jpg")
+>>> found = model.detect(image)  # doctest: +SKIP
+>>> cv2.imwrite("out.jpg", pn.draw_detections(image, found))  # doctest: +SKIP
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
+import lazy_loader as _lazy
+
+if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds the two lists to each other
+    from peoplenet_nb.decoding import Decoded as Decoded
+    from peoplenet_nb.decoding import Fate as Fate
+    from peoplenet_nb.decoding import decode as decode
+    from peoplenet_nb.demo import demo_clip as demo_clip
     from peoplenet_nb.detections import Detections as Detections
+    from peoplenet_nb.diagnostics import doctor as doctor
     from peoplenet_nb.draw import draw_detections as draw_detections
-    from peoplenet_nb.environment import doctor as doctor
+    from peoplenet_nb.draw import draw_heatmap as draw_heatmap
     from peoplenet_nb.errors import PeopleNetError as PeopleNetError
+    from peoplenet_nb.explain import explain_point as explain_point
+    from peoplenet_nb.explain import report_frame as report_frame
+    from peoplenet_nb.fit import Fit as Fit
     from peoplenet_nb.grids import Grids as Grids
     from peoplenet_nb.grids import GridsFolder as GridsFolder
-    from peoplenet_nb.model import PeopleNet as PeopleNet
+    from peoplenet_nb.network import PeopleNet as PeopleNet
     from peoplenet_nb.ngc import download as download
-    from peoplenet_nb.presets import preset as preset
-    from peoplenet_nb.report import report_frame as report_frame
+    from peoplenet_nb.settings import ClassSettings as ClassSettings
     from peoplenet_nb.settings import Settings as Settings
+    from peoplenet_nb.settings import preset as preset
     from peoplenet_nb.sources import open_source as open_source
+    from peoplenet_nb.tuner import tune as tune
+    from peoplenet_nb.tuner import tune_run as tune_run
+    from peoplenet_nb.video import RunResult as RunResult
     from peoplenet_nb.video import run as run
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "Detections": "detections",
-    "Grids": "grids",
-    "GridsFolder": "grids",
-    "PeopleNet": "model",
-    "PeopleNetError": "errors",
-    "Settings": "settings",
-    "doctor": "environment",
-    "download": "ngc",
-    "draw_detections": "draw",
-    "open_source": "sources",
-    "preset": "presets",
-    "report_frame": "report",
-    "run": "video",
-}
-
-__all__ = [
-    "Detections",
-    "Grids",
-    "GridsFolder",
-    "PeopleNet",
-    "PeopleNetError",
-    "Settings",
-    "__version__",
-    "doctor",
-    "download",
-    "draw_detections",
-    "open_source",
-    "preset",
-    "report_frame",
-    "run",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "decoding": ["Decoded", "Fate", "decode"],
+        "demo": ["demo_clip"],
+        "detections": ["Detections"],
+        "diagnostics": ["doctor"],
+        "draw": ["draw_detections", "draw_heatmap"],
+        "errors": ["PeopleNetError"],
+        "explain": ["explain_point", "report_frame"],
+        "fit": ["Fit"],
+        "grids": ["Grids", "GridsFolder"],
+        "network": ["PeopleNet"],
+        "ngc": ["download"],
+        "settings": ["ClassSettings", "Settings", "preset"],
+        "sources": ["open_source"],
+        "tuner": ["tune", "tune_run"],
+        "video": ["RunResult", "run"],
+    },
+)

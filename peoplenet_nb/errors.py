@@ -6,7 +6,14 @@ separate fields, so that the shell prints them on three lines and a notebook can
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import TypeVar
+
 _LONGEST_VALUE = 300
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class PeopleNetError(Exception):
@@ -68,3 +75,33 @@ class OutputError(PeopleNetError):
 
 class InstallationError(PeopleNetError):
     """The environment itself is broken, e.g. two OpenCV distributions at once."""
+
+
+def choose(kind: type[E], value: object, what: str) -> E:
+    """Return the member of an enum that a string names, or say which there are.
+
+    Raises
+    ------
+    SettingsError
+        When no member has that name.
+    """
+    try:
+        return kind(str(value).lower())
+    except ValueError:
+        raise unknown(what, value, list(kind), "choose one of") from None
+
+
+def refuse_unknown(names: Iterable[object], known: Iterable[str], what: str, lead: str = "known are") -> None:
+    """Raise a SettingsError for the first name that is not known."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise unknown(what, name, known, lead)
+
+
+def unknown(what: str, name: object, known: Iterable[str], lead: str = "known are") -> SettingsError:
+    """Return the error for an unknown name, with the nearest known one."""
+    known = list(known)
+    near = difflib.get_close_matches(str(name).lower(), known, n=1)
+    hint = f"did you mean '{near[0]}'? " if near else ""
+    return SettingsError(f"Unknown {what}", seen=repr(name), next_step=f"{hint}{lead}: {', '.join(known)}.")

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.cluster import iou_matrix
+from peoplenet_nb.decoding import iou_matrix
 from peoplenet_nb.errors import SourceError
 
 _RECALL_POINTS = np.linspace(0.0, 1.0, 101)

@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import GridsError
+from peoplenet_nb.errors import GridsError, choose
 from peoplenet_nb.files import atomic
-from peoplenet_nb.preprocess import Fit
-from peoplenet_nb.settings import FitMode, choose
+from peoplenet_nb.fit import Fit, FitMode
 
 _FORMAT = 1
 

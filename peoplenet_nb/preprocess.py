@@ -7,75 +7,19 @@ top-left on black, which is what DeepStream's ``maintain-aspect-ratio=1`` does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import SourceError
-from peoplenet_nb.settings import FitMode, choose
+from peoplenet_nb.errors import SourceError, choose
+from peoplenet_nb.fit import Fit, FitMode
 
 NetworkInput = npt.NDArray[Any]
 
 # The network takes RGB / 255 without a mean (peoplenet.md, section 1): every byte has one float32.
 _SCALE = (np.arange(256, dtype=np.float32) / np.float32(255.0)).astype(np.float32)
-
-
-@dataclass(frozen=True, slots=True)
-class Fit:
-    """How a frame was brought to the network's size.
-
-    Parameters
-    ----------
-    mode : FitMode
-        ``stretch`` or ``letterbox``.
-    frame_size, network_size : tuple of int
-        ``(width, height)`` in pixels.
-    content_size : tuple of int
-        The part of the network input that the frame covers, ``(width, height)`` in network pixels from the
-        top left; the whole of it when stretched.
-    """
-
-    mode: FitMode
-    frame_size: tuple[int, int]
-    network_size: tuple[int, int]
-    content_size: tuple[int, int]
-
-    @classmethod
-    def of(cls, frame_size: tuple[int, int], network_size: tuple[int, int], mode: FitMode | str) -> Fit:
-        """Return the fit of a frame of ``(width, height)`` pixels."""
-        mode = choose(FitMode, mode, "fit")
-        content = network_size
-        if mode is FitMode.LETTERBOX:
-            scale = min(network_size[0] / frame_size[0], network_size[1] / frame_size[1])
-            content = (
-                min(network_size[0], max(1, round(frame_size[0] * scale))),
-                min(network_size[1], max(1, round(frame_size[1] * scale))),
-            )
-        return cls(mode, frame_size, network_size, content)
-
-    @property
-    def scale(self) -> tuple[float, float]:
-        """Frame pixels per network pixel, ``(x, y)``."""
-        return (self.frame_size[0] / self.content_size[0], self.frame_size[1] / self.content_size[1])
-
-    def to_frame(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Map boxes or points ``(..., 2k)`` from network pixels to frame pixels."""
-        points = np.asarray(xyxy, np.float64)
-        mapped: npt.NDArray[np.float64] = points * np.array(
-            (self.scale * points.shape[-1])[: points.shape[-1]]
-        )
-        return mapped
-
-    def to_network(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Map boxes or points ``(..., 2k)`` from frame pixels to network pixels."""
-        points = np.asarray(xyxy, np.float64)
-        mapped: npt.NDArray[np.float64] = points / np.array(
-            (self.scale * points.shape[-1])[: points.shape[-1]]
-        )
-        return mapped
 
 
 def check_frame(frame: object) -> npt.NDArray[np.uint8]:
@@ -111,7 +55,7 @@ class Preprocessor:
     mode : FitMode or str
         ``stretch`` or ``letterbox``.
     as_bytes : bool
-        Leave the rest to a network that takes resized BGR bytes (`peoplenet_nb.optimise`).
+        Leave the rest to a network that takes resized BGR bytes (`peoplenet_nb.speed`).
 
     Notes
     -----

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.preprocess import Fit
 
 LABELS = ("person", "bag", "face")
 

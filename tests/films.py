@@ -17,9 +17,9 @@ from typing import Any
 import av
 import numpy as np
 
-from peoplenet_nb.devices import Device
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.preprocess import Fit
+from peoplenet_nb.network.devices import Device
 
 BITS = 10
 LABELS = ("person", "bag", "face")

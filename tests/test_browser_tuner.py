@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from conftest import random_grids
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.settings import Settings
 from tuner_lab import CHROMIUM, Notebook, Panel, browser, jupyter_lab, kernel_log, write_notebook
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import peoplenet_nb
 from onnx_builder import detectnet, write
-from peoplenet_nb import cli
 from peoplenet_nb.__main__ import main
+from peoplenet_nb.cli import main as cli
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc import Unreachable
 from peoplenet_nb.settings import Settings

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from peoplenet_nb.evaluate import precision_recall
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.preprocess import Fit
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "default_settings.py"
 

@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import pytest
 
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import LABELS, STANDIN, STANDIN_RECORD, demo_clip, demo_truth
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import head_health, read_model_file
-from peoplenet_nb.presets import preset
+from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from tools.standin.measure import HELD_OUT_SEEDS, precision_on
 from tools.standin.render import DEMO_SEED

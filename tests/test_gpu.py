@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from peoplenet_nb.backends.ort import OrtBackend
-from peoplenet_nb.batching import probe_batch
 from peoplenet_nb.demo import demo_clip
-from peoplenet_nb.derived import Target
-from peoplenet_nb.film import check_film
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.optimise import build_int8, build_uint8
-from peoplenet_nb.presets import preset
-from peoplenet_nb.runtime import gpus
+from peoplenet_nb.hardware import gpus
+from peoplenet_nb.network.batching import probe_batch
+from peoplenet_nb.network.engines.ort import OrtBackend
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.variants import Target
+from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.speed import build_int8, build_uint8
 from peoplenet_nb.video import run
+from peoplenet_nb.video.writer import check_film
 
 pytestmark = [
     pytest.mark.gpu,

@@ -9,8 +9,8 @@ import pytest
 
 from conftest import LABELS, random_grids, stretched
 from peoplenet_nb.errors import GridsError
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids, GridsFolder
-from peoplenet_nb.preprocess import Fit
 
 GOOD = np.zeros((3, 34, 60), np.float32)
 BOXES = np.zeros((12, 34, 60), np.float32)

@@ -15,7 +15,6 @@ from conftest import make_grids
 from onnx_builder import detectnet, write
 from peoplenet_nb import notebook
 from peoplenet_nb.errors import OutputError, SettingsError, SourceError
-from peoplenet_nb.film import FilmWriter, check_film
 from peoplenet_nb.notebook.bench import EXPECT_BOXES, Workbench, workbench
 from peoplenet_nb.notebook.fetch import by_hand, failures, fetch_model, versions
 from peoplenet_nb.notebook.film_run import cut_and_continue, run_film
@@ -28,9 +27,10 @@ from peoplenet_nb.notebook.samples import explain_missing, sample_frames
 from peoplenet_nb.notebook.timing import time_devices
 from peoplenet_nb.notebook.upload import UploadField
 from peoplenet_nb.onnxfile import read_model_file
-from peoplenet_nb.optimise import build_uint8
 from peoplenet_nb.plots.frame import network_view
 from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.speed import build_uint8
+from peoplenet_nb.video.writer import FilmWriter, check_film
 
 KEY = "nvapi-not-to-be-seen"
 EVERYTHING = Settings(default=ClassSettings(threshold=0.0))
@@ -324,7 +324,7 @@ def test_player_links_what_the_page_can_reach(
     monkeypatch.chdir(top / "notebooks")
     monkeypatch.setenv(SESSION, "notebooks/05.ipynb")
     server = {"root_dir": str(top / root), "pid": os.getpid()}
-    monkeypatch.setattr("peoplenet_nb.environment.place.running_servers", lambda: iter([server]))
+    monkeypatch.setattr("peoplenet_nb.diagnostics.folders.running_servers", lambda: iter([server]))
     assert Player(top / where).linked == linked, reason
 
 

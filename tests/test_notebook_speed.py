@@ -11,8 +11,6 @@ import pytest
 
 from films import make_film
 from onnx_builder import detectnet, write
-from peoplenet_nb.bench import COLUMNS, STAGES
-from peoplenet_nb.choice import Choice, choice_file, machine_name
 from peoplenet_nb.errors import DeviceError
 from peoplenet_nb.notebook import forms
 from peoplenet_nb.notebook import forms as forms_module
@@ -21,9 +19,11 @@ from peoplenet_nb.notebook.film_run import run_film
 from peoplenet_nb.notebook.forms import build_forms
 from peoplenet_nb.notebook.speed import Batches, Speeds, choose_best, probe_batches, this_machine
 from peoplenet_nb.onnxfile import read_model_file
-from peoplenet_nb.optimise import build_int8
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.speed import build_int8
+from peoplenet_nb.speed.bench import COLUMNS, STAGES
+from peoplenet_nb.speed.profile import Choice, choice_file, machine_name
 
 NAN = float("nan")
 

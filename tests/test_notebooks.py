@@ -20,10 +20,10 @@ from papermill.parameterize import parameterize_notebook
 
 from films import make_film
 from onnx_builder import detectnet, write
-from peoplenet_nb.film import FilmWriter
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import read_model_file
-from peoplenet_nb.optimise import build_uint8
+from peoplenet_nb.speed import build_uint8
+from peoplenet_nb.video.writer import FilmWriter
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

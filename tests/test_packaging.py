@@ -200,7 +200,7 @@ def test_installed_version_is_the_projects() -> None:
 
 
 def test_download_exit_code_is_the_scripts() -> None:
-    from peoplenet_nb import cli_options
+    from peoplenet_nb.cli import options as cli_options
 
     script = (ROOT / "setup_runpod.sh").read_text(encoding="utf-8")
     assert f"UNREACHABLE={cli_options.EXIT_UNREACHABLE} " in script

@@ -16,15 +16,16 @@ from onnx import helper
 
 from conftest import make_grids, random_grids
 from onnx_builder import detectnet, write
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, ModelError, OutputError, SettingsError, SourceError
+from peoplenet_nb.explain import explain_cell
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import HeadHealth, read_model_file
+from peoplenet_nb.onnxfile.receptive import ReceptiveField, receptive_field
 from peoplenet_nb.plots import canvas, charts, frame, steps
 from peoplenet_nb.plots.picture import Picture, frame_picture
-from peoplenet_nb.preprocess import Fit, Preprocessor
-from peoplenet_nb.receptive import ReceptiveField, receptive_field
-from peoplenet_nb.report import explain_cell
+from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import Settings
 
 GRIDS = random_grids(3)

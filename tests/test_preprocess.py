@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peoplenet_nb.errors import SettingsError, SourceError
-from peoplenet_nb.preprocess import Fit, Preprocessor
+from peoplenet_nb.fit import Fit
+from peoplenet_nb.preprocess import Preprocessor
 
 SIZE = (960, 544)
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 import reference
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.evaluate import precision_recall, read_mot
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import head_health
-from peoplenet_nb.presets import PRESETS, preset
+from peoplenet_nb.settings import PRESETS, preset
 from peoplenet_nb.sources import open_source
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from peoplenet_nb.errors import OutputError, SettingsError
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

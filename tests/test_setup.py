@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fake_machine import FAKE_APT, FAKE_PYTHON, ROOT, SCRIPTS, Machine
-from peoplenet_nb import paths, runtime
+from peoplenet_nb import hardware, paths
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_driver_decides_the_extra_alike_in_bash_and_python(
     done = machine.bash(f'choose_extra "{driver}" "{compute}" "{processor}"; echo "$EXTRA"; echo "$WHY"')
     chosen, why = done.stdout.splitlines()
     known = driver if driver and driver[0].isdigit() else None
-    expected = runtime.extra_for(known, float(compute) if compute else None, processor)
+    expected = hardware.extra_for(known, float(compute) if compute else None, processor)
     assert (chosen, why) == expected
     assert chosen == extra
 

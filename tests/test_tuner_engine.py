@@ -1,4 +1,4 @@
-"""The browser's decode, run in Node or Deno, against `peoplenet_nb.decode`: same boxes, order and fates."""
+"""The browser's decode, run in Node or Deno, against `peoplenet_nb.decoding`: same boxes, order and fates."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ import numpy as np
 import pytest
 
 from conftest import LABELS, make_grids, random_grids
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
+from peoplenet_nb.explain import explain_point
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.preprocess import Fit
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.report import explain_point
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 from peoplenet_nb.tuner import TunerModel, wire
 from peoplenet_nb.tuner.bundle import module_source
 
@@ -76,7 +75,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 @pytest.fixture(scope="session")
 def real_grids(shared: Path, real_model_path: Path) -> list[Grids]:
-    from peoplenet_nb.model import PeopleNet
+    from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     model = PeopleNet.load(real_model_path, device="cpu")
@@ -98,8 +97,8 @@ def check_same(found: dict[str, Any], grids: Grids, settings: Settings, case: st
     cells = (candidates.class_id * rows + candidates.row) * cols + candidates.col
     assert found["cells"] == cells.tolist(), case
     for name in ("fate", "by", "cluster"):
-        assert found[name] == getattr(candidates, name).tolist(), f"{case}: {name}"
-    np.testing.assert_allclose(found["iou"], candidates.iou, atol=1e-9, err_msg=case)
+        assert found[name] == getattr(expected.outcome, name).tolist(), f"{case}: {name}"
+    np.testing.assert_allclose(found["iou"], expected.outcome.iou, atol=1e-9, err_msg=case)
     assert found["class_id"] == detections.class_id.tolist(), case
     assert found["source"] == expected.source.tolist(), case
     np.testing.assert_allclose(np.reshape(found["xyxy"], (-1, 4)), detections.xyxy, atol=1e-3, err_msg=case)
@@ -196,7 +195,7 @@ def test_coverage_only_models_have_candidates_and_no_boxes(node: Run) -> None:
 @needs_node
 def test_browser_decodes_the_demo_as_python(node: Run) -> None:
     from peoplenet_nb.demo import STANDIN, demo_clip
-    from peoplenet_nb.model import PeopleNet
+    from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     model, cases = PeopleNet.load(STANDIN, device="cpu"), every_algorithm()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import random_grids
-from peoplenet_nb.presets import preset
+from peoplenet_nb.settings import preset
 from peoplenet_nb.tuner import Tuner, TunerModel, tune, wire
 from peoplenet_nb.tuner.fallback import LatestWins, render
 from peoplenet_nb.tuner.pictures import jpeg

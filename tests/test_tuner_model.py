@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 
 from conftest import make_grids, random_grids
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.preprocess import Fit
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 from peoplenet_nb.tuner import TunerModel, wire
 from peoplenet_nb.tuner.model import compare
 

@@ -13,7 +13,7 @@ import pytest
 from conftest import make_grids, random_grids
 from peoplenet_nb.errors import GridsError, SourceError
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.presets import preset
+from peoplenet_nb.settings import preset
 from peoplenet_nb.tuner import Tuner, tune, tune_run, wire
 from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
 

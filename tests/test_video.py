@@ -19,18 +19,17 @@ import pandas as pd
 import pytest
 
 from films import FakeModel, damage, make_film, number_of, picture
-from peoplenet_nb.decode import COVERAGE_ONLY
+from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.film import check_film
 from peoplenet_nb.grids import GridsFolder
-from peoplenet_nb.presets import preset
-from peoplenet_nb.remux import writing
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video.mp4 import writing
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.results import COLUMNS, STAGES, write_image
+from peoplenet_nb.video.writer import check_film
 from runs import interrupt_at, run, tables
 
 
@@ -342,7 +341,7 @@ def test_reading_waits_for_slow_workers(tmp_path):
 MEMORY = """
 import sys
 from films import FakeModel, make_film
-from peoplenet_nb.runtime import peak_memory_mb
+from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.video import running as video
 from peoplenet_nb.settings import Settings
 video.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
@@ -377,7 +376,7 @@ def environment() -> dict[str, str]:
 @pytest.mark.real
 @pytest.mark.slow
 def test_real_weights_find_people_on_the_real_film(shared, real_model_path, tmp_path):
-    from peoplenet_nb.model import PeopleNet
+    from peoplenet_nb.network.model import PeopleNet
 
     model = PeopleNet.load(real_model_path, device="cpu")
     result = run(shared / "data" / "vtest.avi", tmp_path, model, every=100, frames=5)

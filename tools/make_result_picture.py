@@ -15,11 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.draw import colour_of, draw_detections
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.presets import preset
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 
 SIZE = (960, 720)

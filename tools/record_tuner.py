@@ -54,7 +54,7 @@ def film_and_model() -> tuple[Path, Path]:
 
 def save_grids(film: Path, model: Path, folder: Path, frames: int) -> Path:
     """Run the network and save its grids."""
-    from peoplenet_nb.model import PeopleNet
+    from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     network = PeopleNet.load(model, device="cpu")
@@ -71,7 +71,7 @@ def liveliest(grids: Path) -> int:
     import numpy as np
 
     from peoplenet_nb.grids import GridsFolder
-    from peoplenet_nb.presets import preset
+    from peoplenet_nb.settings import preset
     from peoplenet_nb.tuner import TunerModel
 
     clip = GridsFolder(grids)

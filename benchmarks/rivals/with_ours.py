@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 from protocol import Answer, Jobs, Task, about, once, per_call, serve
 
-from peoplenet_nb.cluster import dbscan, nms
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.presets import preset
-from peoplenet_nb.settings import Flavour
+from peoplenet_nb.decoding import dbscan, nms
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.settings import Flavour, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import run
 

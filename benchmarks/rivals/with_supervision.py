@@ -40,9 +40,9 @@ def _film_job(task: Task) -> Callable[[], Answer]:
     import cv2
     import supervision as sv
 
-    from peoplenet_nb.decode import decode
-    from peoplenet_nb.model import PeopleNet
-    from peoplenet_nb.presets import preset
+    from peoplenet_nb.decoding import decode
+    from peoplenet_nb.network.model import PeopleNet
+    from peoplenet_nb.settings import preset
 
     model = PeopleNet.load(task["model"], device="cpu", precision="fp32")
     settings = preset("default")

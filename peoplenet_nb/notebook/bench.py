@@ -12,14 +12,14 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from peoplenet_nb.choice import Choice, frames_at_once
 from peoplenet_nb.errors import InstallationError, PeopleNetError, SourceError
-from peoplenet_nb.model import PeopleNet, resolve_model
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.network.model import PeopleNet, resolve_model
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, pairs
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.paths import outputs_dir
-from peoplenet_nb.settings import FitMode
 from peoplenet_nb.sources.frames import Frame, Source
+from peoplenet_nb.speed.profile import Choice, frames_at_once
 
 logger = logging.getLogger(__name__)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from peoplenet_nb.choice import choice_file
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.notebook.rich import Fold, Rich, Sentence, Stack, Table
 from peoplenet_nb.paths import VOLUME, cache_dir, home, models_dir, outputs_dir
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.settings import FitMode, Settings
+from peoplenet_nb.settings import PRESETS, Settings, preset
+from peoplenet_nb.speed.profile import choice_file
 
 _GB = 1024**3
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from peoplenet_nb import runtime
-from peoplenet_nb.derived import LEAST_AP50, LEAST_BOXES, Derived, Target
+from peoplenet_nb import hardware
 from peoplenet_nb.errors import PeopleNetError
-from peoplenet_nb.loader import preload, refusal
+from peoplenet_nb.network.engines.loader import preload, refusal
+from peoplenet_nb.network.variants import LEAST_AP50, LEAST_BOXES, Target, Variant
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
 
@@ -25,13 +25,13 @@ class Forms(Rich):
 
     Attributes
     ----------
-    made : list of Derived
+    made : list of Variant
         The forms that are on disk now.
     instead : list of str
         Why a form is not there, one sentence each.
     """
 
-    made: list[Derived]
+    made: list[Variant]
     instead: list[str]
 
     def to_html(self) -> str:
@@ -86,7 +86,7 @@ class Forms(Rich):
         return "\n".join([*(f"{form.kind}: {form.agreement.ap50:.3f}" for form in self.made), *self.instead])
 
 
-def _tried(form: Derived) -> Table:
+def _tried(form: Variant) -> Table:
     recipe = form.recipe
     tried = recipe["tried"] if isinstance(recipe["tried"], dict) else {}
     rows: list[dict[str, object]] = [
@@ -113,7 +113,7 @@ def build_forms(bench: Workbench, *, int8: bool = True, frames: int = 12) -> For
     frames : int
         Frames of the source, spread over it, to calibrate on and to measure with; at least 6.
     """
-    from peoplenet_nb.optimise import build_int8, build_uint8
+    from peoplenet_nb.speed import build_int8, build_uint8
 
     file, forms = bench.model.file, Forms([], [])
     every = max(1, (bench.source.info.frame_count or 0) // frames)
@@ -134,7 +134,7 @@ def _targets() -> list[Target]:
     import onnxruntime as ort
 
     provider = "TensorrtExecutionProvider"
-    if provider not in ort.get_available_providers() or not runtime.gpus():
+    if provider not in ort.get_available_providers() or not hardware.gpus():
         return [Target.CPU]
     preload(provider)
     return [Target.CPU] if refusal(provider) else [Target.CPU, Target.TENSORRT]

@@ -6,7 +6,7 @@ believed, because a file called int8 may well hold floats and a class may have a
 
 from __future__ import annotations
 
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
 from peoplenet_nb.onnxfile import HeadHealth, head_health
 from peoplenet_nb.plots import charts

@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.film import check_film
 from peoplenet_nb.notebook.rich import Rich
 from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.video.writer import check_film
 
 #: Set by Jupyter's server for the kernels that it starts: the notebook's path.
 SESSION = "JPY_SESSION_NAME"
@@ -86,7 +86,7 @@ class Player(Rich):
 
 def link_from_notebook(film: Path) -> str | None:
     """Return a film's path relative to the notebook, None when the notebook's page cannot reach it."""
-    from peoplenet_nb.environment.place import running_servers
+    from peoplenet_nb.diagnostics.folders import running_servers
 
     if not os.environ.get(SESSION):
         return None
@@ -102,8 +102,8 @@ def link_from_notebook(film: Path) -> str | None:
 
 def preview(film: Path) -> Path:
     """Return the film itself when it is small, else a smaller and shorter copy in the cache."""
-    from peoplenet_nb.film import FilmWriter
     from peoplenet_nb.sources import open_source
+    from peoplenet_nb.video.writer import FilmWriter
 
     if film.stat().st_size <= _LARGEST_EMBEDDED:
         return film

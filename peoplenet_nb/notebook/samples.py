@@ -9,14 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from peoplenet_nb.cluster import iou_matrix
-from peoplenet_nb.decode import cell_boxes, decode
+from peoplenet_nb.decoding import cell_boxes, decode, iou_matrix
 from peoplenet_nb.draw import draw_detections
-from peoplenet_nb.grids import Grids
-from peoplenet_nb.notebook.bench import Workbench
-from peoplenet_nb.notebook.rich import Fold, Rich, Stack, Table
-from peoplenet_nb.plots.picture import Picture, frame_picture
-from peoplenet_nb.report import (
+from peoplenet_nb.explain import (
     CellReport,
     FrameReport,
     class_index,
@@ -24,6 +19,10 @@ from peoplenet_nb.report import (
     explain_point,
     report_frame,
 )
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.notebook.bench import Workbench
+from peoplenet_nb.notebook.rich import Fold, Rich, Stack, Table
+from peoplenet_nb.plots.picture import Picture, frame_picture
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame
 
@@ -111,7 +110,8 @@ def sample_frames(bench: Workbench, settings: Settings, count: int = 5, apart: i
         apart = max(1, total // count)
     frames = list(bench.source.sampled(apart, count))
     reports = [
-        report_frame(bench.model, frame.image, settings, title=f"frame {frame.index}") for frame in frames
+        report_frame(bench.model.infer(frame.image), settings, title=f"frame {frame.index}")
+        for frame in frames
     ]
     return Samples(frames, reports)
 

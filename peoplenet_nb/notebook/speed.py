@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peoplenet_nb import runtime
-from peoplenet_nb.batching import SIZES, probe_batch
-from peoplenet_nb.bench import DEVICES, STAGES, ran
-from peoplenet_nb.bench import bench as measure
-from peoplenet_nb.choice import Choice, best, counts, frames_at_once
-from peoplenet_nb.derived import LEAST_AP50
-from peoplenet_nb.devices import Device
+from peoplenet_nb import hardware
 from peoplenet_nb.errors import ModelError, PeopleNetError
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.batching import SIZES, probe_batch
+from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.precision import precisions_of
+from peoplenet_nb.network.variants import LEAST_AP50
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
 from peoplenet_nb.plots import charts
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.precision import offered
+from peoplenet_nb.speed.bench import DEVICES, STAGES, ran
+from peoplenet_nb.speed.bench import bench as measure
+from peoplenet_nb.speed.profile import Choice, best, counts, frames_at_once
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,15 +77,17 @@ def this_machine(bench: Workbench, devices: Sequence[str] = DEVICES) -> Machine:
     devices : sequence of str
         Which to try.
     """
-    quota, memory = runtime.cpu_quota(), runtime.memory_limit()
+    quota, memory = hardware.cpu_quota(), hardware.memory_limit()
     limit = "no quota" if quota is None else f"a quota of {quota:g}"
-    int8 = "yes (VNNI or AMX)" if runtime.has_int8_instructions() else "no VNNI, no AMX: INT8 gains less here"
+    int8 = (
+        "yes (VNNI or AMX)" if hardware.has_int8_instructions() else "no VNNI, no AMX: INT8 gains less here"
+    )
     gpus = [
-        f"{gpu.name}, {(gpu.memory_mb or 0) / 1024:.0f} GB, driver {gpu.driver}" for gpu in runtime.gpus()
+        f"{gpu.name}, {(gpu.memory_mb or 0) / 1024:.0f} GB, driver {gpu.driver}" for gpu in hardware.gpus()
     ]
     parts: list[tuple[str, object]] = [
-        ("processor", runtime.processor_name()),
-        ("cores for us", f"{runtime.available_threads()} of {os.cpu_count()} ({limit})"),
+        ("processor", hardware.processor_name()),
+        ("cores for us", f"{hardware.available_threads()} of {os.cpu_count()} ({limit})"),
         ("memory for us", f"{memory / _GB:.0f} GB" if memory else "no limit known"),
         ("instructions for INT8", int8),
         ("GPU", "\n".join(gpus) or "none that answers"),
@@ -96,7 +98,7 @@ def this_machine(bench: Workbench, devices: Sequence[str] = DEVICES) -> Machine:
 def _try_device(bench: Workbench, device: str) -> dict[str, object]:
     row: dict[str, object] = {"device": device, "loads": "no", "precisions": "", "answer": ""}
     try:
-        row["precisions"] = ", ".join(offered(device))
+        row["precisions"] = ", ".join(precisions_of(device))
         loaded = PeopleNet.load(bench.model.file.path, device)
     except ModelError as error:  # the device may be there: a form of the model is missing
         return row | {"answer": error.what}
@@ -169,7 +171,7 @@ class Speeds(Rich):
     Attributes
     ----------
     table : DataFrame
-        What `peoplenet_nb.bench.bench` returned.
+        What `peoplenet_nb.speed.bench.bench` returned.
     """
 
     table: pd.DataFrame

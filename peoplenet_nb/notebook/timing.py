@@ -15,7 +15,7 @@ from time import perf_counter
 import numpy as np
 
 from peoplenet_nb.errors import PeopleNetError
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
 from peoplenet_nb.plots import charts
 

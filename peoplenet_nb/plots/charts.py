@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peoplenet_nb.draw import hex_colour
+from peoplenet_nb.explain import CANDIDATE_THRESHOLDS
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import HeadHealth
 from peoplenet_nb.plots.canvas import ALARM, DASHES, FAINT, INK, MARKERS, class_colour, panels, render
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.report import CANDIDATE_THRESHOLDS
 from peoplenet_nb.settings import Settings
 
 if TYPE_CHECKING:

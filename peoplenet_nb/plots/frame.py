@@ -1,7 +1,7 @@
 """Reports over one frame: heatmaps, the grid and what a cell sees, the network's input, final boxes.
 
 One decision to know: whatever is drawn over a frame is in frame pixels, cells included, so that a number
-read off a picture can be used as it is (in `peoplenet_nb.report.explain_point`, say).
+read off a picture can be used as it is (in `peoplenet_nb.explain.explain_point`, say).
 """
 
 from __future__ import annotations
@@ -13,7 +13,9 @@ import numpy.typing as npt
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.draw import draw_detections
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.onnxfile.receptive import ReceptiveField
 from peoplenet_nb.plots.canvas import (
     ALARM,
     INK,
@@ -28,8 +30,6 @@ from peoplenet_nb.plots.canvas import (
     show_frame,
 )
 from peoplenet_nb.plots.picture import Picture, frame_picture
-from peoplenet_nb.preprocess import Fit
-from peoplenet_nb.receptive import ReceptiveField
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -120,7 +120,7 @@ def grid_and_field(
     grids : Grids
         Its raw output.
     field : ReceptiveField
-        Of the model (`peoplenet_nb.receptive.receptive_field`).
+        Of the model (`peoplenet_nb.onnxfile.receptive.receptive_field`).
     row, col : int, optional
         The cell; left out, the one with the highest coverage.
     """

@@ -1,6 +1,6 @@
 """Reports on the way from cells to boxes: candidates per threshold, clustering, one cell, one that is missing.
 
-One decision to know: every picture here is drawn from what `peoplenet_nb.decode` returned, fates included, so
+One decision to know: every picture here is drawn from what `peoplenet_nb.decoding` returned, fates included, so
 that none can tell another story than the film.
 """
 
@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.decode import BBOX_NORM, BBOX_OFFSET, Decoded, Fate, cell_boxes, decode
+from peoplenet_nb.decoding import BBOX_NORM, BBOX_OFFSET, Decoded, Fate, cell_boxes, decode
 from peoplenet_nb.errors import GridsError
+from peoplenet_nb.explain import CANDIDATE_THRESHOLDS, CellReport, class_index
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.plots.canvas import (
     ALARM,
@@ -28,7 +29,6 @@ from peoplenet_nb.plots.canvas import (
 )
 from peoplenet_nb.plots.frame import cell_rectangle
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.report import CANDIDATE_THRESHOLDS, CellReport, class_index
 from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
 
 _PALE = 0.35
@@ -53,13 +53,13 @@ def candidates(
     """
     class_id = class_index(grids.labels, label)
     colour = class_colour(grids.labels, class_id)
-    decoded = [_at_threshold(grids, threshold) for threshold in thresholds]
-    window = window_around(_frame_boxes(grids, decoded[0], class_id), frame)
+    results = [_at_threshold(grids, threshold) for threshold in thresholds]
+    window = window_around(_frame_boxes(grids, results[0], class_id), frame)
     figure, axes = frame_panels(frame, -(-len(thresholds) // 2), 2)
     told = []
-    for ax, threshold, outcome in zip(axes, thresholds, decoded, strict=False):
-        boxes = _frame_boxes(grids, outcome, class_id)
-        final = outcome.detections.of_class(label)
+    for ax, threshold, decoded in zip(axes, thresholds, results, strict=False):
+        boxes = _frame_boxes(grids, decoded, class_id)
+        final = decoded.detections.of_class(label)
         show_frame(
             ax,
             frame,
@@ -67,8 +67,8 @@ def candidates(
             pale=_PALE,
             window=window,
         )
-        for i in np.flatnonzero(outcome.candidates.class_id == class_id):
-            _fill_cell(ax, grids, int(outcome.candidates.row[i]), int(outcome.candidates.col[i]), colour)
+        for i in np.flatnonzero(decoded.candidates.class_id == class_id):
+            _fill_cell(ax, grids, int(decoded.candidates.row[i]), int(decoded.candidates.col[i]), colour)
         for box in boxes:
             draw_box(ax, box, INK, width=0.7, line="--")
         for box in final.xyxy:
@@ -133,16 +133,16 @@ def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "pe
     told = []
     window = window_around(_frame_boxes(grids, decode(grids, base), class_id), frame)
     for ax, (name, chosen) in zip(axes, variants.items(), strict=True):
-        outcome = decode(grids, chosen)
-        final = outcome.detections.of_class(label)
-        mine = outcome.candidates.class_id == class_id
-        noise = mine & (outcome.candidates.fate == Fate.NOISE)
+        decoded = decode(grids, chosen)
+        final = decoded.detections.of_class(label)
+        mine = decoded.candidates.class_id == class_id
+        noise = mine & (decoded.outcome.fate == Fate.NOISE)
         title = f"{name}: {len(final)} boxes" + (f", {noise.sum()} noise" if noise.any() else "")
         show_frame(ax, frame, title, pale=_PALE, window=window)
-        lost = mine & np.isin(outcome.candidates.fate, _LOST)
+        lost = mine & np.isin(decoded.outcome.fate, _LOST)
         for i in np.flatnonzero(lost):
             shade = ALARM if noise[i] else FAINT
-            draw_box(ax, grids.fit.to_frame(outcome.candidates.network_xyxy[i]), shade, width=0.8, line="--")
+            draw_box(ax, grids.fit.to_frame(decoded.candidates.network_xyxy[i]), shade, width=0.8, line="--")
         for box, score in zip(final.xyxy, final.confidence, strict=True):
             draw_box(ax, box, colour)
             note(ax, float(box[0]), float(box[1]) - 2, f"{score:.2f}", fontsize=7.5)

@@ -12,8 +12,7 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from peoplenet_nb.errors import SourceError
-from peoplenet_nb.settings import choose
+from peoplenet_nb.errors import SourceError, choose
 from peoplenet_nb.sources.frames import Decoder, Frame, Source, SourceInfo
 
 __all__ = ["Decoder", "Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]

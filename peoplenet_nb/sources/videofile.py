@@ -20,8 +20,8 @@ from av.error import FFmpegError
 from av.video.reformatter import VideoReformatter
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.remux import atoms_of
 from peoplenet_nb.sources.frames import Candidate, Decoder, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.mp4boxes import boxes_of
 from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
 
 logger = logging.getLogger(__name__)
@@ -294,7 +294,7 @@ def not_a_film(path: Path | str, reason: object) -> SourceError:
                 head = stream.read(4096)
         except OSError as error:
             return SourceError("The film cannot be read", seen=error, next_step="check its permissions.")
-    if isinstance(path, Path) and head[4:8] == b"ftyp" and b"moov" not in atoms_of(path):
+    if isinstance(path, Path) and head[4:8] == b"ftyp" and b"moov" not in boxes_of(path):
         return SourceError(
             "The film has no index: the recording or download was cut off before its end was written",
             seen=path,

@@ -12,7 +12,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from peoplenet_nb.presets import PRESETS
+from peoplenet_nb.settings import PRESETS
 from peoplenet_nb.tuner.canvas import CLUSTERINGS, FLAVOURS, SCORES, traits_of
 
 _LETTERS = {"default": "D", "deepstream": "S", "triton": "N", "tao": "T", "jetson-inference": "J"}

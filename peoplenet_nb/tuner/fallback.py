@@ -17,7 +17,7 @@ import ipywidgets as w
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.decode import Fate
+from peoplenet_nb.decoding import Fate
 from peoplenet_nb.draw import colour_of, draw_detections, draw_grid, draw_heatmap
 from peoplenet_nb.tuner.canvas import VIEW
 from peoplenet_nb.tuner.model import TunerModel
@@ -212,16 +212,16 @@ def _with_candidates(
     model: TunerModel, frame: npt.NDArray[np.uint8], *, lost_only: bool
 ) -> npt.NDArray[np.uint8]:
     """Draw candidates thin, half through; those that lost with a line to the box that they lost to."""
-    candidates, labels = model.decoded.candidates, model.labels
+    candidates, outcome, labels = model.decoded.candidates, model.decoded.outcome, model.labels
     lines = frame.copy()
     boxes = model.grids.fit.to_frame(candidates.network_xyxy)
     for i, (x1, y1, x2, y2) in enumerate(np.rint(boxes).astype(int)):
-        lost = candidates.fate[i] in (Fate.SUPPRESSED, Fate.MERGED)
-        if candidates.fate[i] == Fate.EMPTY or (lost_only and not lost):
+        lost = outcome.fate[i] in (Fate.SUPPRESSED, Fate.MERGED)
+        if outcome.fate[i] == Fate.EMPTY or (lost_only and not lost):
             continue
         class_id = int(candidates.class_id[i])
         cv2.rectangle(lines, (x1, y1), (x2, y2), colour_of(labels[class_id], class_id), 1)
-        by = int(candidates.by[i])
+        by = int(outcome.by[i])
         if lost_only and by >= 0:
             middles = np.rint((boxes[[i, by], :2] + boxes[[i, by], 2:]) / 2).astype(int)
             cv2.line(lines, tuple(middles[0].tolist()), tuple(middles[1].tolist()), (255, 255, 255), 1)

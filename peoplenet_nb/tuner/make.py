@@ -15,8 +15,7 @@ import numpy.typing as npt
 from peoplenet_nb.errors import GridsError
 from peoplenet_nb.grids import Grids, GridsFolder
 from peoplenet_nb.preprocess import check_frame
-from peoplenet_nb.presets import preset
-from peoplenet_nb.settings import Settings
+from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.panel import Tuner
 from peoplenet_nb.tuner.pictures import FilmPictures, jpeg

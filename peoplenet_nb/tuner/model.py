@@ -15,14 +15,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.cluster import iou_matrix
-from peoplenet_nb.decode import Decoded, decode
+from peoplenet_nb.decoding import Decoded, decode, iou_matrix
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.report import CellReport, explain_point
-from peoplenet_nb.settings import Settings
+from peoplenet_nb.settings import PRESETS, Settings, bind, preset
 from peoplenet_nb.tuner.wire import PER_CLASS, SHARED, numbers_of, settings_from
 
 SAME_OBJECT = 0.5
@@ -97,7 +95,7 @@ class TunerModel:
         self._index = 0
         self._grids = clip[0]
         self.labels = self._grids.labels
-        settings.bind(self.labels)
+        bind(settings, self.labels)
         self._history = [settings]
         self._at = 0
         self.base = settings
@@ -126,7 +124,7 @@ class TunerModel:
         SettingsError
             When they name a class that the model has not.
         """
-        settings.bind(self.labels)
+        bind(settings, self.labels)
         settings = self._named(settings)
         if settings == self.settings:
             return False
@@ -200,14 +198,14 @@ class TunerModel:
                 seen=f"{path}; the grids here come from '{self._grids.fit.mode}'",
                 next_step="choose thresholds anew for this preprocessing.",
             )
-        settings.bind(self.labels)
+        bind(settings, self.labels)
         self.base = settings
         return self.set(settings)
 
     def code(self) -> str:
         """Return the settings as one line of Python that makes them.
 
-        It needs ``from peoplenet_nb.presets import preset`` only.
+        It needs ``from peoplenet_nb.settings import preset`` only.
         """
         settings = self.settings
         name = self.base.preset if self.base.preset in PRESETS else "default"

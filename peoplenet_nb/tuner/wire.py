@@ -15,8 +15,7 @@ import numpy as np
 from peoplenet_nb.draw import hex_colour
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.presets import PRESETS, preset
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, bind, preset
 
 PER_CLASS: tuple[str, ...] = tuple(f.name for f in fields(ClassSettings))
 SHARED = ("clustering", "nms_iou", "eps", "min_samples", "flavour", "score", "top_k")
@@ -47,7 +46,7 @@ def same_shape(first: Grids, other: Grids) -> bool:
 
 def numbers_of(settings: Settings, labels: Sequence[str]) -> dict[str, Any]:
     """Return settings as the browser has them: shared values, and per-class lists in class order."""
-    bound = settings.bind(labels)
+    bound = bind(settings, labels)
     numbers: dict[str, Any] = {name: [float(v) for v in getattr(bound, name)] for name in PER_CLASS}
     numbers |= {name: getattr(settings, name) for name in SHARED}
     return numbers | {name: str(numbers[name]) for name in ("clustering", "flavour", "score")}

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError, SettingsError
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.precision import Precision
-from peoplenet_nb.settings import Settings
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.precision import Precision
+from peoplenet_nb.settings import Settings, bind
 from peoplenet_nb.sources.frames import Decoder, Source
 
 
@@ -25,7 +25,7 @@ def check_request(source: Source, model: PeopleNet, settings: Settings, folder: 
     OutputError
         When the source, or one of its images, lies in the run's folder.
     """
-    settings.bind(model.labels)
+    bind(settings, model.labels)
     if str(settings.fit) != str(model.fit):
         raise SettingsError(
             "The settings belong to another preprocessing than the model's: thresholds do not carry over",

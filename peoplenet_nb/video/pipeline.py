@@ -22,13 +22,13 @@ from pathlib import Path
 from time import perf_counter
 from typing import cast
 
-from peoplenet_nb.decode import cluster_candidates, find_candidates
+from peoplenet_nb.decoding import cluster_candidates, find_candidates
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.devices import Device
 from peoplenet_nb.draw import draw_detections
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.model import PeopleNet
-from peoplenet_nb.runtime import available_threads
+from peoplenet_nb.hardware import available_threads
+from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Image, Source
 

@@ -17,9 +17,9 @@ import cv2
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.files import writing
-from peoplenet_nb.film import FilmWriter
 from peoplenet_nb.sources.frames import Frame, Image
 from peoplenet_nb.video.runfolder import Part, RunFolder, partial_path
+from peoplenet_nb.video.writer import FilmWriter
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
 COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")

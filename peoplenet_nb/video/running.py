@@ -16,13 +16,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from peoplenet_nb.batching import best_batch
-from peoplenet_nb.decode import COVERAGE_ONLY
+from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError, SourceError
-from peoplenet_nb.film import choose_encoder
-from peoplenet_nb.model import STANDIN_WARNING, PeopleNet
-from peoplenet_nb.settings import Settings
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.network.batching import best_batch
+from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
+from peoplenet_nb.paths import outputs_dir
+from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.video.checks import check_request, fingerprint
@@ -31,6 +32,7 @@ from peoplenet_nb.video.pipeline import Done, Pipeline
 from peoplenet_nb.video.results import STAGES, PartWriter, table_rows
 from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.summary import RunResult, finish_run, load_result
+from peoplenet_nb.video.writer import choose_encoder
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +43,9 @@ _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remain
 
 def run(
     source: str | Path | Source,
-    model: PeopleNet,
-    settings: Settings,
-    output_dir: str | Path,
+    model: PeopleNet | None = None,
+    settings: Settings | None = None,
+    output: str | Path | None = None,
     *,
     every: int = 1,
     frames: int | None = None,
@@ -66,16 +68,16 @@ def run(
     ----------
     source : str, Path or Source
         What `peoplenet_nb.sources.open_source` takes, or a source that it opened.
-    model : PeopleNet
-        The network.
-    settings : Settings
-        Thresholds and clustering.
-    output_dir : str or Path
-        Results go to ``output_dir / <name of the source>``.
+    model : PeopleNet, optional
+        The network; left out, what was downloaded, on the best device that loads.
+    settings : Settings, optional
+        Thresholds and clustering; left out, the default preset of the model's fit.
+    output : str or Path, optional
+        Results go to ``output / <name of the source>``; left out, `peoplenet_nb.paths.outputs_dir`.
     every, frames, start : int
         Sampling, as in `open_source`; left out when ``source`` is a `Source` (its own then counts).
     name : str, optional
-        Name of the folder in ``output_dir``.
+        Name of the folder in ``output``.
     film : bool
         Whether to draw: ``film.mp4`` for films, ``images/`` for images.
     save_grids : bool
@@ -113,7 +115,10 @@ def run(
     began = perf_counter()
     if not isinstance(source, Source):
         source = open_source(source, every=every, frames=frames, start=start, progress=progress)
-    path = Path(output_dir) / (name or source.info.stem)
+    if model is None:
+        model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
+    settings = settings or preset(fit=model.fit)
+    path = Path(output or outputs_dir()) / (name or source.info.stem)
     check_request(source, model, settings, path)
     run_folder = RunFolder(
         path,

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.film import FilmCheck, check_film, join_films, padding_note
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.video.results import COLUMNS, STAGES
 from peoplenet_nb.video.runfolder import Manifest, RunFolder, write_text, writing
+from peoplenet_nb.video.writer import FilmCheck, check_film, join_films, padding_note
 
 if TYPE_CHECKING:
     import pandas as pd

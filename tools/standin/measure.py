@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy.typing as npt
 
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import LABELS, Truth
 from peoplenet_nb.evaluate import precision_recall
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import ClassSettings, Settings
 from tools.standin.patch import Bytes
 from tools.standin.scene import Scene

@@ -30,10 +30,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own habit
 from torch.optim.swa_utils import AveragedModel
 
-from peoplenet_nb.decode import decode
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import LABELS, STANDIN, STANDIN_RECORD
 from peoplenet_nb.evaluate import precision_recall
-from peoplenet_nb.model import PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.settings import ClassSettings, Settings
 from tools.standin.data import (

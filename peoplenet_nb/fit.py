@@ -1,0 +1,77 @@
+"""How a frame is mapped to the network's input, and back: a value that travels with the raw grids.
+
+Stretching is what NVIDIA's pipelines do and is the default; a letterbox puts the frame top-left on black, which is
+what DeepStream's ``maintain-aspect-ratio=1`` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import choose
+
+
+class FitMode(StrEnum):
+    """How a frame is resized to the network's input."""
+
+    STRETCH = "stretch"
+    LETTERBOX = "letterbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a frame was brought to the network's size.
+
+    Parameters
+    ----------
+    mode : FitMode
+        ``stretch`` or ``letterbox``.
+    frame_size, network_size : tuple of int
+        ``(width, height)`` in pixels.
+    content_size : tuple of int
+        The part of the network input that the frame covers, ``(width, height)`` in network pixels from the
+        top left; the whole of it when stretched.
+    """
+
+    mode: FitMode
+    frame_size: tuple[int, int]
+    network_size: tuple[int, int]
+    content_size: tuple[int, int]
+
+    @classmethod
+    def of(cls, frame_size: tuple[int, int], network_size: tuple[int, int], mode: FitMode | str) -> Fit:
+        """Return the fit of a frame of ``(width, height)`` pixels."""
+        mode = choose(FitMode, mode, "fit")
+        content = network_size
+        if mode is FitMode.LETTERBOX:
+            scale = min(network_size[0] / frame_size[0], network_size[1] / frame_size[1])
+            content = (
+                min(network_size[0], max(1, round(frame_size[0] * scale))),
+                min(network_size[1], max(1, round(frame_size[1] * scale))),
+            )
+        return cls(mode, frame_size, network_size, content)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """Frame pixels per network pixel, ``(x, y)``."""
+        return (self.frame_size[0] / self.content_size[0], self.frame_size[1] / self.content_size[1])
+
+    def to_frame(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Map boxes or points ``(..., 2k)`` from network pixels to frame pixels."""
+        points = np.asarray(xyxy, np.float64)
+        mapped: npt.NDArray[np.float64] = points * np.array(
+            (self.scale * points.shape[-1])[: points.shape[-1]]
+        )
+        return mapped
+
+    def to_network(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Map boxes or points ``(..., 2k)`` from frame pixels to network pixels."""
+        points = np.asarray(xyxy, np.float64)
+        mapped: npt.NDArray[np.float64] = points / np.array(
+            (self.scale * points.shape[-1])[: points.shape[-1]]
+        )
+        return mapped

@@ -1,0 +1,9 @@
+"""The network: a model on a device, frames in, raw grids out."""
+
+from __future__ import annotations
+
+from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.model import PeopleNet, resolve_model
+from peoplenet_nb.network.precision import Precision
+
+__all__ = ["Device", "PeopleNet", "Precision", "resolve_model"]

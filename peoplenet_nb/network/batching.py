@@ -1,0 +1,123 @@
+"""How many frames a device should take at once, found by trying.
+
+One decision to know: what is measured is the engine alone, on inputs that are ready. Preparing and decoding
+happen beside it, in other threads, whatever the size of the batch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from time import perf_counter
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.network.model import PeopleNet
+
+logger = logging.getLogger(__name__)
+
+SIZES = (1, 2, 4, 8, 16, 32)
+# A larger batch must be this much faster to be worth its memory and its wait for the first frame.
+_WORTH = 1.03
+_MOST_BYTES = 32 << 20  # of frames in one batch of a run: several are in flight, each with its picture
+_RUN_PROBE = 0.6  # seconds, of the two within which a run's first result should be there
+
+
+@dataclass(frozen=True)
+class BatchProbe:
+    """What a probe found.
+
+    Parameters
+    ----------
+    best : int
+        The smallest size that is within 3 % of the fastest.
+    fps : dict of int to float
+        Frames per second of the engine alone, by size.
+    failed : dict of int to str
+        Sizes that did not run, with the reason: most often the GPU's memory.
+    """
+
+    best: int
+    fps: dict[int, float]
+    failed: dict[int, str] = field(default_factory=dict)
+
+
+def probe_batch(
+    model: PeopleNet,
+    images: Sequence[npt.NDArray[np.uint8]],
+    *,
+    sizes: Sequence[int] = SIZES,
+    seconds: float = 1.0,
+) -> BatchProbe:
+    """Time the engine with batches of several sizes.
+
+    Parameters
+    ----------
+    model : PeopleNet
+        On the device to be tried.
+    images : sequence of ndarray
+        At least one BGR frame; they are repeated to fill a batch. What they show does not matter.
+    sizes : sequence of int
+        Sizes to try, rising. Sizes after one that fails are not tried.
+    seconds : float
+        About how long all of it may take, warming up not counted.
+
+    Returns
+    -------
+    BatchProbe
+
+    Raises
+    ------
+    Exception
+        Whatever the engine raises for the first size.
+    """
+    fps: dict[int, float] = {}
+    failed: dict[int, str] = {}
+    for size in sizes:
+        prepared = [model.preprocess(images[i % len(images)]) for i in range(size)]
+        batch, fits = np.concatenate([one for one, _ in prepared]), [fit for _, fit in prepared]
+        job = partial(model.infer_input, batch, fits)
+        try:
+            job()  # the first of a size allocates, chooses kernels, captures
+            fps[size] = size * _rate(job, seconds / len(sizes))
+        except Exception as error:
+            if not fps:
+                raise
+            failed[size] = str(error)
+            logger.info("batches of %d do not run: %s", size, error)
+            break
+        logger.debug("batches of %d: %.1f frames per second", size, fps[size])
+    fastest = max(fps.values())
+    best = min(size for size, rate in fps.items() if rate * _WORTH >= fastest)
+    return BatchProbe(best, fps, failed)
+
+
+def best_batch(model: PeopleNet, frame_size: tuple[int, int]) -> int:
+    """Return how many frames an inference should take: one on a CPU, what a short probe finds on a GPU.
+
+    Parameters
+    ----------
+    model : PeopleNet
+        The network.
+    frame_size : tuple of int
+        ``(width, height)`` of the frames to come, in pixels.
+    """
+    if not model.backend.device.on_gpu:
+        return 1
+    width, height = frame_size
+    black = np.zeros((height, width, 3), np.uint8)
+    sizes = [size for size in SIZES if size == 1 or size * black.nbytes <= _MOST_BYTES]
+    return probe_batch(model, [black], sizes=sizes, seconds=_RUN_PROBE).best
+
+
+def _rate(job: Callable[[], object], seconds: float) -> float:
+    """Return how often a job runs per second: one over the median of at least three."""
+    taken: list[float] = []
+    while len(taken) < 3 or sum(taken) < seconds:
+        began = perf_counter()
+        job()
+        taken.append(perf_counter() - began)
+    return 1.0 / float(np.median(taken))

@@ -1,0 +1,60 @@
+"""What is inside a loaded model and how it runs, as a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from peoplenet_nb.onnxfile import head_health
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from peoplenet_nb.network.model import PeopleNet
+
+
+def describe(model: PeopleNet) -> pd.DataFrame:
+    """Return what is inside a model as a table with the columns ``what`` and ``value``."""
+    import pandas as pd
+
+    file = model.file
+    kind = "stand-in for the demo clip, not PeopleNet" if file.standin else "DetectNet_v2"
+    precision = f"{file.qdq} Q/DQ nodes" + (
+        "" if file.qdq else ": runs as FP32, whatever the file's name says"
+    )
+    rows: list[tuple[str, object]] = [
+        ("file", file.path),
+        ("kind", kind),
+        ("size", f"{file.size:,} bytes"),
+        ("sha256", file.sha256),
+        ("opset", f"{file.opset} (IR {file.ir_version})"),
+        ("parameters", f"{file.parameters:,}"),
+        (
+            "layers",
+            ", ".join(f"{n} {op}" for op, n in sorted(file.nodes.items(), key=lambda item: -item[1])),
+        ),
+        ("quantization", precision),
+        ("classes", ", ".join(file.labels)),
+        ("grid", f"{file.grid[0]} rows x {file.grid[1]} columns, stride {file.stride} px"),
+    ]
+    tensors = (("input", file.input), ("coverage output", file.coverage), ("box output", file.boxes))
+    for name, tensor in tensors:
+        text = (
+            "none: this model has no boxes"
+            if tensor is None
+            else f"{tensor.name} {tensor.dtype} {tensor.shape}"
+        )
+        rows.append((name, text))
+    rows += [
+        (
+            "runs",
+            f"{model.precision}" + (f", as {model.runs.path.name}" if model.runs is not model.file else ""),
+        ),
+        ("device", f"{model.device} ({', '.join(model.providers)})"),
+        ("threads", model.backend.threads),
+        ("fit", str(model.fit)),
+    ]
+    rows += [
+        (f"head '{head.label}'", f"alive: {head.reason}" if head.alive else head.reason)
+        for head in head_health(file.path)
+    ]
+    return pd.DataFrame(rows, columns=["what", "value"])

@@ -1,0 +1,92 @@
+"""The engines that run the network: ONNX Runtime with its providers, and OpenVINO.
+
+One decision to know: an engine is what answered after construction; asked for a device that is not there,
+it raises, with the loader's own reason, and never takes another one instead.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from peoplenet_nb.errors import choose
+from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.engines.arrays import Array, Outputs
+from peoplenet_nb.network.precision import Precision, computed_precision
+from peoplenet_nb.onnxfile import ModelFile
+
+__all__ = ["Backend", "check_device", "open_backend"]
+
+
+class Backend(Protocol):
+    """What a model needs of an engine; `run` may be called from several threads at once.
+
+    Attributes
+    ----------
+    device : Device
+        Where it runs.
+    precision : Precision
+        What it computes in.
+    providers : tuple of str
+        What runs the network, as the engine itself reports it.
+    threads : int
+        Threads of one inference on a CPU.
+    """
+
+    device: Device
+    precision: Precision
+    providers: tuple[str, ...]
+    threads: int
+
+    def run(self, batch: Array) -> Outputs:
+        """Return coverage ``(N, C, rows, cols)`` and boxes ``(N, 4C, rows, cols)`` or None."""
+        ...
+
+
+def open_backend(
+    runs: ModelFile,
+    device: Device | str = Device.CPU,
+    threads: int | None = None,
+    precision: Precision | str = Precision.FP32,
+) -> Backend:
+    """Load a model file on a device.
+
+    Parameters
+    ----------
+    runs : ModelFile
+        A checked model file, in the form that fits the device (`peoplenet_nb.network.precision.variant_for`).
+    device : Device or str
+        Any but ``auto``.
+    threads : int, optional
+        Threads of one inference on a CPU; the cores this process may use when left out.
+    precision : Precision or str
+        What to compute in.
+
+    Raises
+    ------
+    DeviceError
+        When the device is not there, or does not compute in that precision, with the reason.
+    ModelError
+        When the engine refuses the model itself.
+    """
+    device = choose(Device, device, "device")
+    check_device(device)
+    settled = computed_precision(runs, precision)
+    if device is Device.OPENVINO:
+        from peoplenet_nb.network.engines.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(runs, threads, settled)
+    from peoplenet_nb.network.engines.ort import OrtBackend
+
+    return OrtBackend(runs, device, threads, settled)
+
+
+def check_device(device: Device) -> None:
+    """Raise a DeviceError where what is installed cannot know a device; whether it loads shows in loading."""
+    if device is Device.OPENVINO:
+        from peoplenet_nb.network.engines.openvino import check_installed
+
+        check_installed()
+    else:
+        from peoplenet_nb.network.engines.ort import check_provider
+
+        check_provider(device)

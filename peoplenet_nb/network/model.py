@@ -1,0 +1,296 @@
+"""The network: frames in, raw grids out.
+
+One decision to know: the network runs once per frame and leaves `Grids`; nothing here thresholds or draws.
+Any DetectNet_v2 model works: sizes, classes and tensor names are read from the file, never assumed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.decoding import decode
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.errors import DeviceError, ModelError, choose
+from peoplenet_nb.files import atomic
+from peoplenet_nb.fit import Fit, FitMode
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.engines import Backend, check_device, open_backend
+from peoplenet_nb.network.precision import Precision, variant_for
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
+from peoplenet_nb.preprocess import NetworkInput, Preprocessor
+from peoplenet_nb.settings import Settings, preset
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+Frame = npt.NDArray[np.uint8]
+
+# TensorRT is left out of `auto`: its first engine takes minutes to build. OpenVINO too: it must be asked for.
+_AUTO = (Device.CUDA, Device.CPU)
+
+STANDIN_NAMES = ("standin", "stand-in", "demo")
+STANDIN_WARNING = (
+    "This is the small stand-in network of the demo clip, not NVIDIA's PeopleNet: what it finds in other films "
+    "means nothing. Fetch the real model with `peoplenet-nb download`."
+)
+
+
+class PeopleNet:
+    """A loaded model. Make one with `PeopleNet.load`; it may be used from several threads.
+
+    Attributes
+    ----------
+    file : ModelFile
+        What the model file says: which model this is.
+    runs : ModelFile
+        The file that really runs: the same, or a form derived from it (`peoplenet_nb.speed`).
+    backend : Backend
+        The engine that runs it; ``device``, ``providers`` and ``threads`` are what really loaded.
+    fit : FitMode
+        How frames are brought to the network's size.
+    """
+
+    def __init__(
+        self,
+        file: ModelFile,
+        backend: Backend,
+        fit: FitMode | str = FitMode.STRETCH,
+        *,
+        runs: ModelFile | None = None,
+    ) -> None:
+        self.file = file
+        self.runs = runs or file
+        self.backend = backend
+        self.fit = choose(FitMode, fit, "fit")
+        self._local = threading.local()
+
+    @classmethod
+    def load(
+        cls,
+        path_or_name: str | Path | None = None,
+        device: Device | str = Device.AUTO,
+        fit: FitMode | str = FitMode.STRETCH,
+        *,
+        threads: int | None = None,
+        precision: Precision | str = Precision.FP32,
+    ) -> PeopleNet:
+        """Load a model.
+
+        Parameters
+        ----------
+        path_or_name : str or Path, optional
+            An ``.onnx`` file or a folder that holds one, the name of an NGC version that was downloaded, or
+            ``"standin"``. When left out: the model that was downloaded, else the stand-in.
+        device : Device or str
+            ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``.
+        fit : FitMode or str
+            ``stretch`` (NVIDIA's pipelines) or ``letterbox``.
+        threads : int, optional
+            Threads of one inference on a CPU; the cores this process may use when left out.
+        precision : Precision or str
+            What the device offers (`peoplenet_nb.network.precision`), or ``auto``: INT8 on a CPU that has the
+            instructions for it, where `peoplenet-nb optimise` has built it and proved that it agrees, else FP32.
+            The form with a uint8 input is taken for FP32 where it was built: it computes the same.
+
+        Raises
+        ------
+        ModelError
+            When there is no such model, the file is not a DetectNet_v2 network, or a form of it is needed
+            that has not been built.
+        DeviceError
+            When the device was asked for and is not there, or does not compute in that precision.
+        """
+        file = read_model_file(resolve_model(path_or_name))
+        device = choose(Device, device, "device")
+        *before, last = _AUTO if device is Device.AUTO else (device,)
+        for candidate in before:
+            try:
+                return cls._on(file, candidate, fit, threads, precision)
+            except DeviceError as error:
+                logger.info("auto passes over %s: %s", candidate, error)
+        return cls._on(file, last, fit, threads, precision)
+
+    @classmethod
+    def _on(
+        cls,
+        file: ModelFile,
+        device: Device,
+        fit: FitMode | str,
+        threads: int | None,
+        precision: Precision | str,
+    ) -> PeopleNet:
+        check_device(device)
+        runs = variant_for(file, precision, device)
+        return cls(file, open_backend(runs, device, threads, precision), fit, runs=runs)
+
+    def with_threads(self, threads: int) -> PeopleNet:
+        """Return the same model on the same device with another number of threads per inference."""
+        if threads == self.backend.threads:
+            return self
+        backend = open_backend(self.runs, self.backend.device, threads, self.precision)
+        return PeopleNet(self.file, backend, self.fit, runs=self.runs)
+
+    @property
+    def is_standin(self) -> bool:
+        """Whether this is the demo's stand-in and not a real model."""
+        return self.file.standin
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.file.labels
+
+    @property
+    def device(self) -> str:
+        """The device that really loaded."""
+        return str(self.backend.device)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """What runs the network, as the engine itself reports it."""
+        return self.backend.providers
+
+    @property
+    def precision(self) -> Precision:
+        """What the network computes in."""
+        return self.backend.precision
+
+    @property
+    def _preprocessor(self) -> Preprocessor:
+        if not hasattr(self._local, "preprocessor"):
+            as_bytes = self.runs.channels_last
+            self._local.preprocessor = Preprocessor(self.file.network_size, self.fit, as_bytes=as_bytes)
+        kept: Preprocessor = self._local.preprocessor
+        return kept
+
+    def preprocess(self, frame: Frame, out: NetworkInput | None = None) -> tuple[NetworkInput, Fit]:
+        """Return what the network takes and the fit of a BGR frame.
+
+        ``(1, 3, H, W)`` float32 RGB / 255, or ``(1, H, W, 3)`` uint8 BGR where a form with a uint8 input runs.
+        """
+        return self._preprocessor(frame, out)
+
+    def network_input(self, frame: Frame) -> tuple[npt.NDArray[np.float32], Fit]:
+        """Return what the model itself takes, to be looked at: ``(1, 3, H, W)`` float32 RGB / 255, and the fit."""
+        return Preprocessor(self.file.network_size, self.fit)(frame)
+
+    def infer(self, frame: Frame) -> Grids:
+        """Run the network on one BGR uint8 frame ``(H, W, 3)``.
+
+        Raises
+        ------
+        SourceError
+            When the frame is not a BGR picture.
+        GridsError
+            When the network's output holds NaN or infinity.
+        """
+        batch, fit = self.preprocess(frame)
+        return self.infer_input(batch, [fit])[0]
+
+    def detect(self, frame: Frame, settings: Settings | None = None) -> Detections:
+        """Return the people, bags and faces in one BGR uint8 frame ``(H, W, 3)``, in its pixels.
+
+        Parameters
+        ----------
+        frame : ndarray
+            BGR uint8.
+        settings : Settings, optional
+            Thresholds and clustering; left out, the default preset of this model's fit.
+
+        Raises
+        ------
+        SourceError
+            When the frame is not a BGR picture.
+        SettingsError
+            When the settings are for another fit, or name a class that the model has not.
+        """
+        return decode(self.infer(frame), settings or preset(fit=self.fit)).detections
+
+    def infer_batch(self, frames: Sequence[Frame]) -> list[Grids]:
+        """Run the network on several frames at once; they may differ in size."""
+        if not frames:
+            return []
+        return self.infer_input(*self.preprocess_all(frames))
+
+    def preprocess_all(self, frames: Sequence[Frame]) -> tuple[NetworkInput, list[Fit]]:
+        """Return what the network takes for several frames at once, and the fit of each."""
+        preprocessor = self._preprocessor
+        batch = np.empty((len(frames), *preprocessor.shape), preprocessor.dtype)
+        return batch, [preprocessor(frame, batch[i : i + 1])[1] for i, frame in enumerate(frames)]
+
+    def infer_input(self, batch: NetworkInput, fits: Sequence[Fit]) -> list[Grids]:
+        """Run the network on what `preprocess` made of N frames, with the fit of each."""
+        if len(batch) > 1 and self.runs.input.shape[0] == 1:  # exported for one frame at a time
+            alone = [self.infer_input(batch[i : i + 1], [fit]) for i, fit in enumerate(fits)]
+            return [grids for (grids,) in alone]
+        coverage, boxes = self.backend.run(batch)
+        return [
+            Grids(coverage[i], None if boxes is None else boxes[i], fit, self.labels, self.file.stride)
+            for i, fit in enumerate(fits)
+        ]
+
+    def save_intermediates(self, frame: Frame, folder: str | Path) -> dict[str, Path]:
+        """Write what the network saw and said, for debugging.
+
+        Returns
+        -------
+        dict of str to Path
+            ``preprocessed_frame.npy`` ``(1, 3, H, W)`` float32, ``output_cov.npy`` ``(C, rows, cols)``,
+            ``output_bbox.npy`` ``(4C, rows, cols)`` where there is one, and all of it as ``grids.npz``.
+        """
+        folder = Path(folder)
+        grids = self.infer(frame)
+        batch, _ = self.network_input(frame)
+        arrays = {"preprocessed_frame": batch, "output_cov": grids.coverage, "output_bbox": grids.boxes}
+        written = {"grids": grids.save(folder / "grids.npz")}
+        for name, array in arrays.items():
+            if array is not None:
+                written[name] = folder / f"{name}.npy"
+                with atomic(written[name]) as partial, partial.open("wb") as stream:
+                    np.save(stream, array)
+        return written
+
+    def describe(self) -> pd.DataFrame:
+        """Return what is inside the model as a table with the columns ``what`` and ``value``."""
+        from peoplenet_nb.network.describe import describe
+
+        return describe(self)
+
+    def __repr__(self) -> str:
+        kind = " (stand-in)" if self.is_standin else ""
+        return f"PeopleNet({self.file.path.name}{kind}, {self.device}, {self.fit})"
+
+
+def resolve_model(path_or_name: str | Path | None = None) -> Path:
+    """Return the model file that a path, a name or nothing at all means.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model.
+    """
+    from peoplenet_nb.ngc import find_model
+    from peoplenet_nb.paths import STANDIN
+
+    if path_or_name is not None and str(path_or_name).lower() in STANDIN_NAMES:
+        return STANDIN
+    found = find_model(path_or_name)
+    if found is not None:
+        return found
+    if path_or_name is None:
+        return STANDIN
+    raise ModelError(
+        "No such model",
+        seen=path_or_name,
+        next_step="pass an .onnx file, fetch it with `peoplenet-nb download`, or use 'standin' for the demo clip.",
+    )

@@ -1,0 +1,27 @@
+"""Everything a person may turn after the network has run, as one immutable value, and presets by name."""
+
+from __future__ import annotations
+
+from peoplenet_nb.settings.per_class import PerClass, bind
+from peoplenet_nb.settings.presets import PRESETS, preset
+from peoplenet_nb.settings.values import (
+    PEOPLENET_LABELS,
+    ClassSettings,
+    Clustering,
+    Flavour,
+    Score,
+    Settings,
+)
+
+__all__ = [
+    "PEOPLENET_LABELS",
+    "PRESETS",
+    "ClassSettings",
+    "Clustering",
+    "Flavour",
+    "PerClass",
+    "Score",
+    "Settings",
+    "bind",
+    "preset",
+]

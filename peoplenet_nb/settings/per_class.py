@@ -1,0 +1,75 @@
+"""Settings in the order of a model's classes, as arrays: the form in which every frame needs them.
+
+The last result is kept: settings and labels are values that nobody changes and a video has one pair of them,
+while binding anew for each frame would cost as much as finding its candidates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import refuse_unknown
+from peoplenet_nb.settings.values import PEOPLENET_LABELS, ClassSettings, Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PerClass:
+    """The numbers of each class, and which of them change anything.
+
+    Parameters
+    ----------
+    threshold, min_width, min_height, min_confidence : ndarray
+        ``(C,)`` float64.
+    least_coverage : ndarray
+        ``(C, 1)``: the least float32 that reaches the threshold, so that coverage is compared as it is.
+    limits_size, limits_confidence : bool
+        Whether any class has a least size or confidence above 0.
+    """
+
+    threshold: npt.NDArray[np.float64]
+    min_width: npt.NDArray[np.float64]
+    min_height: npt.NDArray[np.float64]
+    min_confidence: npt.NDArray[np.float64]
+    least_coverage: npt.NDArray[np.float32]
+    limits_size: bool
+    limits_confidence: bool
+
+
+_last: list[tuple[Settings, tuple[str, ...], PerClass]] = []
+
+
+def bind(settings: Settings, labels: Iterable[str]) -> PerClass:
+    """Return the per-class numbers in the order of a model's labels.
+
+    PeopleNet's own class names are passed over when a model lacks them, so that a preset serves any
+    DetectNet_v2 model; any other unknown name is taken for a slip.
+
+    Raises
+    ------
+    SettingsError
+        When ``settings.classes`` names a class that the model has not.
+    """
+    labels = tuple(labels)
+    for settings_then, labels_then, numbers in _last:
+        if settings_then is settings and labels_then == labels:
+            return numbers
+    names = [label.strip().lower() for label in labels]
+    own = [name for name in settings.classes if name not in PEOPLENET_LABELS]
+    refuse_unknown(own, names, "class", "the model's classes are")
+    rows = [settings.for_class(name) for name in names]
+    columns = {f.name: np.array([getattr(row, f.name) for row in rows], float) for f in fields(ClassSettings)}
+    threshold = columns["threshold"]
+    least = threshold.astype(np.float32)
+    least = np.where(least < threshold, np.nextafter(least, np.float32(np.inf)), least)
+    made = PerClass(
+        **columns,
+        least_coverage=least[:, None],
+        limits_size=bool(columns["min_width"].any() or columns["min_height"].any()),
+        limits_confidence=bool(columns["min_confidence"].any()),
+    )
+    _last[:] = [(settings, labels, made)]
+    return made

@@ -1,0 +1,270 @@
+"""Whole runs timed: each stage, frames per second, the ratio to a bare loop, and memory at its peak.
+
+One decision to know: each configuration runs in a process of its own, so that peak memory is its own and a
+device that crashes becomes a row with its reason. The bare loop (``run`` of the same engine on inputs that are
+ready, with all cores in one inference) is timed in the same process just after the run that it is compared with.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choose
+from peoplenet_nb.hardware import peak_memory_mb
+from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.precision import Precision, precisions_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from peoplenet_nb.network.model import PeopleNet
+    from peoplenet_nb.video import RunResult
+
+logger = logging.getLogger(__name__)
+
+DEVICES = ("cpu", "openvino", "cuda", "tensorrt")
+STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
+COLUMNS = (
+    *("device", "precision", "batch", "form", "fps", "bare_fps", "ratio", "first_s", "peak_mb", "agreement"),
+    *STAGES,
+    "note",
+)
+_BARE_FRAMES = 20  # timed in the bare loop, in batches of the run's size
+
+
+@dataclass(frozen=True)
+class Case:
+    """One configuration to time.
+
+    Parameters
+    ----------
+    model, source : str
+        As for `PeopleNet.load` (empty: what is there) and `open_source`.
+    device, precision : str
+        As for `PeopleNet.load`.
+    frames : int
+        How many frames of the source.
+    film : bool
+        Whether to draw and write the film too.
+    batch : int, optional
+        Frames per inference, as for `peoplenet_nb.video.run`.
+    """
+
+    model: str
+    source: str
+    device: str
+    precision: str
+    frames: int
+    film: bool
+    batch: int | None = None
+
+
+def bench(
+    model: str | Path | None,
+    source: str | Path,
+    *,
+    devices: Sequence[str] = DEVICES,
+    precisions: Sequence[str] | None = None,
+    batch: int | None = None,
+    frames: int = 60,
+    film: bool = True,
+    timeout: float = 1800.0,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Time whole runs of a model over a source, on every device and in every precision that loads.
+
+    Parameters
+    ----------
+    model : str or Path, optional
+        As for `PeopleNet.load`.
+    source : str or Path
+        As for `open_source`.
+    devices : sequence of str
+        What to try.
+    precisions : sequence of str, optional
+        What to try; one that a device does not offer is left out there. Left out: all that each offers.
+    batch : int, optional
+        Frames per inference; left out, one on CPUs and what a short probe finds on GPUs.
+    frames : int
+        Frames of the source to run over.
+    film : bool
+        Whether to write the film too.
+    timeout : float
+        Seconds for one configuration; TensorRT builds its first engine within it.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    DataFrame
+        A row per configuration with `COLUMNS`: ``form`` is the file that ran; ``fps`` the run's own frames per
+        second, its start left out; ``bare_fps`` and ``ratio`` compare it with the bare loop; ``first_s`` seconds
+        from the start to the first finished frame; ``peak_mb`` memory of the process; ``agreement`` the AP at IoU
+        0.5 of an INT8 form with its FP32 model's boxes as truth, from its record; then milliseconds per frame of each
+        stage as seen by its own thread; ``note`` why it did not run. A device that does not load has one row.
+
+    Raises
+    ------
+    SettingsError
+        When a precision is named that does not exist, or nothing is left to time.
+    SourceError
+        When the source cannot be opened.
+    """
+    import pandas as pd
+    from tqdm.auto import tqdm
+
+    from peoplenet_nb.sources import open_source
+
+    open_source(source)  # what is no film is an error now, and not a reason in every row
+    wanted = None if precisions is None else {choose(Precision, name, "precision") for name in precisions}
+    rows: list[dict[str, Any]] = []
+    with tqdm(total=len(devices), disable=not progress, unit=" devices", leave=False) as bar:
+        for device in devices:
+            try:
+                tried = [p for p in precisions_of(device) if wanted is None or p in wanted]
+            except SettingsError as error:
+                tried = []
+                rows.append({"device": device, "note": _reason(error)})
+            for precision in tried:
+                bar.set_description(f"{device}, {precision}")
+                case = Case(str(model or ""), str(source), device, str(precision), frames, film, batch)
+                answer = _in_own_process(case, timeout)
+                absent = answer.pop("absent", False)
+                rows.append({"device": device, "precision": str(precision)} | answer)
+                if absent and precision == tried[0]:
+                    break  # it is the device that is not there, whatever the precision
+            bar.update()
+    if not rows:
+        raise SettingsError(
+            "There is nothing to time: no device that was named computes in a precision that was named",
+            seen=f"devices {', '.join(devices)}; precisions {', '.join(precisions or ())}",
+            next_step="leave the precisions out to time all that each device offers.",
+        )
+    return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
+
+
+def ran(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return the rows of a bench table that ran."""
+    rows = table[table["fps"].notna()].to_dict("records")
+    return [{str(key): value for key, value in row.items()} for row in rows]
+
+
+def write_report(table: pd.DataFrame, folder: str | Path) -> list[Path]:
+    """Write a bench table as JSON and as a bar chart; return both paths."""
+    from peoplenet_nb.files import atomic
+    from peoplenet_nb.plots import charts
+
+    told, drawn = Path(folder) / "bench.json", Path(folder) / "bench.png"
+    text = json.dumps(json.loads(table.to_json(orient="records")), indent=1) + "\n"
+    with atomic(told) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return [told, charts.speed_bars(ran(table)).save(drawn)]
+
+
+def measure(case: Case) -> dict[str, Any]:
+    """Time one configuration in this process."""
+    from peoplenet_nb.network.model import PeopleNet
+
+    model = PeopleNet.load(case.model or None, device=case.device, precision=case.precision)
+    result = first = _run(case, model, case.batch)
+    batch = int(first.summary["model"]["batch"])
+    if Device(model.device).on_gpu:
+        # A GPU chooses its kernels and makes its buffers with the first frames, which take seconds.
+        result = _run(case, model, batch)
+    peak = peak_memory_mb()
+    speed = result.summary["speed"]
+    bare = _bare(case, model, batch)
+    return {
+        "batch": batch,
+        "form": model.runs.path.name if model.runs is not model.file else "as it is",
+        "fps": speed["fps"],
+        "bare_fps": bare,
+        "ratio": speed["fps"] / bare,
+        "first_s": first.summary["speed"]["first_s"],
+        "peak_mb": peak,
+        "agreement": _agreement(model),
+        "note": "",
+    } | {stage: speed["ms_per_frame"].get(stage) for stage in STAGES}
+
+
+def _run(case: Case, model: PeopleNet, batch: int | None) -> RunResult:
+    from peoplenet_nb.settings import preset
+    from peoplenet_nb.sources import open_source
+    from peoplenet_nb.video import run
+
+    source = open_source(case.source, frames=case.frames)
+    with tempfile.TemporaryDirectory() as folder:
+        return run(source, model, preset("default"), folder, film=case.film, batch=batch, progress=False)
+
+
+def _bare(case: Case, model: PeopleNet, batch: int) -> float:
+    """Return frames per second of the engine alone: inputs ready, one inference after the other, all cores in it."""
+    import numpy as np
+
+    from peoplenet_nb.hardware import available_threads
+    from peoplenet_nb.sources import open_source
+
+    images = [frame.image for frame in open_source(case.source, frames=min(case.frames, _BARE_FRAMES))]
+    inputs = [model.preprocess(image)[0] for image in images]
+    engine = model.with_threads(available_threads()).backend
+    engine.run(np.concatenate([inputs[i % len(inputs)] for i in range(batch)]))
+    taken = []
+    for start in range(0, max(len(inputs), 3 * batch), batch):
+        made = np.concatenate([inputs[(start + i) % len(inputs)] for i in range(batch)])
+        began = perf_counter()
+        engine.run(made)
+        taken.append(perf_counter() - began)
+    return batch / float(np.median(taken))
+
+
+def _agreement(model: PeopleNet) -> float | None:
+    """Return how well the INT8 form that runs agrees with its model; None for other precisions."""
+    from peoplenet_nb.network.variants import LEAST_BOXES, Target, Variant, int8_path
+
+    if model.precision is not Precision.INT8:
+        return None
+    if model.file.quantized:
+        return 1.0  # the model itself is INT8
+    record = Variant.load(int8_path(model.file, Target.of(Device(model.device))), model.file)
+    if record is None or record.agreement.boxes < LEAST_BOXES:
+        return None
+    return record.agreement.ap50
+
+
+def _reason(error: PeopleNetError) -> str:
+    return error.what if error.seen is None else f"{error.what}: {error.seen}"
+
+
+def _in_own_process(case: Case, timeout: float) -> dict[str, Any]:
+    command = [sys.executable, "-P", "-m", "peoplenet_nb.speed.bench", json.dumps(asdict(case))]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return {"note": f"not done within {timeout:.0f} s"}
+    except (IndexError, ValueError):
+        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
+        return {"note": f"ended without an answer: {last[0]}"}
+    return answer
+
+
+def _main() -> None:
+    """Time the configuration of the command line and write one line of JSON: what `bench` starts."""
+    try:
+        answer = measure(Case(**json.loads(sys.argv[1])))
+    except PeopleNetError as error:
+        answer = {"note": _reason(error), "absent": isinstance(error, DeviceError)}
+    sys.stdout.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    _main()

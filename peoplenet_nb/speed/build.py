@@ -1,0 +1,171 @@
+"""Building derived models, measuring how well they agree with their source, and keeping both on disk.
+
+One decision to know: nothing is kept that was not measured. A derived model is built under a temporary name,
+run beside its source on frames that it was not calibrated on, and moved into place with that record only if
+it agrees.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.errors import ModelError
+from peoplenet_nb.files import writing
+from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
+from peoplenet_nb.speed.agreement import compare
+from peoplenet_nb.speed.graph import stamp, with_uint8_input
+from peoplenet_nb.speed.int8 import METHODS, quantize
+
+logger = logging.getLogger(__name__)
+
+Frame = npt.NDArray[np.uint8]
+
+
+def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool = False) -> Variant:
+    """Return the form of a model that takes resized BGR bytes, built if it is not on disk yet.
+
+    Parameters
+    ----------
+    source : ModelFile
+        The model.
+    target : Target
+        What it is made for.
+    force : bool
+        Build anew even if there is one.
+
+    Raises
+    ------
+    ModelError
+        When the network cannot take bytes, or its outputs differ from the source's by more than 1e-3 in
+        coverage or 0.5 pixels in boxes.
+    OutputError
+        When the folder cannot be written.
+    """
+    import onnx
+
+    path = uint8_path(source, target)
+    if not force and (found := Variant.load(path, source)) is not None:
+        return found
+    model = with_uint8_input(onnx.load(str(source.path)), source.input.name, target)
+    stamp(model, "uint8-input", source.sha256)
+    with _workshop(path) as folder:
+        made = folder / path.name
+        onnx.save(model, str(made))
+        agreement = compare(source, read_model_file(made), _noise(3))
+        if agreement.coverage > 1e-3 or agreement.box_px > 0.5:
+            raise ModelError(
+                "The form with a uint8 input does not agree with the model",
+                seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
+                next_step="run the model as it is, and report this with the model's sha256.",
+            )
+        return _keep(made, Variant(path, "uint8-input", source.sha256, _versions(target), agreement))
+
+
+def build_int8(
+    source: ModelFile, frames: Sequence[Frame], *, target: Target = Target.CPU, force: bool = False
+) -> Variant:
+    """Return the static INT8 form of a model, built if it is not on disk yet.
+
+    Every calibration method is tried on two thirds of the frames and measured on the others; the one whose
+    boxes agree best with the source's is kept.
+
+    Parameters
+    ----------
+    source : ModelFile
+        The FP32 model.
+    frames : sequence of ndarray
+        At least 6 BGR frames of the kind that the model will see.
+    target : Target
+        What it is made for.
+    force : bool
+        Build anew even if there is one.
+
+    Raises
+    ------
+    ModelError
+        When there are too few frames, or the model is quantized already.
+    """
+    import onnx
+
+    path = int8_path(source, target)
+    if not force and (found := Variant.load(path, source)) is not None:
+        return found
+    if source.quantized:
+        raise ModelError("The model is quantized already", seen=source.path, next_step="run it as it is.")
+    if len(frames) < 6:
+        raise ModelError(
+            "Too few frames to calibrate on and measure with",
+            seen=len(frames),
+            next_step="name at least 6 frames.",
+        )
+    held_out = list(frames[::3])
+    calibration = [frame for i, frame in enumerate(frames) if i % 3]
+    bytes_in = onnx.load(str(build_uint8(source, target=target).path))
+    with _workshop(path) as folder:
+        tried: dict[str, tuple[Agreement, Path]] = {}
+        for method in METHODS:
+            model = quantize(bytes_in, source, calibration, method, target)
+            stamp(model, "int8", source.sha256)
+            made = folder / f"{path.stem}.{method}.onnx"
+            onnx.save(model, str(made))
+            tried[method] = (compare(source, read_model_file(made), held_out), made)
+            logger.info("%s: it %s", method, tried[method][0])
+        # By the boxes; where there were none to compare, by the coverage.
+        best = max(tried, key=lambda method: (tried[method][0].score, -tried[method][0].coverage_mean))
+        recipe = _versions(target) | {
+            "method": best,
+            "tried": {method: round(agreement.score, 4) for method, (agreement, _) in tried.items()},
+            "calibration_frames": len(calibration),
+            "held_out_frames": len(held_out),
+            "weights": "int8 per channel"
+            + (", no pair overflows" if target is Target.CPU else ", symmetric"),
+            "activations": "uint8" if target is Target.CPU else "int8, symmetric",
+        }
+        return _keep(tried[best][1], Variant(path, "int8", source.sha256, recipe, tried[best][0]))
+
+
+def _noise(count: int) -> list[Frame]:
+    """Return frames of smooth noise: every value of every channel occurs, and red is not blue."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, 34, 60, 3), dtype=np.uint8)
+    return [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in coarse]
+
+
+def _versions(target: Target) -> dict[str, object]:
+    import onnx
+    import onnxruntime
+
+    from peoplenet_nb import __version__
+
+    return {
+        "target": str(target),
+        "peoplenet_nb": __version__,
+        "onnx": onnx.__version__,
+        "onnxruntime": onnxruntime.__version__,
+    }
+
+
+@contextmanager
+def _workshop(path: Path) -> Iterator[Path]:
+    """Yield a folder of this build's own beside where its result will stay, and remove it whatever happens."""
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
+            yield Path(folder)
+
+
+def _keep(made: Path, derived: Variant) -> Variant:
+    """Move a form into place; until its record follows, the one of an earlier form does not fit it."""
+    made.replace(derived.path)
+    derived.save()
+    return derived

@@ -1,0 +1,228 @@
+"""H.264 films that a browser plays, written with PyAV; `peoplenet_nb.video.mp4` joins them and reads them back.
+
+One decision to know: no B-frames. Presentation order is then decoding order, so parts of a film join by
+copying their packets, without edit lists and without encoding again; x264 needs a few percent more bytes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+
+from peoplenet_nb.errors import DeviceError
+from peoplenet_nb.hardware import available_threads, gpus
+from peoplenet_nb.sources.frames import Image
+from peoplenet_nb.video.mp4 import CLOCK, FilmCheck, check_film, join_films, writing
+
+__all__ = [
+    "FilmCheck",
+    "FilmWriter",
+    "check_film",
+    "choose_encoder",
+    "join_films",
+    "nvenc_refusal",
+    "padded_size",
+]
+
+logger = logging.getLogger(__name__)
+
+_LEAST_SIDE = 16  # pixels; one macroblock, below which encoders refuse
+_MOST_THREADS = 4
+_X264 = {"preset": "veryfast", "crf": "23", "bf": "0"}
+_NVENC = {"preset": "p4", "rc": "vbr", "cq": "25", "bf": "0"}
+# OpenCV converts to BT.601 in limited range; saying so keeps a browser from guessing BT.709 for large films.
+_BT601, _LIMITED = 6, 1
+
+
+class FilmWriter:
+    """Writes one H.264 MP4; a context manager that moves the film into place when it is whole.
+
+    Parameters
+    ----------
+    path : Path
+        Where the film goes; written as ``<name>.part`` until `close`.
+    size : tuple of int
+        ``(width, height)`` of the frames. Odd sizes are padded by one pixel, because yuv420p halves them;
+        frames of another size are scaled to it.
+    fps : float
+        Mean frames per second, for the encoder's rate control; times come from `write`.
+    encoder : str
+        ``x264``, ``nvenc``, or ``auto``: NVENC where a GPU is there and it opens, else x264.
+    pixel_aspect : Fraction
+        Width of a pixel over its height.
+    faststart : bool
+        Whether to move the index to the front when done, so that a browser plays while it loads.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    DeviceError
+        When NVENC was asked for and does not open.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: tuple[int, int],
+        fps: float,
+        *,
+        encoder: str = "x264",
+        pixel_aspect: Fraction = Fraction(1),
+        faststart: bool = True,
+    ) -> None:
+        self.path = Path(path)
+        self.size = size
+        self.frames = 0
+        self.rescaled = 0
+        self.encoder = choose_encoder(encoder, size)
+        self._padded = padded_size(size)
+        self._partial = self.path.with_name(self.path.name + ".part")
+        self._nominal = max(1, round(CLOCK / (fps or 25.0)))
+        self._last: int | None = None
+        self._held: Any = None  # the newest packet: its duration is known when the next one comes
+        options = {"movflags": "+faststart"} if faststart else {}
+        with writing(self.path):
+            self._partial.touch()  # FFmpeg opens the file with the first packet: too late to refuse
+            self._container = av.open(str(self._partial), "w", format="mp4", container_options=options)
+            self._stream = self._add_stream(Fraction(fps or 25.0).limit_denominator(1001), pixel_aspect)
+
+    def _add_stream(self, rate: Fraction, pixel_aspect: Fraction) -> Any:
+        name, options = ("libx264", _X264) if self.encoder == "x264" else ("h264_nvenc", _NVENC)
+        stream: Any = self._container.add_stream(name, rate=rate, options=dict(options))
+        context = stream.codec_context
+        context.width, context.height = self._padded
+        context.pix_fmt = "yuv420p"
+        context.time_base = Fraction(1, CLOCK)
+        context.gop_size = max(1, min(250, round(2 * rate)))  # a key frame every two seconds, for scrubbing
+        context.max_b_frames = 0
+        context.thread_count = max(1, min(available_threads(), _MOST_THREADS))
+        context.sample_aspect_ratio = pixel_aspect
+        context.colorspace = context.color_primaries = context.color_trc = _BT601
+        context.color_range = _LIMITED
+        return stream
+
+    def write(self, image: Image, time_s: float) -> None:
+        """Encode one BGR uint8 frame that is shown from ``time_s`` on, in seconds of the film."""
+        if (image.shape[1], image.shape[0]) != self.size:
+            self.rescaled += 1
+            image = np.asarray(cv2.resize(image, self.size, interpolation=cv2.INTER_AREA), np.uint8)
+        right, bottom = self._padded[0] - self.size[0], self._padded[1] - self.size[1]
+        if right or bottom:
+            bordered = cv2.copyMakeBorder(image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+            image = np.asarray(bordered, np.uint8)
+        frame = av.VideoFrame.from_ndarray(
+            np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2YUV_I420), np.uint8), format="yuv420p"
+        )
+        pts = round(time_s * CLOCK)
+        if self._last is not None and pts <= self._last:
+            pts = self._last + 1
+        frame.pts, frame.time_base = pts, Fraction(1, CLOCK)
+        self._last = pts
+        with writing(self.path):
+            self._mux(self._stream.encode(frame))
+        self.frames += 1
+
+    def _mux(self, packets: Iterable[Any], last: bool = False) -> None:
+        for packet in packets:
+            if self._held is not None:
+                self._held.duration = packet.pts - self._held.pts
+                self._container.mux(self._held)
+            self._held = packet
+        if last and self._held is not None:
+            self._held.duration = self._nominal
+            self._container.mux(self._held)
+            self._held = None
+
+    def close(self) -> None:
+        """Finish the film and move it into place; nothing is left behind when no frame was written."""
+        with writing(self.path):
+            if self.frames:
+                self._mux(self._stream.encode(None), last=True)
+            self._container.close()
+            if self.frames:
+                self._partial.replace(self.path)
+            else:
+                self._partial.unlink(missing_ok=True)
+
+    def abandon(self) -> None:
+        """Give the film up and remove what was written of it."""
+        try:
+            self._container.close()
+        except (FFmpegError, OSError) as error:
+            logger.debug("closing an abandoned film: %s", error)
+        self._partial.unlink(missing_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+def padded_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Return the even ``(width, height)`` of at least a macroblock that holds a frame."""
+    width, height = (max(_LEAST_SIDE, side + side % 2) for side in size)
+    return width, height
+
+
+def padding_note(size: tuple[int, int]) -> str:
+    """Return what a person should know of a film's size; empty when it is the frames' own."""
+    padded = padded_size(size)
+    if padded == size:
+        return ""
+    return (
+        f"The film is {padded[0]}x{padded[1]} (H.264 wants even sizes of at least {_LEAST_SIDE}); "
+        f"the frames and the table are {size[0]}x{size[1]}."
+    )
+
+
+def choose_encoder(wanted: str, size: tuple[int, int]) -> str:
+    """Return ``x264`` or ``nvenc`` for a film of ``(width, height)`` pixels.
+
+    Raises
+    ------
+    DeviceError
+        For ``nvenc`` where it does not open, with its own reason, and for unknown names.
+    """
+    if wanted not in ("x264", "nvenc", "auto"):
+        raise DeviceError("Unknown encoder", seen=wanted, next_step="choose x264, nvenc or auto.")
+    if wanted == "x264" or (wanted == "auto" and not gpus()):
+        return "x264"
+    reason = nvenc_refusal(size)
+    if reason is None:
+        return "nvenc"
+    if wanted == "nvenc":
+        raise DeviceError(
+            "The encoder NVENC was asked for and does not open",
+            seen=reason,
+            next_step="use encoder='x264'; some GPUs (A100, H100, H200) have no NVENC at all.",
+        )
+    logger.info("NVENC does not open (%s); x264 writes the film", reason)
+    return "x264"
+
+
+def nvenc_refusal(size: tuple[int, int] = (256, 256)) -> str | None:
+    """Return why NVENC does not encode films of a size here, None when it does: it is tried on one frame."""
+    try:
+        context: Any = av.CodecContext.create("h264_nvenc", "w")
+        context.width, context.height = padded_size(size)
+        context.pix_fmt, context.options, context.time_base = "yuv420p", dict(_NVENC), Fraction(1, 25)
+        frame = av.VideoFrame(context.width, context.height, "yuv420p")
+        frame.pts = 0
+        context.encode(frame)
+        context.encode(None)
+    except (FFmpegError, OSError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None

@@ -1,0 +1,121 @@
+"""The tables and the reasons."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from conftest import make_grids, random_grids
+from peoplenet_nb.decoding import decode
+from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.explain import (
+    FrameReport,
+    candidate_table,
+    explain_cell,
+    explain_point,
+    fate_table,
+    output_table,
+)
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.settings import ClassSettings, Settings, preset
+
+HALF = Settings(default=ClassSettings(threshold=0.5))
+PERSON = (1, 2, 1, 2)  # 70 x 140 pixels around the cell
+
+
+def test_tables_count_what_the_tutorial_counts() -> None:
+    grids = make_grids({(0, 5, 5): (0.35, PERSON), (0, 6, 5): (0.5, PERSON), (2, 1, 1): (0.15, PERSON)})
+    outputs = output_table(grids).set_index("output")
+    assert outputs.loc["coverage", ["> 0.1", "> 0.3", "> 0.5"]].tolist() == [3, 2, 0]
+    assert outputs.loc["coverage", "shape"] == "3x34x60"
+    assert outputs.loc["boxes", "max"] == 2.0
+    classes = candidate_table(grids).set_index("class")
+    assert classes.loc["person", [">= 0.1", ">= 0.2", ">= 0.3", ">= 0.4", ">= 0.5"]].tolist() == [
+        2,
+        2,
+        2,
+        1,
+        1,
+    ]
+    assert classes.loc["bag", "max"] == 0
+    fates = fate_table(decode(grids, HALF.with_class("person", threshold=0.3))).set_index("class")
+    assert fates.loc["person", "candidates"] == 2
+
+
+def test_frame_report_is_text_and_html() -> None:
+    grids = random_grids(1)
+    told = FrameReport((720, 1280, 3), (1, 3, 544, 960), grids, decode(grids, HALF), "frame <1>")
+    assert "Frame 1280x720 -> network input 1x3x544x960 (stretch" in str(told)
+    assert "&lt;1&gt;" in told._repr_html_()
+    bare = Grids(grids.coverage, None, grids.fit, grids.labels)
+    told = FrameReport((720, 1280, 3), (1, 3, 544, 960), bare, decode(bare, HALF))
+    assert "coverage output only" in str(told)
+
+
+def test_below_threshold_names_the_threshold_that_brings_it_back() -> None:
+    grids = make_grids({(0, 17, 30): (0.3219, PERSON), (0, 5, 5): (0.35, PERSON), (0, 30, 50): (0.1, PERSON)})
+    told = explain_cell(grids, HALF, 0, 17, 30)
+    assert told.fate == "below threshold"
+    assert told.rescue == pytest.approx(0.321)
+    assert told.added == 2
+    rescued = decode(grids, HALF.with_class("person", threshold=told.rescue)).detections
+    assert (17, 30) in list(zip(rescued.row, rescued.col, strict=True)), "what it promises is true"
+    assert told.xyxy == pytest.approx((445.5, 202.5, 515.5, 342.5))
+
+
+def test_below_threshold_and_overlapped_says_that_lowering_does_not_help() -> None:
+    shifted = (PERSON[0] + 16 / 35, 2, PERSON[2] - 16 / 35, 2)
+    grids = make_grids({(0, 17, 30): (0.9, PERSON), (0, 17, 31): (0.4, shifted)})
+    told = explain_cell(grids, HALF, 0, 17, 31)
+    assert told.rescue is None
+    assert "would not help" in told.sentence
+    assert "row 17, column 30" in told.sentence
+
+
+@pytest.mark.parametrize(
+    ("changes", "fate", "words"),
+    [
+        ({}, "kept", "final boxes"),
+        ({"clustering": "dbscan", "min_samples": 5.0}, "noise", "raise eps or lower the mass"),
+        ({"default": ClassSettings(threshold=0.5, min_width=100)}, "too small", "100x0 frame pixels"),
+        ({"default": ClassSettings(threshold=0.5, min_confidence=0.95)}, "low confidence", "0.95"),
+    ],
+)
+def test_each_fate_has_its_sentence(changes: dict[str, object], fate: str, words: str) -> None:
+    told = explain_cell(make_grids({(0, 17, 30): (0.9, PERSON)}), HALF.replace(**changes), 0, 17, 30)
+    assert told.fate == fate
+    assert words in told.sentence
+
+
+def test_suppressed_names_its_suppressor() -> None:
+    shifted = (PERSON[0] + 16 / 35, 2, PERSON[2] - 16 / 35, 2)
+    grids = make_grids({(0, 17, 30): (0.9, PERSON), (0, 17, 31): (0.6, shifted)})
+    told = explain_cell(grids, HALF, 0, 17, 31)
+    assert told.fate == "suppressed"
+    assert "coverage 0.900, row 17, column 30" in told.sentence
+    assert "IoU 1.00" in told.sentence
+
+
+def test_a_click_finds_the_best_cell_whose_box_covers_it() -> None:
+    grids = make_grids({(0, 17, 30): (0.3, PERSON), (0, 17, 31): (0.2, PERSON)})
+    told = explain_point(grids, HALF, 460, 330)  # the person's foot, cells below the one that sees it
+    assert (told.row, told.col) == (17, 30)
+    with pytest.raises(SettingsError, match="Unknown class.*dog"):
+        explain_point(grids, HALF, 5, 5, "dog")
+    with pytest.raises(GridsError, match="outside the frame"):
+        explain_point(grids, HALF, -5, 5)
+    with pytest.raises(GridsError, match="No such cell"):
+        explain_cell(grids, HALF, 0, 34, 0)
+
+
+def test_every_candidate_of_a_busy_frame_has_a_sentence() -> None:
+    grids = random_grids(5)
+    for name in ("default", "tao", "deepstream"):
+        chosen = preset(name).replace(
+            clustering="hybrid" if name == "deepstream" else preset(name).clustering
+        )
+        found = decode(grids, chosen).candidates
+        for i in range(0, len(found), 7):
+            told = explain_cell(grids, chosen, int(found.class_id[i]), int(found.row[i]), int(found.col[i]))
+            assert told.sentence.endswith("."), told
+            assert np.isfinite(told.coverage)

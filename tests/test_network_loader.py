@@ -1,0 +1,52 @@
+"""The loader's own reason, and where the GPU libraries are looked for."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.util
+from pathlib import Path
+from types import SimpleNamespace
+
+import onnxruntime
+import pytest
+
+from peoplenet_nb.network.engines import loader
+
+
+@pytest.fixture
+def capi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "onnxruntime" / "capi"
+    folder.mkdir(parents=True)
+    monkeypatch.setattr(onnxruntime, "__file__", str(folder.parent / "__init__.py"))
+    return folder
+
+
+def test_reason_of_the_loader_is_told(capi: Path) -> None:
+    assert loader.refusal("CUDAExecutionProvider") == "", "a wheel without it has nothing to say"
+    (capi / "libonnxruntime_providers_cuda.so").write_bytes(b"no library at all")
+    assert "libonnxruntime_providers_cuda.so" in loader.refusal("CUDAExecutionProvider")
+    assert loader.refusal("CPUExecutionProvider") == ""
+
+
+def test_what_cannot_be_preloaded_is_left_to_the_session_to_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> None:
+        raise OSError("libcudnn.so.9")
+
+    monkeypatch.setattr(onnxruntime, "preload_dlls", fails, raising=False)
+    loader.preload("CUDAExecutionProvider")
+
+
+def test_tensorrt_is_found_in_its_wheel_in_loading_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("libnvonnxparser.so.10", "libnvinfer.so.10", "libnvinfer_plugin.so.10")
+    for name in names:
+        (tmp_path / name).write_bytes(b"")
+    opened: list[str] = []
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda _: SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    )
+    monkeypatch.setattr(ctypes, "CDLL", lambda path, mode=0: opened.append(Path(path).name))
+    loader.preload("TensorrtExecutionProvider")
+    assert opened == ["libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10"]

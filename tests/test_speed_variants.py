@@ -1,0 +1,244 @@
+"""Variant models: exact where they must be, measured where they cannot be, and never mistaken for the source."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onnx_builder import COVERAGE, detectnet, write
+from peoplenet_nb.errors import ModelError, OutputError
+from peoplenet_nb.network import precision
+from peoplenet_nb.network.engines import open_backend
+from peoplenet_nb.network.variants import Agreement, Target, int8_path, uint8_path
+from peoplenet_nb.ngc import find_model
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
+from peoplenet_nb.paths import STANDIN, models_dir
+from peoplenet_nb.preprocess import Preprocessor
+from peoplenet_nb.speed import build_int8, build_uint8, variants_dir
+from peoplenet_nb.speed.int8 import pair_safe_scales
+
+
+def frames(count: int, seed: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(0, 256, (60, 100, 3), dtype=np.uint8) for _ in range(count)]
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> ModelFile:
+    return read_model_file(write(detectnet(), tmp_path / "model" / "m.onnx"))
+
+
+def outputs(file: ModelFile, frame: np.ndarray, fit: str = "stretch") -> tuple[np.ndarray, np.ndarray | None]:
+    batch, _ = Preprocessor(file.network_size, fit, as_bytes=file.channels_last)(frame)
+    return open_backend(file, "cpu").run(batch)
+
+
+@pytest.mark.parametrize("target", list(Target))
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("style", ["conv", "qdq", "reshape"])
+def test_uint8_input_computes_the_same(style: str, fit: str, target: Target, tmp_path: Path) -> None:
+    source = read_model_file(write(detectnet(style=style), tmp_path / "m.onnx"))
+    made = read_model_file(build_uint8(source, target=target).path)
+    assert (made.channels_last, made.input.dtype) == (True, "uint8")
+    assert (made.network_size, made.labels, made.stride) == (
+        source.network_size,
+        source.labels,
+        source.stride,
+    )
+    for frame in frames(3):
+        (coverage, boxes), (expected, expected_boxes) = outputs(made, frame, fit), outputs(source, frame, fit)
+        # A quantized head rounds: there a hair's difference may fall on the other side of a step.
+        np.testing.assert_allclose(coverage, expected, atol=1e-3 if style != "qdq" else 0.02)
+        np.testing.assert_allclose(boxes, expected_boxes, atol=1e-3 if style != "qdq" else 0.06)
+
+
+def test_red_and_blue_are_not_swapped(source: ModelFile) -> None:
+    frame = np.zeros((32, 64, 3), np.uint8)
+    frame[..., 2] = 255
+    made = read_model_file(build_uint8(source).path)
+    np.testing.assert_allclose(outputs(made, frame)[0], outputs(source, frame)[0], atol=1e-5)
+    assert not np.allclose(outputs(made, frame[..., ::-1].copy())[0], outputs(source, frame)[0], atol=1e-3)
+
+
+@pytest.mark.parametrize("target", list(Target))
+def test_an_input_that_goes_elsewhere_too_is_scaled_by_nodes_of_its_own(
+    target: Target, tmp_path: Path
+) -> None:
+    model = detectnet()
+    model.graph.node.insert(0, onnx.helper.make_node("Identity", ["input_1:0"], ["same"]))
+    model.graph.node[1].input[0] = "same"
+    source = read_model_file(write(model, tmp_path / "m.onnx"))
+    made = read_model_file(build_uint8(source, target=target).path)
+    for frame in frames(2):
+        np.testing.assert_allclose(outputs(made, frame)[0], outputs(source, frame)[0], atol=1e-5)
+
+
+def test_the_demo_network_has_its_forms_too() -> None:
+    source = read_model_file(STANDIN)
+    for target in Target:
+        assert build_uint8(source, target=target).agreement.coverage < 1e-4
+
+
+def test_the_source_is_not_touched_and_the_record_says_what_was_made(source: ModelFile) -> None:
+    before = source.path.read_bytes()
+    derived = build_uint8(source)
+    assert source.path.read_bytes() == before
+    record = json.loads(derived.path.with_suffix(".json").read_text())
+    assert record["source_sha256"] == source.sha256
+    assert record["recipe"]["onnxruntime"]
+    assert record["agreement"]["coverage"] < 1e-3
+    props = {p.key: p.value for p in onnx.load(derived.path).metadata_props}
+    assert props["peoplenet_nb.variant"] == "uint8-input"
+    assert props["peoplenet_nb.source_sha256"] == source.sha256
+    assert not list(derived.path.parent.glob(".*")), "no temporary file is left"
+
+
+def test_built_once_and_again_when_the_source_changes(source: ModelFile) -> None:
+    first = build_uint8(source)
+    made_at = first.path.stat().st_mtime_ns
+    assert build_uint8(source) == first
+    assert first.path.stat().st_mtime_ns == made_at
+    first.path.write_bytes(b"cut off")
+    assert build_uint8(source).path.stat().st_size > 1000, "a damaged file is made again"
+
+
+def test_derived_models_are_never_found_as_models() -> None:
+    folder = models_dir() / "peoplenet_vtest_1"
+    source = read_model_file(write(detectnet(), folder / "net.onnx"))
+    assert variants_dir(source) == folder / "derived"
+    build_uint8(source)
+    assert find_model(folder) == source.path
+
+
+def test_nothing_is_written_beside_a_model_that_is_not_ours(source: ModelFile) -> None:
+    build_uint8(source)
+    assert [p.name for p in source.path.parent.iterdir()] == ["m.onnx"]
+
+
+@pytest.mark.slow
+def test_int8_is_chosen_by_measurement(source: ModelFile) -> None:
+    derived = build_int8(source, frames(9))
+    made = read_model_file(derived.path)
+    assert made.qdq > 0
+    assert made.channels_last
+    assert set(derived.recipe["tried"]) == {"minmax", "percentile", "entropy"}  # type: ignore[call-overload]
+    assert derived.recipe["tried"][derived.recipe["method"]] == pytest.approx(
+        derived.agreement.score, abs=1e-4
+    )  # type: ignore[index]
+    assert (derived.recipe["calibration_frames"], derived.agreement.frames) == (6, 3)
+    assert derived.agreement.coverage < 0.1
+    assert sorted(p.name for p in derived.path.parent.iterdir()) == sorted(
+        [p.with_suffix(s).name for p in (int8_path(source), uint8_path(source)) for s in (".onnx", ".json")]
+    )
+
+
+def test_tensorrt_gets_bytes_cast_first_and_zero_points_of_zero(source: ModelFile) -> None:
+    """TensorRT takes uint8 only into a cast, and symmetric int8 only."""
+    model = onnx.load(build_int8(source, frames(6), target=Target.TENSORRT).path)
+    first = next(node for node in model.graph.node if model.graph.input[0].name in node.input)
+    assert first.op_type == "Cast"
+    tensors = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    pairs = [node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    assert pairs
+    for node in pairs:
+        assert tensors[node.input[2]].dtype == np.int8, node
+        assert not tensors[node.input[2]].any(), node
+
+
+def test_forms_for_different_targets_lie_beside_each_other(source: ModelFile) -> None:
+    made = {build_uint8(source, target=target).path for target in Target}
+    assert len(made) == 2
+    assert len({read_model_file(path).sha256 for path in made}) == 2
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 6, 3, 3), (3, 3, 7, 7), (1, 1, 1, 1), (5, 8, 1, 1)]))
+def test_no_pair_of_neighbouring_weights_can_overflow_sixteen_bits(seed: int, shape: tuple[int, ...]) -> None:
+    """In the way that ``vpmaddubsw`` adds: bytes 2k and 2k + 1, for the worst activations."""
+    kernel = np.random.default_rng(seed).standard_t(3, shape)
+    made = np.round(kernel / pair_safe_scales(kernel)[:, None, None, None]).astype(np.int64)
+    assert np.abs(made).max() <= 127
+    for channel in made:
+        pixels = [channel[:, y, x].tolist() for y in range(shape[2]) for x in range(shape[3])]
+        whole = [weight for pixel in pixels for weight in pixel]
+        for line in [whole] if shape[1] % 2 == 0 else [whole, *pixels]:
+            for one, two in zip_longest(line[::2], line[1::2], fillvalue=0):
+                highest = 255 * (max(one, 0) + max(two, 0))
+                lowest = 255 * (min(one, 0) + min(two, 0))
+                assert -(2**15) <= lowest <= highest < 2**15
+
+
+def test_scales_lose_next_to_nothing_against_full_eight_bits() -> None:
+    kernel = np.random.default_rng(0).normal(0, 0.1, (32, 64, 3, 3))
+    full = np.abs(kernel).reshape(32, -1).max(1) / 127
+    assert 0.0 <= np.log2(pair_safe_scales(kernel) / full).mean() < 0.5
+
+
+def test_int8_refuses_what_makes_no_sense(source: ModelFile, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="Too few frames.*at least 6"):
+        build_int8(source, frames(5))
+    quantized = read_model_file(write(detectnet(style="qdq"), tmp_path / "q.onnx"))
+    with pytest.raises(ModelError, match="quantized already"):
+        build_int8(quantized, frames(6))
+
+
+def test_coverage_only_models_can_be_derived_too(tmp_path: Path) -> None:
+    source = read_model_file(write(detectnet(outputs=(COVERAGE,)), tmp_path / "m.onnx"))
+    made = read_model_file(build_uint8(source).path)
+    assert made.boxes is None
+
+
+def test_nothing_is_proved_on_frames_that_show_nothing(
+    source: ModelFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(precision, "has_int8_instructions", lambda: True)
+    standin = read_model_file(STANDIN)
+    derived = build_int8(standin, [np.zeros((96, 160, 3), np.uint8)] * 6)
+    assert derived.agreement.boxes == 0
+    assert not derived.agreement.proved
+    assert "no boxes to compare" in str(derived.agreement)
+    assert not precision.variant_for(standin, "auto").quantized
+
+
+@pytest.mark.parametrize(
+    ("boxes", "ap50", "proved"), [(9, 1.0, False), (10, 0.94, False), (10, 0.95, True), (0, 0.0, False)]
+)
+def test_agreement_needs_boxes_enough_and_near_enough(boxes: int, ap50: float, proved: bool) -> None:
+    assert Agreement(3, 0.1, 0.01, 1.0, boxes, ap50, 0.5).proved == proved
+
+
+def test_a_form_that_changed_on_disk_is_not_taken(source: ModelFile) -> None:
+    """Of the same size: the record knows the content."""
+    path = build_uint8(source).path
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    assert precision.variant_for(source, "fp32") is source
+    build_uint8(source)
+    assert precision.variant_for(source, "fp32").path == path
+
+
+def test_a_build_that_fails_leaves_nothing_behind(source: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    folder = build_uint8(source).path.parent
+    before = sorted(folder.iterdir())
+    monkeypatch.setattr(onnx, "save", full)
+    with pytest.raises(OutputError, match="No space left"):
+        build_uint8(source, force=True)
+    assert sorted(folder.iterdir()) == before
+
+
+def test_two_processes_may_build_the_same(source: ModelFile) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda _: build_uint8(source, force=True), range(2))
+    assert one.path == two.path
+    assert precision.variant_for(source, "fp32").path == one.path

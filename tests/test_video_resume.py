@@ -1,0 +1,312 @@
+"""Runs that are cut: by a kill, by Ctrl-C, by a failing frame; and folders that are refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from films import FakeModel, make_film, number_of
+from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError
+from peoplenet_nb.grids import GridsFolder
+from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video.writer import check_film
+from runs import interrupt_at, run, tables
+
+
+@pytest.fixture
+def clip(tmp_path) -> Path:
+    return make_film(tmp_path / "clip.mp4", 40)
+
+
+def environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
+
+
+# ---------------------------------------------------------------- cut and continued
+
+CUT = """
+import sys
+from pathlib import Path
+from films import FakeModel
+from peoplenet_nb.video import running as video
+from peoplenet_nb.settings import Settings
+try:
+    video.run(sys.argv[1], FakeModel(lambda n: 0.02), Settings(), sys.argv[2], progress=False, workers=2,
+              part_frames=10, save_grids=True)
+except video.RunInterrupted as stopped:
+    print("interrupted", stopped.result.summary["frames"], stopped.result.interrupted)
+    sys.exit(130)
+"""
+
+
+def cut_run(film: Path, output: Path, how: signal.Signals, parts: int) -> subprocess.Popen[str]:
+    """Start a run in a process of its own and send it a signal once some parts are finished."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", CUT, str(film), str(output)],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    manifest = output / film.stem / "run.json"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if manifest.exists() and len(json.loads(manifest.read_text())["parts"]) >= parts:
+            break
+        time.sleep(0.005)
+    assert process.poll() is None, process.communicate()
+    process.send_signal(how)
+    return process
+
+
+@pytest.fixture(scope="module")
+def long_film(tmp_path_factory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "long.mp4", 200)
+
+
+@pytest.fixture(scope="module")
+def uncut(long_film, tmp_path_factory):
+    return run(long_film, tmp_path_factory.mktemp("uncut"), save_grids=True)
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_killed_run_continues_to_the_same_tables(long_film, uncut, tmp_path, parts):
+    process = cut_run(long_film, tmp_path, signal.SIGKILL, parts)
+    assert process.wait(30) == -signal.SIGKILL
+    folder = tmp_path / "long"
+    assert not (folder / "film.mp4").exists()
+    # A kill in the middle of a rename leaves a part that the manifest does not know; it must not be used.
+    (folder / "parts" / "00099.detections.csv").write_text("rubbish")
+    model = FakeModel()
+    seen = []
+    model.delay = lambda n: seen.append(n) or 0.0
+    result = run(long_film, tmp_path, model, resume=True, save_grids=True)
+    assert tables(result.folder) == tables(uncut.folder)
+    assert check_film(result.film, frames=200).problems == ()
+    assert [number_of(f.image) for f in open_source(result.film)] == list(range(200))
+    assert min(seen) >= 10 * parts  # finished parts are not inferred again
+    assert GridsFolder(result.folder / "grids").frames == list(range(200))
+    assert result.summary["complete"]
+    assert result.summary["counts"] == uncut.summary["counts"]
+    assert not (folder / "parts").exists()
+
+
+def test_interrupted_run_leaves_valid_files_and_continues(long_film, uncut, tmp_path):
+    process = cut_run(long_film, tmp_path, signal.SIGINT, 2)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    folder = tmp_path / "long"
+    told = json.loads((folder / "summary.json").read_text())
+    assert out.split() == ["interrupted", str(told["frames"]), "True"]
+    assert not told["complete"]
+    assert 20 <= told["frames"] < 200
+    assert check_film(folder / "film.mp4", frames=told["frames"]).problems == ()
+    whole = (uncut.folder / "detections.csv").read_bytes()
+    assert whole.startswith((folder / "detections.csv").read_bytes())  # valid, and a beginning of the whole
+    result = run(long_film, tmp_path, resume=True, save_grids=True)
+    assert tables(result.folder) == tables(uncut.folder)
+    assert check_film(result.film, frames=200).problems == ()
+    assert not result.interrupted
+
+
+def test_ctrl_c_raises_to_the_caller_with_the_result(clip, tmp_path):
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(clip, tmp_path, FakeModel(interrupt_at(20)), workers=2)
+    assert isinstance(caught.value, RunInterrupted)
+    assert caught.value.result.interrupted
+    assert 20 < caught.value.result.summary["frames"] < 40
+    assert signal.getsignal(signal.SIGINT) is before
+    assert threading.active_count() < 5
+
+
+def test_second_ctrl_c_stops_at_once_and_keeps_finished_parts(clip, tmp_path):
+    def press(number):
+        if number in (22, 23):
+            os.kill(os.getpid(), signal.SIGINT)
+        return 0.02  # slower than the reader, so that some frames are in flight
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(clip, tmp_path, FakeModel(press), workers=1, part_frames=10)
+    assert not isinstance(caught.value, RunInterrupted)
+    kept = json.loads((tmp_path / "clip" / "run.json").read_text())["parts"]
+    assert [part["frames"] for part in kept] == [10, 10]
+    assert not list((tmp_path / "clip" / "parts").glob("*.part"))
+    result = run(clip, tmp_path, resume=True)
+    assert list(result.frames_to_pandas()["frame"]) == list(range(40))
+
+
+def test_run_in_a_thread_of_its_own_needs_no_signals(clip, tmp_path):
+    results = []
+    thread = threading.Thread(target=lambda: results.append(run(clip, tmp_path)))
+    thread.start()
+    thread.join(30)
+    assert results[0].summary["complete"]
+
+
+@pytest.mark.parametrize("every", [1, 7])
+def test_source_that_breaks_off_keeps_what_was_done(clip, tmp_path, every):
+    class Breaking(type(open_source(clip))):
+        broken = True
+
+        def _walk(self):
+            for candidate in super()._walk():
+                if self.broken and candidate.index == 22:
+                    raise SourceError(
+                        "The connection to the film broke off", next_step="continue with --resume."
+                    )
+                yield candidate
+
+    source = open_source(clip, every=every)
+    source.__class__ = Breaking
+    with pytest.raises(SourceError, match="broke off"):
+        run(source, tmp_path / "out")
+    Breaking.broken = False
+    result = run(source, tmp_path / "out", resume=True)
+    assert tables(result.folder) == tables(run(clip, tmp_path / "whole", every=every).folder)
+
+
+def test_frame_that_fails_is_an_error_and_can_be_continued(clip, tmp_path):
+    def fail(number):
+        if number == 17:
+            raise GridsError("coverage holds values that are not numbers", seen="NaN")
+        return 0.0
+
+    with pytest.raises(GridsError, match="not numbers"):
+        run(clip, tmp_path, FakeModel(fail), workers=2)
+    result = run(clip, tmp_path, resume=True)
+    assert list(result.frames_to_pandas()["frame"]) == list(range(40))
+
+
+def test_complete_run_returns_at_once(clip, tmp_path):
+    first = run(clip, tmp_path)
+    model = FakeModel(lambda n: pytest.fail("it was run again"))
+    again = run(clip, tmp_path, model, resume=True)
+    assert again.summary == first.summary
+    assert again.film == first.film
+    assert not (first.folder / "parts").exists()
+
+
+# ---------------------------------------------------------------- folders that are refused
+
+
+def test_existing_results_are_refused_naming_both_ways_on(clip, tmp_path):
+    run(clip, tmp_path)
+    with pytest.raises(OutputError, match=r"--resume.*--overwrite"):
+        run(clip, tmp_path)
+
+
+def test_overwrite_begins_anew_and_leaves_other_files_alone(clip, tmp_path):
+    first = run(clip, tmp_path, save_grids=True)
+    (first.folder / "mine.txt").write_text("keep me")
+    second = run(clip, tmp_path, every=2, overwrite=True)
+    assert len(second.frames_to_pandas()) == 20
+    assert (first.folder / "mine.txt").read_text() == "keep me"
+    assert not (first.folder / "grids").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"settings": Settings(nms_iou=0.3)}, "settings.nms.iou was 0.5 and is 0.3"),  # other boxes
+        ({"every": 2}, "sampling.every was 1 and is 2"),  # other frames
+        ({"model": FakeModel(sha256="0" * 64)}, "model.sha256"),  # another network
+        ({"film": False}, "film was True and is False"),  # parts without a picture
+    ],
+)
+def test_another_run_is_not_continued(clip, tmp_path, change, named):
+    with pytest.raises(RunInterrupted):
+        run(clip, tmp_path, FakeModel(interrupt_at(9)))
+    with pytest.raises(OutputError, match=named):
+        run(clip, tmp_path, **({"resume": True} | change))
+
+
+def test_another_film_of_the_same_name_is_not_continued(clip, tmp_path):
+    run(clip, tmp_path / "out")
+    (tmp_path / "other").mkdir()
+    other = make_film(tmp_path / "other" / "clip.mp4", 30)
+    with pytest.raises(OutputError, match="another run"):
+        run(other, tmp_path / "out", resume=True)
+    assert run(other, tmp_path / "out", name="clip-2").folder.name == "clip-2"
+
+
+def test_a_preset_renamed_is_still_the_same_run(clip, tmp_path):
+    run(clip, tmp_path, settings=Settings(preset="mine"))
+    assert run(clip, tmp_path, settings=Settings(preset="yours"), resume=True).summary["complete"]
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]", '{"format": 1, "parts": [{}]}'])
+def test_broken_manifest_is_said(clip, tmp_path, text):
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    (folder / "run.json").write_text(text)
+    with pytest.raises(OutputError, match="manifest"):
+        run(clip, tmp_path, resume=True)
+    assert run(clip, tmp_path, overwrite=True).summary["complete"]
+
+
+def test_folder_that_cannot_be_written_is_said(clip, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        run(clip, tmp_path / "file")
+
+
+def test_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(clip, tmp_path):
+    started, go_on = threading.Event(), threading.Event()
+
+    def wait(number):
+        started.set()
+        go_on.wait(20)
+        return 0.0
+
+    first = threading.Thread(target=lambda: run(clip, tmp_path, FakeModel(wait)))
+    first.start()
+    try:
+        assert started.wait(20)
+        with pytest.raises(OutputError, match="Another run"):
+            run(clip, tmp_path, resume=True)
+    finally:
+        go_on.set()
+        first.join(30)
+    assert run(clip, tmp_path, resume=True).summary["complete"]
+
+
+def test_full_disk_is_said_and_the_run_continues_when_there_is_room(clip, tmp_path, monkeypatch):
+    from peoplenet_nb.video.results import PartWriter
+
+    real = PartWriter._write_film
+
+    def full(self, image, at_s):
+        if len(self._run.manifest.parts) == 2:
+            raise OSError(28, "No space left on device")
+        real(self, image, at_s)
+
+    monkeypatch.setattr(PartWriter, "_write_film", full)
+    with pytest.raises(OutputError, match="No space left"):
+        run(clip, tmp_path, part_frames=10)
+    monkeypatch.setattr(PartWriter, "_write_film", real)
+    result = run(clip, tmp_path, resume=True)
+    assert list(result.frames_to_pandas()["frame"]) == list(range(40))
+    assert check_film(result.film, frames=40).problems == ()
+
+
+def test_wrong_class_name_is_said_before_anything_is_written(clip, tmp_path):
+    with pytest.raises(SettingsError, match="dog"):
+        run(clip, tmp_path / "out", settings=Settings(classes={"dog": ClassSettings()}))
+    assert not (tmp_path / "out").exists()
+
+
+def test_source_without_any_frame_left_is_an_error(tmp_path):
+    path = make_film(tmp_path / "a.mkv", 5)  # it does not state its number of frames
+    with pytest.raises(SourceError, match="gave no frame"):
+        run(path, tmp_path / "out", start=50)
