@@ -201,7 +201,7 @@ def test_import_is_light_and_every_name_is_there() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
     for name in peoplenet_nb.__all__:
         assert getattr(peoplenet_nb, name) is not None
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+    with pytest.raises(AttributeError, match="peoplenet_nb attribute nothing"):
         _ = peoplenet_nb.nothing
 
 

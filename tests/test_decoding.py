@@ -58,7 +58,9 @@ def test_boxes_come_back_in_frame_pixels() -> None:
     cell = {(0, 17, 30): (0.9, (1, 2, 1, 2))}
     wide = decode(make_grids(cell, fit=stretched((1920, 1088))), ALL).detections
     np.testing.assert_allclose(wide.xyxy[0], np.array(GOLDEN[0][2]) * 2, atol=1e-3)
-    tall = decode(make_grids(cell, fit=Fit.of((480, 544), (960, 544), "letterbox")), ALL).detections
+    tall = decode(
+        make_grids(cell, fit=Fit.of((480, 544), (960, 544), "letterbox")), ALL.replace(fit="letterbox")
+    ).detections
     np.testing.assert_allclose(
         tall.xyxy[0], [445.5, 202.5, 480, 342.5], err_msg="a letterbox ends with the frame"
     )
@@ -193,6 +195,14 @@ def test_coverage_only_model_says_why_there_are_no_boxes() -> None:
     assert "coverage output only" in result.note
 
 
+def test_settings_for_another_fit_are_refused_and_replace_is_the_way_out() -> None:
+    grids = make_grids({(0, 5, 5): (0.3, (1, 1, 1, 1))})
+    assert len(decode(grids, preset()).detections) == 1
+    with pytest.raises(SettingsError, match=r"another preprocessing.*'letterbox'.*replace\(fit='stretch'\)"):
+        decode(grids, preset(fit="letterbox"))
+    assert len(decode(grids, preset(fit="letterbox").replace(fit="stretch")).detections) == 0
+
+
 def test_settings_for_other_classes_are_refused_but_presets_fit_any_model() -> None:
     cars = make_grids({(1, 5, 5): (0.9, (1, 1, 1, 1))}, labels=("car", "sign"))
     assert decode(cars, preset("deepstream")).detections.class_name == ["sign"]
@@ -261,7 +271,6 @@ def test_coverage_only_model_gives_candidates_without_boxes(half: Callable[..., 
     result = half(bare, ALL)
     candidates = result.candidates if isinstance(result, Decoded) else result
     assert isinstance(candidates, Candidates)
-    assert candidates.fate.tolist() == [Fate.NO_BOX]
     assert candidates.network_xyxy.tolist() == [[0.0] * 4]
     with pytest.raises(ValueError, match="predicts no boxes"):
         cell_boxes(bare, [0], [5], [5])

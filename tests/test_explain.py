@@ -9,12 +9,12 @@ from conftest import make_grids, random_grids
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.explain import (
-    FrameReport,
     candidate_table,
     explain_cell,
     explain_point,
     fate_table,
     output_table,
+    report_frame,
 )
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import ClassSettings, Settings, preset
@@ -44,11 +44,11 @@ def test_tables_count_what_the_tutorial_counts() -> None:
 
 def test_frame_report_is_text_and_html() -> None:
     grids = random_grids(1)
-    told = FrameReport((720, 1280, 3), (1, 3, 544, 960), grids, decode(grids, HALF), "frame <1>")
+    told = report_frame(grids, HALF, title="frame <1>")
     assert "Frame 1280x720 -> network input 1x3x544x960 (stretch" in str(told)
     assert "&lt;1&gt;" in told._repr_html_()
     bare = Grids(grids.coverage, None, grids.fit, grids.labels)
-    told = FrameReport((720, 1280, 3), (1, 3, 544, 960), bare, decode(bare, HALF))
+    told = report_frame(bare, HALF)
     assert "coverage output only" in str(told)
 
 

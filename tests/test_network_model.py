@@ -95,7 +95,7 @@ def test_coverage_only_model_loads_and_says_so(tmp_path: Path) -> None:
 def test_describe_counts_and_judges_heads(tmp_path: Path) -> None:
     path = write(detectnet(dead={"box": [1], "coverage": [1]}), tmp_path / "m.onnx")
     table = PeopleNet.load(path, device="cpu").describe().set_index("what")["value"]
-    assert table["head 'bag'"].startswith("DEAD")
+    assert table["head 'bag'"].startswith("dead: its coverage")
     assert table["head 'person'"].startswith("alive")
     assert "runs as FP32" in table["quantization"]
     assert table["size"].startswith(f"{path.stat().st_size:,}")

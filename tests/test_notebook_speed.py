@@ -208,7 +208,7 @@ def test_tensorrt_gets_its_own_form_where_it_can_run(
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
-    monkeypatch.setattr(forms_module.runtime, "gpus", lambda: gpus)
+    monkeypatch.setattr(forms_module.hardware, "gpus", lambda: gpus)
     assert forms_module._targets() == expected
 
 
