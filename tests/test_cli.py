@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 import peoplenet_nb
 from onnx_builder import detectnet, write
-from peoplenet_nb.__main__ import main
 from peoplenet_nb.cli import main as cli
+from peoplenet_nb.cli.__main__ import main
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc import Unreachable
 from peoplenet_nb.settings import Settings
@@ -183,7 +183,7 @@ def test_settings_for_another_fit_are_warned_about(
 
 def test_a_reader_that_goes_away_is_no_error_of_ours() -> None:
     """As in ``peoplenet-nb settings | head -1``."""
-    command = [sys.executable, "-c", "from peoplenet_nb.cli import app; app()", "settings"]
+    command = [sys.executable, "-c", "from peoplenet_nb.cli.main import app; app()", "settings"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stderr is not None

@@ -11,7 +11,8 @@ import pytest
 
 from films import make_film, number_of, picture
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources import hide_secrets, open_source
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.urls import hide_secrets
 
 
 @pytest.fixture

@@ -1,7 +1,1 @@
-"""The shell command `peoplenet-nb`."""
-
-from __future__ import annotations
-
-from peoplenet_nb.cli.main import app
-
-__all__ = ["app"]
+"""The shell command `peoplenet-nb`, also started by ``python -m peoplenet_nb.cli``."""

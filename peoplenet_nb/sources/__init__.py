@@ -6,6 +6,6 @@ One decision to know: a frame's index is its place in the source, counted from 0
 from __future__ import annotations
 
 from peoplenet_nb.sources.frames import Frame, Source, SourceInfo
-from peoplenet_nb.sources.opening import hide_secrets, open_path, open_source
+from peoplenet_nb.sources.opening import open_path, open_source
 
-__all__ = ["Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]
+__all__ = ["Frame", "Source", "SourceInfo", "open_path", "open_source"]

@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.sources import stills
 from peoplenet_nb.sources.frames import Source
-from peoplenet_nb.sources.opening import hide_secrets, open_path
+from peoplenet_nb.urls import hide_secrets
 
 logger = logging.getLogger(__name__)
 
@@ -85,8 +86,6 @@ def _check(answer: Any, address: str) -> None:
 
 
 def _is_image(address: str, kind: str, head: bytes) -> bool:
-    from peoplenet_nb.sources import stills
-
     return stills.is_image(Path(urlsplit(address).path), head) or (
         kind.startswith("image/") and kind != "image/gif"
     )
@@ -116,7 +115,7 @@ def _fetched(address: str, head: bytes, chunks: Any) -> Source:
         ) from error
     finally:
         partial.unlink(missing_ok=True)
-    source = open_path(target)
+    source = stills.ImageFile(target)
     source.info.spec = hide_secrets(address)
     return source
 

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from peoplenet_nb.errors import SourceError, choose
 from peoplenet_nb.sources.frames import Decoder, Frame, Source, SourceInfo
+from peoplenet_nb.urls import hide_secrets
 
-__all__ = ["Decoder", "Frame", "Source", "SourceInfo", "hide_secrets", "open_path", "open_source"]
+__all__ = ["Decoder", "Frame", "Source", "SourceInfo", "open_path", "open_source"]
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
 _CANNOT = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
@@ -174,14 +175,3 @@ def _near(path: Path) -> str:
     if close:
         return "did you mean " + " or ".join(str(folder / lower[name]) for name in close) + "?"
     return f"check the name; the folder {folder.resolve()} holds {len(names)} other entries."
-
-
-def hide_secrets(address: str) -> str:
-    """Return an address without user name, password, query and fragment."""
-    try:
-        parts = urlsplit(address)
-    except ValueError:  # not an address after all; where its secrets end cannot be told
-        scheme, _, rest = address.partition("://")
-        return f"{scheme}://" + ("…" if "@" in rest else re.split(r"[?#]", rest)[0])
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"

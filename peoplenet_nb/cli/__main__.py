@@ -1,4 +1,4 @@
-"""The program `peoplenet-nb`, also started by ``python -m peoplenet_nb``."""
+"""The program `peoplenet-nb`, also started by ``python -m peoplenet_nb.cli``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run the command line; Ctrl-C while its modules are still loading ends it without a traceback."""
     try:
-        from peoplenet_nb.cli import app
+        from peoplenet_nb.cli.main import app
 
         app(prog_name="peoplenet-nb")
     except KeyboardInterrupt:
