@@ -1,4 +1,4 @@
-"""Arrows point one way and nothing goes in a circle: the contracts of ``pyproject.toml``, function-level imports too."""
+"""Arrows point one way and nothing goes in a circle: the contracts in ``pyproject.toml``, lazy imports included."""
 
 from __future__ import annotations
 

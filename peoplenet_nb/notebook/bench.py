@@ -189,7 +189,7 @@ def _as_chosen(
 def _open(spec: str, instead: list[str]) -> tuple[Source, str, bool]:
     from peoplenet_nb.demo import demo_clip
     from peoplenet_nb.sources import open_source
-from peoplenet_nb.urls import hide_secrets
+    from peoplenet_nb.urls import hide_secrets
 
     if spec.lower() != DEMO:
         try:
