@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.grids import Grids as Grids
     from peoplenet_nb.grids import GridsFolder as GridsFolder
     from peoplenet_nb.network import PeopleNet as PeopleNet
-    from peoplenet_nb.ngc import download as download
+    from peoplenet_nb.ngc.download import download as download
     from peoplenet_nb.settings import ClassSettings as ClassSettings
     from peoplenet_nb.settings import Settings as Settings
     from peoplenet_nb.settings import preset as preset

@@ -14,6 +14,7 @@ import re
 import socket
 import struct
 import threading
+import time
 import traceback
 import zipfile
 from collections.abc import Callable, Mapping
@@ -28,15 +29,14 @@ import pytest
 
 from onnx_builder import detectnet
 from peoplenet_nb import ngc
-from peoplenet_nb.ngc import fetch as ngc_fetch
 
 KEY = "nvapi-very-secret-personal-key"
 SIGNATURE = "5ecret-presigned-signature"
 CLI_VERSION = "4.13.0"
 VERSION = ngc.DEFAULT_VERSION
 MODEL = ngc.VERSIONS[VERSION].model
-# Padded, so that a cut falls well inside it: more than 12 chunks are read.
-CHUNK = ngc_fetch._CHUNK
+# Padded, so that a cut falls well inside it.
+CHUNK = 1 << 14
 WEIGHTS = detectnet(size=(256, 128), metadata={"padding": "x" * 13 * CHUNK}).SerializeToString()
 HALF = 6 * CHUNK
 LEGACY = "bGVnYWN5OnNlY3JldC1rZXk"
@@ -58,11 +58,12 @@ class Seen:
 
 @dataclass
 class Answer:
-    """What a fault sends instead of the right answer."""
+    """What a fault sends instead of the right answer, a byte every ``pause`` seconds if that is set."""
 
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    pause: float = 0.0
 
 
 # A fault returns an Answer, or None to leave the request to the server, or a number: cut after so many bytes.
@@ -224,7 +225,10 @@ def _handler(ngc: Ngc, host: str, play: Callable[[Seen], Answer]) -> type[BaseHT
             body = answer.body if cut is None else answer.body[:cut]
             seen.sent = len(body)
             with suppress(ConnectionError):  # a client that has seen enough hangs up
-                self.wfile.write(body)
+                for start in range(len(body) if answer.pause else 0):
+                    self.wfile.write(body[start : start + 1])
+                    time.sleep(answer.pause)
+                self.wfile.write(b"" if answer.pause else body)
                 self.wfile.flush()
             if cut is not None or not sent_headers["Content-Length"]:
                 if cut is not None and not body:  # a reset instead of a polite end

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import logging
 import os
 import stat
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ from ngc_server import (
 from onnx_builder import detectnet
 from peoplenet_nb import ngc, paths
 from peoplenet_nb.errors import DownloadError
+from peoplenet_nb.ngc import archive as ngc_archive
 from peoplenet_nb.ngc import cli as ngc_cli
 
 ONNX = detectnet().SerializeToString()
@@ -56,6 +60,21 @@ shutil.copytree(os.environ["FAKE_SOURCE"], target / f"{{name.split('/')[-1]}}_v{
 """
 
 pytest_plugins = ("ngc_fixtures",)
+
+
+def spoiled(script: str, compression: int = zipfile.ZIP_STORED, method: int | None = None) -> bytes:
+    """The archive with a member whose compressed bytes, or whose method's number, are changed."""
+    stream = io.BytesIO(cli_archive(script))
+    with zipfile.ZipFile(stream, "a", compression) as archive:
+        archive.writestr("ngc-cli/bad", b"bytes of a library " * 500)
+        member = archive.getinfo("ngc-cli/bad")
+        if method is not None:
+            member.compress_type = method  # in the directory, which is written at the end
+    made = bytearray(stream.getvalue())
+    if method is None:
+        start = member.header_offset + 30 + len("ngc-cli/bad") + 12
+        made[start : start + 8] = b"\xff" * 8
+    return bytes(made)
 
 
 @pytest.fixture
@@ -190,6 +209,12 @@ def test_archive_download_is_resumed(server: Ngc, fetch: Fetch) -> None:
             "behind a link",
             id="a file written through a link",
         ),
+        pytest.param(
+            cli_archive(SCRIPT, links={"ngc-cli/l": "a" * 5000}), "a link of 5000 bytes", id="a long link"
+        ),
+        pytest.param(spoiled(SCRIPT, zipfile.ZIP_DEFLATED), "error", id="a broken deflate stream"),
+        pytest.param(spoiled(SCRIPT, zipfile.ZIP_LZMA), "Error", id="a broken LZMA stream"),
+        pytest.param(spoiled(SCRIPT, method=99), "NotImplementedError", id="an unknown compression"),
         pytest.param(b"PK\x03\x04 half an archive", "BadZipFile", id="no whole archive"),
         pytest.param(b'{"requestStatus": {"statusCode": "NOT_FOUND"}}', "BadZipFile", id="a JSON error"),
     ],
@@ -365,10 +390,41 @@ def test_too_large_an_archive_is_not_unpacked(
     server: Ngc, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.archives["ngccli_linux.zip"] = cli_archive(SCRIPT, extra={"ngc-cli/zeros": bytes(1 << 20)})
-    monkeypatch.setattr(ngc_cli, "_LARGEST", 1 << 19)
+    monkeypatch.setattr(ngc_archive, "_LARGEST", 1 << 19)
     with pytest.raises(DownloadError, match="is not run") as raised:
         fetch()
     assert "unpacks to" in str(raised.value.seen)
+
+
+def test_a_link_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    zipped = tmp_path / "a.zip"
+    zipped.write_bytes(cli_archive(SCRIPT, links={"ngc-cli/l": "x" * 1000}))
+    with zipfile.ZipFile(zipped, "a") as archive:
+        archive.getinfo("ngc-cli/l").file_size = 3 << 30
+        archive.writestr("more", b"")  # so that the directory is written anew
+    assert "unpacks to" in ngc_archive.unpack(zipped, tmp_path / "tree", links=True)
+    assert not (tmp_path / "tree").exists()
+
+
+def test_the_archives_own_hash_is_said(server: Ngc, fetch: Fetch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    fetch()
+    assert hashlib.sha256(server.archives["ngccli_linux.zip"]).hexdigest() in caplog.text
+
+
+def test_program_that_drips_is_ended(fetch: Fetch, server: Ngc, monkeypatch: pytest.MonkeyPatch) -> None:
+    drip = (
+        f"{PYTHON}import pathlib, sys, time\n"
+        f"made = pathlib.Path(sys.argv[-1]) / 'peoplenet_v{VERSION}'\n"
+        "made.mkdir()\n"
+        "for size in range(600):\n    (made / 'x').write_bytes(bytes(size))\n    time.sleep(0.1)\n"
+    )
+    server.archives["ngccli_linux.zip"] = cli_archive(drip)
+    monkeypatch.setattr(ngc_cli, "_STALLED", 1.5)
+    begun = time.monotonic()
+    with pytest.raises(ngc.Unreachable, match="next to nothing"):
+        fetch()
+    assert time.monotonic() - begun < 30
 
 
 def test_existing_good_model_starts_nothing(fetch: Fetch, tmp_path: Path, server: Ngc) -> None:
@@ -380,7 +436,9 @@ def test_existing_good_model_starts_nothing(fetch: Fetch, tmp_path: Path, server
     assert not (tmp_path / "told.json").exists()
 
 
-def test_only_http_and_cli_are_ways(fetch: Fetch) -> None:
+def test_only_http_and_cli_are_ways(server: Ngc, fetch: Fetch, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match="no such way") as raised:
-        fetch(via="ftp") if False else ngc.download(via="ftp")  # type: ignore[arg-type]
+        fetch(via="ftp")
     assert raised.value.seen == "ftp"
+    assert server.seen == []
+    assert not (tmp_path / "models").exists()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -105,6 +107,116 @@ def test_several_models_without_a_known_name_are_an_error(places: Path) -> None:
 def test_what_was_moved_aside_is_not_found(places: Path) -> None:
     put(paths.models_dir() / f"{DEFAULT}.replaced-20250101T000000.0")
     assert ngc.find_model() is None
+
+
+def zipped(path: Path, files: dict[str, bytes]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+ONNX = detectnet().SerializeToString()
+
+
+def test_bare_file_put_into_the_models_folder_is_found_last(places: Path) -> None:
+    path = put(paths.models_dir(), "dropped.onnx")
+    assert ngc.find_model() == path
+    assert ngc.find_model(ngc.DEFAULT_VERSION) is None, "nothing tells that it is this version"
+    newer = put(places / "workspace" / NEWER)
+    assert ngc.find_model() == newer
+
+
+def test_bare_file_is_a_version_when_name_and_size_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(paths.models_dir())
+    assert ngc.find_model(ngc.DEFAULT_VERSION) is None
+    known = ngc.KnownVersion(MODEL, {MODEL: path.stat().st_size}, "of this size")
+    monkeypatch.setitem(ngc.VERSIONS, ngc.DEFAULT_VERSION, known)
+    assert ngc.find_model(ngc.DEFAULT_VERSION) == path
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "folder"),
+    [
+        pytest.param(f"peoplenet_{ngc.DEFAULT_VERSION}.zip", "", DEFAULT, id="the name says the version"),
+        pytest.param("files.zip", "", "peoplenet_vfiles", id="the name says nothing"),
+        pytest.param("My Files (1).ZIP", "a/b/", "peoplenet_vMy-Files--1-", id="folders within"),
+    ],
+)
+def test_ngcs_archive_put_into_the_models_folder_is_unpacked_once(
+    name: str, inside: str, folder: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    root = paths.models_dir()
+    archive = zipped(root / name, {f"{inside}{MODEL}": ONNX, f"{inside}labels.txt": b"Person\nBag\nFace\n"})
+    expected = root / folder / MODEL
+    with caplog.at_level(logging.INFO):
+        assert ngc.find_model() == expected
+    assert "was unpacked into" in caplog.text
+    assert expected.read_bytes() == ONNX
+    assert (expected.parent / "labels.txt").is_file()
+    assert sorted(root.iterdir()) == sorted([archive, expected.parent]), "nothing temporary is left"
+    caplog.clear()
+    assert ngc.find_model() == expected
+    assert "unpacked" not in caplog.text
+    assert (ngc.find_model(ngc.DEFAULT_VERSION) == expected) == (folder == DEFAULT)
+
+
+def test_archive_is_asked_for_a_version_by_name_or_by_the_size_of_its_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    root = paths.models_dir()
+    zipped(root / "files.zip", {MODEL: ONNX})
+    assert ngc.find_model(ngc.DEFAULT_VERSION) is None
+    known = ngc.KnownVersion(MODEL, {MODEL: len(ONNX)}, "of this size")
+    monkeypatch.setitem(ngc.VERSIONS, ngc.DEFAULT_VERSION, known)
+    (root / DEFAULT).mkdir()  # made beforehand for the files to come
+    assert ngc.find_model(ngc.DEFAULT_VERSION) == root / DEFAULT / MODEL
+
+
+@pytest.mark.parametrize(
+    ("files", "words"),
+    [
+        pytest.param({"../evil.onnx": ONNX}, "outside", id="a name that climbs out"),
+        pytest.param({"/evil.onnx": ONNX}, "outside", id="an absolute name"),
+        pytest.param({MODEL: ONNX[:-40]}, "truncated", id="half a model"),
+        pytest.param({MODEL: b"<html>"}, "HTML", id="a page"),
+        pytest.param({"labels.txt": b"person"}, "no .onnx", id="no model"),
+        pytest.param({"a.onnx": ONNX, "b.onnx": ONNX}, "several models", id="two models"),
+        pytest.param(None, "BadZipFile", id="half an archive"),
+    ],
+)
+def test_archive_that_is_not_right_is_left_alone_and_said(
+    files: dict[str, bytes] | None, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    archive = paths.models_dir() / "files.zip"
+    zipped(archive, files or {MODEL: ONNX})
+    if files is None:
+        archive.write_bytes(archive.read_bytes()[:-30])
+    assert ngc.find_model() is None
+    assert words in caplog.text
+    assert "files.zip is not used" in caplog.text
+    assert list(paths.home().rglob("*")) == [paths.models_dir(), archive]
+
+
+def test_archive_with_a_link_is_left_alone(places: Path, caplog: pytest.LogCaptureFixture) -> None:
+    archive = zipped(paths.models_dir() / "files.zip", {MODEL: ONNX})
+    link = zipfile.ZipInfo("labels.txt")
+    link.external_attr = 0o120777 << 16
+    with zipfile.ZipFile(archive, "a") as opened:
+        opened.writestr(link, str(places / "elsewhere"))
+    assert ngc.find_model() is None
+    assert "a link: labels.txt" in caplog.text
+
+
+def test_archive_does_not_replace_what_a_folder_holds(caplog: pytest.LogCaptureFixture) -> None:
+    root = paths.models_dir()
+    zipped(root / f"{DEFAULT}.zip", {MODEL: ONNX})
+    (root / DEFAULT).mkdir()
+    (root / DEFAULT / "mine.txt").write_text("kept")
+    assert ngc.find_model() is None
+    assert "is not used" in caplog.text
+    assert [path.name for path in (root / DEFAULT).iterdir()] == ["mine.txt"]
 
 
 def test_record_survives_a_round_trip_and_a_move(places: Path) -> None:

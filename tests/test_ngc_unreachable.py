@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -42,11 +43,11 @@ def urlport(address: str) -> str:
 def test_silent_server_is_unreachable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ngc_http, "TIMEOUT", (0.2, 0.2))
     pauses: list[float] = []
-    monkeypatch.setattr(ngc_http.time, "sleep", pauses.append)
+    monkeypatch.setattr(time, "sleep", pauses.append)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}/v2"
         with pytest.raises(ngc.Unreachable) as raised:
-            ngc.download(dest=tmp_path, api=address, progress=False, backoff=0.0)
+            ngc.download(dest=tmp_path, api=address, progress=False, backoff=0.01)
     assert "no answer within the time limit" in str(raised.value.seen)
     assert len(pauses) == 1, "set-up waits for this, so a silent host is asked twice and no more"
 

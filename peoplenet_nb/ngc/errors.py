@@ -13,14 +13,17 @@ from __future__ import annotations
 import base64
 import errno
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
-from peoplenet_nb.errors import DownloadError
+from peoplenet_nb.errors import DownloadError, OutputError
+from peoplenet_nb.urls import HIDDEN, hide_secrets_in
 
 CATALOG = "https://catalog.ngc.nvidia.com/orgs/nvidia/teams/tao/models/peoplenet"
 MODEL = "nvidia/tao/peoplenet"
+T = TypeVar("T")
 
 ROWS: dict[str, tuple[str, str]] = {
     "key": (
@@ -48,6 +51,10 @@ ROWS: dict[str, tuple[str, str]] = {
     "forbidden": (
         "NGC refuses this download",
         "Try again without a key as guest, with a key of another org, or behind another proxy.",
+    ),
+    "redirect": (
+        "NGC's answer redirects to an address that is not safe to follow",
+        "Look at the proxy between here and NGC.",
     ),
     "storage": (
         "The storage host that NGC redirects to refuses the download",
@@ -113,15 +120,7 @@ class Unreachable(DownloadError):  # noqa: N818  (a state of the network, as cal
 
 @dataclass(frozen=True)
 class Place:
-    """Which version goes where; every failure names it as the way by hand.
-
-    Attributes
-    ----------
-    version : str
-        The version asked for.
-    folder : Path
-        Where its files will stand.
-    """
+    """Which version goes into which folder; every failure names it as the way by hand."""
 
     version: str
     folder: Path
@@ -140,24 +139,23 @@ class Place:
         kind = Unreachable if row in _UNREACHABLE else DownloadError
         return kind(what, seen=seen, next_step=f"{next_step} {self.by_hand}")
 
-    def write_failure(self, number: int | None, reason: str | None, path: Path) -> DownloadError:
-        """Build the error for a write that failed, from the OSError's number and words."""
-        return self.failure("space" if number in _NO_SPACE else "write", f"{path}: {reason}")
+    def write(self, act: Callable[[], T], path: Path) -> T:
+        """Do something that writes to a path; what goes wrong is a row of `ROWS`, chained to nothing."""
+        try:
+            return act()
+        except (OSError, OutputError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__
+            number, reason = getattr(cause, "errno", None), getattr(cause, "strerror", None)
+        raise self.failure("space" if number in _NO_SPACE else "write", f"{path}: {reason}")
 
 
 def row_for(status: int, body: str, *, with_key: bool) -> str:
     """Return the row of `ROWS` that an answer of NGC's API belongs to."""
-    spoken = row_for_text(body)
-    if status == 404:
-        return "not found"
-    if status == 412:
-        return "licence"
-    if status in (408, 429) or status >= 500:
-        return "busy"
-    if status == 407:
-        return "unreachable"
-    if spoken in ("org", "licence") or (spoken == "key" and with_key):
-        return spoken
+    row = row_for_text(body)
+    if status in (404, 407, 412):
+        return {404: "not found", 407: "unreachable", 412: "licence"}[status]
+    if row in ("org", "licence") or (row == "key" and with_key):
+        return row
     if status == 401:
         return "key" if with_key else "wants key"
     return "forbidden"
@@ -169,13 +167,7 @@ def row_for_text(text: str) -> str | None:
 
 
 class Secret:
-    """A key or token that no repr, log or traceback shows.
-
-    Parameters
-    ----------
-    value : str
-        The secret.
-    """
+    """A key or token that no repr, log or traceback shows."""
 
     __slots__ = ("_value",)
 
@@ -186,25 +178,20 @@ class Secret:
         """Return the secret itself, for the one place that needs it."""
         return self._value
 
+    def basic(self) -> str:
+        """Return the secret as the header of a basic authentication holds it."""
+        return base64.b64encode(f"$oauthtoken:{self._value}".encode()).decode()
+
     def __repr__(self) -> str:
         return "Secret(hidden)"
 
 
 def redact(text: str, secrets: Iterable[Secret | None] = ()) -> str:
-    """Return a text from outside without keys, tokens and query strings.
-
-    Parameters
-    ----------
-    text : str
-        What a server, a library or the CLI said.
-    secrets : iterable of Secret
-        Replaced wherever they occur, also inside a basic-auth header.
-    """
+    """Return what a server or program had to say, without keys, tokens, queries and control characters."""
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "", text)  # a terminal would obey them
     for secret in secrets:
         if secret is not None and secret.reveal():
-            plain = secret.reveal()
-            basic = base64.b64encode(f"$oauthtoken:{plain}".encode()).decode()
-            text = text.replace(plain, "[hidden]").replace(basic, "[hidden]")
-    text = re.sub(r"nvapi-[\w-]+", "[hidden]", text)
-    text = re.sub(r"(?i)\b(bearer|basic)\s+[\w.+/=~-]{8,}", r"\1 [hidden]", text)
-    return re.sub(r"\?[^\s\"'<>]*=[^\s\"'<>]*", "?[hidden]", text)
+            text = text.replace(secret.reveal(), HIDDEN).replace(secret.basic(), HIDDEN)
+    text = re.sub(r"nvapi-[\w-]+", HIDDEN, text)
+    text = re.sub(r"(?i)\b(bearer|basic)\s+[\w.+/=~-]{8,}", rf"\1 {HIDDEN}", text)
+    return hide_secrets_in(text)

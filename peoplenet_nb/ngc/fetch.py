@@ -12,70 +12,43 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import requests
 
 from peoplenet_nb.errors import DownloadError
-from peoplenet_nb.files import sha256_of
+from peoplenet_nb.files import write_text
 from peoplenet_nb.ngc.errors import Place
-from peoplenet_nb.ngc.http import BUSY, Client
+from peoplenet_nb.ngc.http import Client
+from peoplenet_nb.ngc.listing import RemoteFile
+from peoplenet_nb.ngc.record import json_object
+from peoplenet_nb.ngc.session import number_in, pause_before, pieces, read_up_to
 from peoplenet_nb.onnxfile.kind import HEAD, what_it_is
 
-_CHUNK = 1 << 14  # urllib3 drops what it has of a chunk when the connection breaks inside it
 _SPARE = 8 << 20  # bytes that stay free: a disk that is full to the last byte breaks everything else
+_LARGEST = 2 << 30  # bytes of a file whose size NGC does not list
+_LEAST_RATE = 10_000  # bytes a second on average; a file that comes slower is given up ...
+_GRACE = 300.0  # ... after so many seconds
 
 log = logging.getLogger(__name__)
 
 Moved = Callable[[int], object]
-T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class RemoteFile:
-    """A file as NGC lists it.
+def ensure_space(folder: Path, needed: int, place: Place, unfinished: Path | None = None) -> None:
+    """Raise the row "space" unless a folder's disk has room for so many bytes more.
 
-    Attributes
-    ----------
-    name : str
-        Path within the version, "/" between folders.
-    size : int or None
-        Bytes.
-    sha256 : str or None
-        Hexadecimal.
-    """
-
-    name: str
-    size: int | None = None
-    sha256: str | None = None
-
-    def mismatch(self, path: Path) -> str:
-        """Say how a file on disk differs from the listing, "" when it does not."""
-        size = path.stat().st_size
-        if self.size is not None and size != self.size:
-            return f"{self.name}: {size} bytes, expected {self.size}"
-        if self.sha256 is not None and (found := sha256_of(path)) != self.sha256:
-            return f"{self.name}: SHA-256 {found}, expected {self.sha256}"
-        return ""
-
-
-def ensure_space(folder: Path, needed: int, place: Place) -> None:
-    """Raise unless a folder's disk has room for so many bytes more.
-
-    Raises
-    ------
-    DownloadError
-        The row "space".
+    An unfinished download that takes room itself is named, since it is hidden.
     """
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
-        raise place.failure(
-            "space", f"{free / 1e6:.0f} MB free in {folder}, {(needed + _SPARE) / 1e6:.0f} MB needed"
-        )
+        seen = f"{free / 1e6:.0f} MB free in {folder}, {(needed + _SPARE) / 1e6:.0f} MB needed"
+        if unfinished is not None:
+            seen += f"; an unfinished download lies in {unfinished} and may be deleted"
+        raise place.failure("space", seen)
 
 
 class _Part:
@@ -86,16 +59,11 @@ class _Part:
 
     def __init__(self, target: Path, expected: RemoteFile, place: Place) -> None:
         self.path = target.with_name(target.name + ".part")
-        self.expected = expected
-        self.place = place
+        self.expected, self.place = expected, place
         self._note = target.with_name(target.name + ".part.json")
-        self._etag = ""
-        try:
-            note = json.loads(self._note.read_text())
-            fits = (note["size"], note["sha256"]) == (expected.size, expected.sha256)
-            self._etag = str(note["etag"])
-        except (OSError, ValueError, KeyError, TypeError):
-            fits = False
+        note = (json_object(self._note.read_bytes()) if self._note.is_file() else None) or {}
+        self._etag = str(note.get("etag") or "")
+        fits = (note.get("size"), note.get("sha256")) == (expected.size, expected.sha256)
         # Neither a hash nor an ETag: nothing would notice that the file has changed since.
         if not fits or not (expected.sha256 or self._etag):
             self.discard()
@@ -114,9 +82,9 @@ class _Part:
     def continues(self, answer: requests.Response) -> bool:
         """Whether a partial answer goes on exactly where the part ends."""
         found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
-        if found is None or int(found.group(1)) != self.size:
+        if found is None or number_in(found[1]) != self.size:
             return False
-        return found.group(2) == "*" or self.expected.size in (None, int(found.group(2)))
+        return found[2] == "*" or self.expected.size in (None, number_in(found[2]))
 
     def restart(self, answer: requests.Response) -> None:
         """Begin at the first byte, and note which file this is."""
@@ -124,20 +92,21 @@ class _Part:
         etag = answer.headers.get("ETag", "")
         self._etag = "" if etag.startswith("W/") else etag  # a weak one must not guard a range
         note = {"size": self.expected.size, "sha256": self.expected.sha256, "etag": self._etag}
-        self._guard(lambda: self._note.write_text(json.dumps(note)))
+        self.place.write(lambda: write_text(self._note, json.dumps(note)), self._note)
 
     @contextmanager
     def open(self) -> Iterator[Callable[[bytes], None]]:
         """Give a function that appends; what it wrote stays, whatever happens after."""
-        descriptor = self._guard(lambda: os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644))
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
+        descriptor = self.place.write(lambda: os.open(self.path, flags, 0o644), self.path)
         try:
-            yield lambda chunk: self._guard(lambda: write_all(descriptor, chunk))
+            yield lambda piece: self.place.write(lambda: write_all(descriptor, piece), self.path)
         finally:
             os.close(descriptor)
 
     def finish(self, target: Path) -> None:
         """Give the verified bytes their name."""
-        self._guard(lambda: self.path.replace(target))
+        self.place.write(lambda: self.path.replace(target), self.path)
         self._note.unlink(missing_ok=True)
 
     def discard(self) -> None:
@@ -145,58 +114,42 @@ class _Part:
         self.path.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
-    def _guard(self, act: Callable[[], T]) -> T:
-        try:
-            return act()
-        except OSError as error:
-            failure = self.place.write_failure(error.errno, error.strerror, self.path)
-        raise failure
 
-
-def write_all(descriptor: int, chunk: bytes) -> None:
-    """Write a chunk unbuffered, so that an interrupted run keeps every byte that it received."""
-    rest = memoryview(chunk)
+def write_all(descriptor: int, piece: bytes) -> None:
+    """Write unbuffered, so that an interrupted run keeps every byte that it received."""
+    rest = memoryview(piece)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
 
 
 def fetch(
-    client: Client, path: str, query: dict[str, str], target: Path, expected: RemoteFile, moved: Moved
+    client: Client, path: str, query: Mapping[str, str], target: Path, expected: RemoteFile, moved: Moved
 ) -> None:
     """Fetch a file to ``target``, going on where an earlier attempt stopped.
 
-    Parameters
-    ----------
-    client : Client
-        The conversation with NGC.
-    path, query : str, dict
-        The file's address below the API's base.
-    target : Path
-        Where the verified file goes; its folder exists.
-    expected : RemoteFile
-        Size and hash; either may be unknown.
-    moved : callable
-        Told how many bytes were gained, or lost (negative) when a part is thrown away.
+    ``path`` and ``query`` are its address below the API's base; ``moved`` is called with the number of bytes
+    that were gained, or lost (negative) when a part is thrown away.
 
     Raises
     ------
     DownloadError
         NGC refuses, the disk is full, or what came is not what the listing promises.
     Unreachable
-        The connection kept breaking; the part stays for the next run.
+        The connection kept breaking or was too slow; the part stays for the next run.
     """
     part = _Part(target, expected, client.place)
     moved(part.size)
     for last in (False, True):
         resumed = part.size > 0
-        if expected.size is None or part.size != expected.size:
+        with part.open():
+            pass  # an empty file is a file as well
+        if part.size != expected.size:
             _fill(client, path, query, part, moved)
         wrong = expected.mismatch(part.path)
         if not wrong:
             part.finish(target)
             return
-        with part.path.open("rb") as file:
-            error = unwanted(client.place, file.read(HEAD), wrong)
+        error = unwanted(client.place, part.path, wrong)
         moved(-part.size)
         part.discard()
         if last or not resumed:
@@ -204,70 +157,85 @@ def fetch(
         log.warning("%s; it had been resumed, so it is fetched again from the start", wrong)
 
 
-def _fill(client: Client, path: str, query: dict[str, str], part: _Part, moved: Moved) -> None:
+class _Pace:
+    """What a file has cost so far: bytes that came, and times that it was begun anew."""
+
+    def __init__(self) -> None:
+        self.received = self.restarts = 0
+        self._began = time.monotonic()
+
+    @property
+    def too_slow(self) -> bool:
+        return time.monotonic() - self._began > _GRACE + self.received / _LEAST_RATE
+
+
+def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, moved: Moved) -> None:
     """Append to the part until the server has no more, repeating on broken connections."""
-    failures = 0
-    reason = ""
-    while failures <= client.retries:
+    pace, failures = _Pace(), 0
+    while True:
         before = part.size
         answer = client.get(path, query, part.headers())
         if isinstance(answer, str):
-            reason, retry_after = answer, None
+            reason = answer
         else:
             with answer:
-                reason, retry_after = _take(client, answer, part, moved), answer
+                reason = _take(client, answer, part, pace, moved)
         if not reason:
             return
         # A connection that brought something counts as a fresh start: only dead ones use up the attempts.
         failures = 0 if part.size > before else failures + 1
-        if failures <= client.retries:
-            log.info("%s: %s, going on at byte %d", part.expected.name, reason, part.size)
-            client.pause(failures, retry_after)
-    raise client.place.failure("cut" if part.size else "unreachable", f"{part.expected.name}: {reason}")
+        if pace.too_slow:
+            reason = f"{reason}, and less than {_LEAST_RATE / 1000:g} kB a second came"
+        if pace.too_slow or max(failures, pace.restarts) > client.retries:
+            raise client.place.failure(
+                "cut" if part.size else "unreachable", f"{part.expected.name}: {reason}"
+            )
+        log.info("%s: %s, going on at byte %d", part.expected.name, reason, part.size)
+        time.sleep(pause_before(failures, client.backoff))
 
 
-def _take(client: Client, answer: requests.Response, part: _Part, moved: Moved) -> str:
+def _take(client: Client, answer: requests.Response, part: _Part, pace: _Pace, moved: Moved) -> str:
     """Take what one answer brings; return "" when it was all, else why there is more to ask for."""
-    if answer.status_code in BUSY:
-        return f"HTTP {answer.status_code}"
-    if answer.status_code == 416 or (answer.status_code == 206 and not part.continues(answer)):
+    other = answer.status_code == 416 or (answer.status_code == 206 and not part.continues(answer))
+    if other or answer.status_code == 200:
+        pace.restarts += part.size > 0
         moved(-part.size)
-        part.discard()
+        part.restart(answer)
+    if other:
         return "the server has another file than the one begun"
     if answer.status_code not in (200, 206):
         raise client.refusal(answer)
-    if answer.status_code == 200:
-        moved(-part.size)
-        part.restart(answer)
-    expected = part.expected
-    length = answer.headers.get("Content-Length", "")
-    if expected.size is not None and length.isdigit() and part.size + int(length) != expected.size:
-        head = next(answer.iter_content(HEAD), b"")
-        wrong = f"{expected.name}: {part.size + int(length)} bytes, expected {expected.size}"
-        raise unwanted(client.place, head, wrong)
-    chunks = answer.iter_content(_CHUNK)
+    expected, place = part.expected, client.place
+    length = number_in(answer.headers.get("Content-Length"))
+    promised = expected.size if length is None else part.size + length
+    if expected.size is not None and promised != expected.size:
+        wrong = f"{expected.name}: {promised} bytes, expected {expected.size}"
+        raise unwanted(place, read_up_to(answer, HEAD)[0], wrong)
+    limit = _LARGEST if expected.size is None else expected.size
     with part.open() as write:
-        while True:
-            try:
-                chunk = next(chunks, None)
-            except requests.RequestException:
-                return "the connection broke"
-            if chunk is None:
-                break
-            write(chunk)
-            moved(len(chunk))
-            if expected.size is not None and part.size > expected.size:
-                break
-    short = expected.size is not None and part.size < expected.size
-    return "the connection ended early" if short else ""
+        try:
+            for piece in pieces(answer):
+                if expected.size is None:
+                    ensure_space(part.path.parent, len(piece), place, part.path)
+                write(piece)
+                moved(len(piece))
+                pace.received += len(piece)
+                if part.size > limit or pace.too_slow:
+                    break
+        except requests.ConnectionError:
+            return "the connection broke"
+    if part.size > limit and expected.size is None:
+        part.discard()
+        raise place.failure("damaged", f"{expected.name}: more than {limit} bytes, and NGC lists no size")
+    if pace.too_slow and promised != part.size:
+        return "it takes too long"
+    return "the connection ended early" if expected.size is not None and part.size < expected.size else ""
 
 
-def _kind(head: bytes) -> str:
-    other = what_it_is(head)
-    return f", {other[0]}" if other else ""
-
-
-def unwanted(place: Place, head: bytes, wrong: str) -> DownloadError:
-    """Build the error for something that is not the file listed."""
-    kind = _kind(head)
-    return place.failure("not a model" if kind else "damaged", f"{wrong}{kind}")
+def unwanted(place: Place, came: Path | bytes, wrong: str) -> DownloadError:
+    """Build the error for something, a file or its first bytes, that is not the file listed."""
+    if isinstance(came, Path):
+        with came.open("rb") as file:
+            came = file.read(HEAD)
+    other = what_it_is(came)
+    return place.failure("not a model" if other else "damaged", f"{wrong}, {other[0]}" if other else wrong)

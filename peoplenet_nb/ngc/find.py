@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
+import tempfile
+import zipfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from peoplenet_nb import paths
 from peoplenet_nb.errors import ModelError
+from peoplenet_nb.ngc.archive import unpack
 from peoplenet_nb.ngc.errors import MODEL
 from peoplenet_nb.ngc.record import ModelRecord
 from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS
@@ -32,7 +37,8 @@ def find_model(name: str | Path | None = None) -> Path | None:
     name : str or Path, optional
         A file, a folder with a model in it, or a version of NGC. Without it: ``PEOPLENET_MODEL``, then the
         default version and then any other version in ``models_dir()``, in ``/workspace`` (where the NGC CLI
-        of the tutorial puts it) and in ``$PEOPLENET_SHARED/models``.
+        of the tutorial puts it) and in ``$PEOPLENET_SHARED/models``, then what was put into ``models_dir()``
+        by hand: an ``.onnx`` file, or the ZIP archive of NGC's page, which is unpacked.
 
     Returns
     -------
@@ -56,7 +62,8 @@ def find_model(name: str | Path | None = None) -> Path | None:
                     next_step="Correct it or unset it; it may be an .onnx file, its folder or an NGC version.",
                 )
             return found
-        return next((model for folder in _folders() if (model := model_in(folder))), None)
+        found = next((model for folder in _folders() if (model := model_in(folder))), None)
+        return found or model_in(paths.models_dir()) or _unpacked()
     try:
         path = Path(name).expanduser()
     except RuntimeError:  # the ~ of a user who is not known here
@@ -69,7 +76,8 @@ def find_model(name: str | Path | None = None) -> Path | None:
     version = str(name).removeprefix(f"{MODEL}:").removeprefix("peoplenet_v")
     if "/" not in version:
         places = (root / f"peoplenet_v{version}" for root in _roots())
-        return next((model for folder in places if (model := model_in(folder))), None)
+        found = next((model for folder in places if (model := model_in(folder))), None)
+        return found or _bare(version) or _unpacked(version)
     return None
 
 
@@ -97,6 +105,71 @@ def model_in(folder: Path) -> Path | None:
             next_step="Name one of the files, or set PEOPLENET_MODEL to it.",
         )
     return models[0]
+
+
+def structure_fault(model: Path) -> str:
+    """Return what is wrong with a model file, "" if it is a DetectNet_v2 ONNX."""
+    from peoplenet_nb.onnxfile import read_model_file
+
+    try:
+        read_model_file(model)
+    except ModelError as error:
+        return f"{error.what} ({error.seen})"
+    return ""
+
+
+def _bare(version: str) -> Path | None:
+    """Return the file of a version in ``models_dir()`` itself, where its name and size tell which it is."""
+    known = VERSIONS.get(version)
+    path = paths.models_dir() / known.model if known else None
+    if known is None or path is None or not stat.S_ISREG(_mode(path)):
+        return None
+    return path if path.stat().st_size == known.files[known.model] else None
+
+
+def _unpacked(version: str | None = None) -> Path | None:
+    """Unpack an archive that was put into ``models_dir()``, and return the model in it."""
+    for zipped in _listing(paths.models_dir()):
+        if zipped.suffix.lower() == ".zip":
+            holds = _version_in(zipped)
+            if version in (None, holds) and (model := _unpack(zipped, holds)):
+                return model
+    return None
+
+
+def _version_in(zipped: Path) -> str:
+    """Return the version that an archive's name tells, or the size of the model in it; else its name."""
+    try:
+        with zipfile.ZipFile(zipped) as archive:
+            sizes = {Path(member.filename).name: member.file_size for member in archive.infolist()}
+    except (OSError, zipfile.BadZipFile, ValueError):
+        sizes = {}
+    for version, known in VERSIONS.items():
+        if version in zipped.stem or sizes.get(known.model, -1) == known.files[known.model]:
+            return version
+    return re.sub(r"[^\w.-]", "-", zipped.stem.removeprefix("peoplenet_").removeprefix("v"))
+
+
+def _unpack(zipped: Path, version: str) -> Path | None:
+    """Unpack an archive beside itself under a temporary name, and move its model's folder into place."""
+    target = zipped.with_name(f"peoplenet_v{version}")
+    try:
+        with tempfile.TemporaryDirectory(dir=zipped.parent, prefix=".unpack-") as temporary:
+            fault = unpack(zipped, Path(temporary) / "tree")
+            models = sorted(Path(temporary).rglob("*.onnx"))
+            model = model_in(models[0].parent) if models else None
+            fault = fault or (structure_fault(model) if model else "it holds no .onnx file")
+            if model is not None and not fault:
+                with suppress(OSError):
+                    target.rmdir()  # made for the files that were to come, and empty
+                model.parent.chmod(0o755)
+                model.parent.rename(target)
+                log.info("%s was unpacked into %s", zipped, target)
+                return target / model.name
+    except (OSError, ModelError) as error:  # a full disk, another process was quicker, several models
+        fault = str(error)
+    log.warning("%s is not used: %s", zipped, fault)
+    return model_in(target)
 
 
 def _roots() -> list[Path]:

@@ -1,86 +1,57 @@
-"""Talking HTTP with NGC: addresses, keys, redirects and retries.
+"""Talking with NGC: keys, questions and answers.
 
-One decision to know: redirects are followed by hand. The API answers a file request with a redirect to a
-presigned address on a storage host, and the ``Authorization`` header goes only to the address we built
-ourselves, never along a redirect, not even to a host of the same domain.
+One decision to know: a failed request comes back as words, so that the error built from them is chained to no
+exception of `requests`, which would carry an address and its query.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import logging
-import random
-import time
 from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 import urllib3
 
 from peoplenet_nb.errors import DownloadError
-from peoplenet_nb.ngc.address import checked_base, plain_url, reason_of, redirect_fault
 from peoplenet_nb.ngc.errors import Place, Secret, redact, row_for
+from peoplenet_nb.ngc.record import json_object
+from peoplenet_nb.ngc.session import (
+    BUSY,
+    Authorization,
+    Session,
+    UnsafeRedirect,
+    read_up_to,
+    reason_of,
+    safe_redirect,
+)
+from peoplenet_nb.urls import hide_secrets
 
 API = "https://api.ngc.nvidia.com/v2"
 AUTH = "https://authn.nvidia.com/token"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds without a byte
-_HOPS = 5
-_BODY = 4096
-_REDIRECTS = {301, 302, 303, 307, 308}
-BUSY = {408, 429, 500, 502, 503, 504}
-_LONGEST_PAUSE = 30.0
+_LARGEST_ANSWER = 4 << 20  # bytes of a listing
 
 log = logging.getLogger(__name__)
 
 
-class _Authorization(requests.auth.AuthBase):
-    """Sets the header from a Secret, or nothing at all.
-
-    The key is in no dict or tuple that a traceback with locals would print; and because a request with an
-    ``auth`` of its own makes requests not look into ~/.netrc, no password from there reaches a storage host.
-    """
-
-    def __init__(self, scheme: str = "", secret: Secret | None = None) -> None:
-        self._scheme, self._secret = scheme, secret
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._secret is not None:
-            value = self._secret.reveal()
-            if self._scheme == "Basic":
-                value = base64.b64encode(f"$oauthtoken:{value}".encode()).decode()
-            request.headers["Authorization"] = f"{self._scheme} {value}"
-        return request
-
-
-_NOBODY = _Authorization()
+def checked_base(url: str, place: Place) -> str:
+    """Return a base address without trailing slash; refuse all but https, or http on this machine."""
+    if safe_redirect(url, url):
+        return url.rstrip("/")
+    raise DownloadError(
+        "An NGC address must begin with https",
+        seen=hide_secrets(url),
+        next_step=f"Correct or unset PEOPLENET_NGC_API and PEOPLENET_NGC_AUTH. {place.by_hand}",
+    )
 
 
 class Client:
-    """One conversation with NGC.
+    """One conversation with NGC about what goes to a place.
 
-    Parameters
-    ----------
-    place : Place
-        What is fetched and where it goes, for the messages.
-    api, auth : str
-        Base address of the API and address of the token service.
-    key : Secret or None
-        An API key, either kind; None is a guest.
-    org, team : str or None
-        What the key belongs to; needed for a legacy key.
-    retries : int
-        How often a request is repeated when nothing comes.
-    backoff : float
-        Seconds before the first repetition; doubles each time, up to 30.
-
-    Raises
-    ------
-    DownloadError
-        An address that is neither https nor on this machine.
+    ``api`` is the base address of the API and ``auth`` that of the token service; a legacy ``key`` needs its
+    ``org``. A request that brings nothing is repeated ``retries`` times, first after ``backoff`` seconds.
     """
 
     def __init__(
@@ -95,27 +66,11 @@ class Client:
         retries: int = 4,
         backoff: float = 0.5,
     ) -> None:
-        self.place = place
-        self.api = checked_base(api, place)
-        self.retries = retries
-        self.backoff = backoff
-        self._auth = checked_base(auth, place)
+        self.place, self.retries, self.backoff = place, retries, backoff
+        self.api, self._auth = checked_base(api, place), checked_base(auth, place)
         self._key, self._org, self._team = key, org, team
         self._token: Secret | None = None
-        self._session = requests.Session()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        # Compressed bodies would make byte ranges and sizes mean something else.
-        self._session.headers.update({"User-Agent": _agent(), "Accept-Encoding": "identity"})
-
-    def redact(self, text: str) -> str:
-        """Return a text without this conversation's secrets."""
-        return redact(text, (self._key, self._token))
-
-    def pause(self, attempt: int, answer: requests.Response | None = None) -> None:
-        """Wait before repeating a request: as long as the server asks, else longer each time."""
-        seconds = self.backoff * 2**attempt * random.uniform(0.8, 1.2)
-        asked = answer.headers.get("Retry-After", "") if answer is not None else ""
-        time.sleep(min(float(asked) if asked.isdigit() else seconds, _LONGEST_PAUSE))
+        self._session = Session(retries, backoff)
 
     def get_json(self, path: str) -> dict[str, Any] | None:
         """Return a JSON object of the API, None when the answer is none (a login page, say).
@@ -127,85 +82,65 @@ class Client:
         Unreachable
             No answer, or only busy ones, after all repetitions.
         """
-        for attempt in range(self.retries + 1):
-            answer = self._try_get(f"{self.api}/{path}", {"Accept": "application/json"})
-            if isinstance(answer, requests.Response):
-                body = _read(answer)
-                if body is None:
-                    answer = "the connection broke"
-                elif answer.status_code == 200:
-                    return _object(body)
-                elif answer.status_code not in BUSY:
-                    raise self.refusal(answer, body)
-            # A host that does not answer at all is asked once more, not five times: set-up waits for this.
-            if isinstance(answer, str) and attempt >= 1:
+        reason = ""
+        for _ in range(2):
+            answer = self.get(path, {}, {"Accept": "application/json"})
+            if isinstance(answer, str):
+                reason = answer
                 break
-            if attempt < self.retries:
-                self.pause(attempt, None if isinstance(answer, str) else answer)
-        if isinstance(answer, str):
-            raise self.place.failure("unreachable", f"{plain_url(self.api)}: {answer}")
-        raise self.place.failure("busy", f"{plain_url(self.api)}: HTTP {answer.status_code}")
+            body = _read(answer)
+            if answer.status_code != 200:
+                raise self.refusal(answer, body)
+            if body is not None:
+                return json_object(body)
+            reason = "the connection broke"
+        raise self.place.failure("unreachable", f"{hide_secrets(self.api)}: {reason}")
 
     def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> requests.Response | str:
-        """Ask for a file, following redirects by hand.
-
-        Parameters
-        ----------
-        path : str
-            Path below the API's base address.
-        query, headers : mapping
-            Sent along; the headers also to where a redirect leads.
-
-        Returns
-        -------
-        requests.Response or str
-            The answer, its body unread, or the reason why there is none.
+        """Ask for something below the API's address; return the answer, its body unread, or why there is none.
 
         Raises
         ------
         DownloadError
-            A redirect from https to http, to another scheme, or one too many.
+            A redirect that is not followed, or a key that is refused.
         """
-        address = requests.Request("GET", f"{self.api}/{path}", params=dict(query)).prepare().url
-        return self._try_get(str(address), headers)
+        return self._send(f"{self.api}/{path}", query, headers, Authorization(self._bearer()))
 
     def refusal(self, answer: requests.Response, body: bytes | None = None) -> DownloadError:
-        """Build the error for an answer that is not the file."""
-        text = (_read(answer) if body is None else body) or b""
-        said = self.redact(text[:_BODY].decode("utf-8", "replace"))
-        place = plain_url(answer.url)
+        """Build the error for an answer that is not what was asked for."""
+        host, status = urlsplit(answer.url).hostname, f"HTTP {answer.status_code}"
+        if answer.status_code in BUSY:
+            return self.place.failure("busy", f"{status} from {host}")
         if not answer.url.startswith(f"{self.api}/"):
-            return self.place.failure("storage", f"HTTP {answer.status_code} from {urlsplit(place).hostname}")
-        row = row_for(answer.status_code, said, with_key=self._key is not None)
-        return self.place.failure(row, f"HTTP {answer.status_code} from {place}{_description(said)}")
+            return self.place.failure("storage", f"{status} from {host}")
+        text = self._redact((_read(answer) if body is None else body) or b"")
+        row = row_for(answer.status_code, text, with_key=self._key is not None)
+        status += f" from {hide_secrets(answer.url)}"
+        told = (json_object(text) or {}).get("requestStatus")
+        if isinstance(told, dict):
+            words = [str(told[key]) for key in ("statusCode", "statusDescription") if told.get(key)]
+            status += f" ({redact(': '.join(words))})"
+        return self.place.failure(row, status)
 
-    def _try_get(self, address: str, headers: Mapping[str, str]) -> requests.Response | str:
-        token = self._bearer()
-        auth = _NOBODY if token is None else _Authorization("Bearer", token)
-        for _ in range(_HOPS + 1):
-            answer = self._send(address, headers, auth)
-            if isinstance(answer, str) or answer.status_code not in _REDIRECTS:
-                return answer
-            target = urljoin(address, answer.headers.get("Location", ""))
-            answer.close()
-            unsafe = redirect_fault(address, target, self.place)
-            if unsafe is not None:
-                address = target = ""  # no traceback with locals shows a presigned address
-                raise unsafe
-            address, auth = target, _NOBODY
-        raise self.place.failure("storage", f"more than {_HOPS} redirects from {plain_url(self.api)}")
+    def _redact(self, body: bytes) -> str:
+        return redact(body[:4096].decode("utf-8", "replace"), (self._key, self._token))
 
     def _send(
-        self, address: str, headers: Mapping[str, str], auth: _Authorization
+        self, address: str, query: Mapping[str, str], headers: Mapping[str, str], auth: Authorization
     ) -> requests.Response | str:
         """Send one request; a failure comes back as words, so that no exception is left to be chained."""
+        unsafe = ""
         try:
             return self._session.get(
-                address, headers=headers, auth=auth, stream=True, allow_redirects=False, timeout=TIMEOUT
+                address, params=dict(query), headers=headers, auth=auth, stream=True, timeout=TIMEOUT
             )
-        except (requests.RequestException, ValueError) as error:  # ValueError: a Location that is no address
+        except (UnsafeRedirect, requests.TooManyRedirects) as error:
+            unsafe = str(error)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             reason = reason_of(error)
-        log.debug("%s: %s", plain_url(address), reason)
+        if unsafe:
+            raise self.place.failure("redirect", unsafe)
+        log.debug("%s: %s", hide_secrets(address), reason)
         return reason
 
     def _bearer(self) -> Secret | None:
@@ -219,49 +154,21 @@ class Client:
             raise self.place.failure("org", "a legacy key (one that does not begin with nvapi-) and no org")
         scopes = [f"group/ngc:{self._org}"] + ([f"group/ngc:{self._org}/{self._team}"] if self._team else [])
         query = "&".join(["service=ngc", *(f"scope={quote(scope, safe='/:')}" for scope in scopes)])
-        answer = self._send(f"{self._auth}?{query}", {}, _Authorization("Basic", self._key))
+        answer = self._send(f"{self._auth}?{query}", {}, {}, Authorization(self._key, basic=True))
         if isinstance(answer, str):
-            raise self.place.failure("unreachable", f"{plain_url(self._auth)}: {answer}")
+            raise self.place.failure("unreachable", f"{hide_secrets(self._auth)}: {answer}")
         body = _read(answer) or b""
-        token = (_object(body) or {}).get("token") if answer.status_code == 200 else None
+        token = (json_object(body) or {}).get("token") if answer.status_code == 200 else None
         if isinstance(token, str) and token:
             self._token = Secret(token)
             return self._token
-        said = self.redact(body[:_BODY].decode("utf-8", "replace"))
-        row = "busy" if answer.status_code in BUSY else "org" if "org" in said.lower() else "key"
-        raise self.place.failure(row, f"HTTP {answer.status_code} from {plain_url(self._auth)}")
-
-
-def _agent() -> str:
-    try:
-        return f"peoplenet-nb/{version('peoplenet-nb')}"
-    except PackageNotFoundError:
-        return "peoplenet-nb"
+        row = (
+            "busy" if answer.status_code in BUSY else "org" if "org" in self._redact(body).lower() else "key"
+        )
+        raise self.place.failure(row, f"HTTP {answer.status_code} from {hide_secrets(self._auth)}")
 
 
 def _read(answer: requests.Response) -> bytes | None:
-    """Return a body that is expected to be small, None if the connection broke."""
-    try:
-        with answer:
-            return answer.raw.read(1 << 22, decode_content=True)
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-        reason = reason_of(error)
-    log.debug("%s: %s", plain_url(answer.url), reason)
-    return None
-
-
-def _object(body: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _description(said: str) -> str:
-    """Return what NGC says itself, from its requestStatus."""
-    status = (_object(said.encode()) or {}).get("requestStatus")
-    if not isinstance(status, dict):
-        return ""
-    words = [str(status[key]) for key in ("statusCode", "statusDescription") if status.get(key)]
-    return f" ({': '.join(words)})" if words else ""
+    """Return a body that is expected to be small, None if it breaks off, does not end or takes too long."""
+    body, whole = read_up_to(answer, _LARGEST_ANSWER)
+    return body if whole else None

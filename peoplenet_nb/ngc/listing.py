@@ -8,126 +8,126 @@ itself cannot be had, the versions known here are still fetched, by size and str
 from __future__ import annotations
 
 import base64
-import binascii
 import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import DownloadError
-from peoplenet_nb.ngc.errors import MODEL, Place, Unreachable
-from peoplenet_nb.ngc.fetch import RemoteFile
-from peoplenet_nb.ngc.http import Client
+from peoplenet_nb.files import sha256_of
+from peoplenet_nb.ngc.errors import MODEL, Unreachable
 from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS
+
+if TYPE_CHECKING:
+    from peoplenet_nb.ngc.http import Client
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Listing:
-    """The files of one version.
+class RemoteFile:
+    """A file as NGC lists it: a plain name and, where known, size in bytes and hexadecimal SHA-256."""
 
-    Attributes
-    ----------
-    files : tuple of RemoteFile
-        All of them, the model among them.
-    model : str
-        Name of the ``.onnx`` file.
-    official : bool
-        True when NGC listed them, False when they are those of `VERSIONS`.
-    """
+    name: str
+    size: int | None = None
+    sha256: str | None = None
+
+    def mismatch(self, path: Path) -> str:
+        """Return how a file on disk differs from the listing, "" when it does not."""
+        size = path.stat().st_size
+        if self.size is not None and size != self.size:
+            return f"{self.name}: {size} bytes, expected {self.size}"
+        if self.sha256 is not None and (found := sha256_of(path)) != self.sha256:
+            return f"{self.name}: SHA-256 {found}, expected {self.sha256}"
+        return ""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The files of one version, the name of its model, and whether NGC listed them or `VERSIONS` did."""
 
     files: tuple[RemoteFile, ...]
     model: str
     official: bool
 
 
-def listing_of(client: Client, version: str) -> Listing:
-    """Return the files of a version, from NGC if it tells.
+def listing_of(client: Client, version: str) -> tuple[Listing, Unreachable | None]:
+    """Return the files of a version, from NGC if it lists them.
+
+    Returns
+    -------
+    tuple of (Listing, Unreachable or None)
+        Offline, the files known here, and the error to raise if they are of no use.
 
     Raises
     ------
     DownloadError
         NGC refuses to list a version that is not known here, or it holds no ONNX file.
-    Unreachable
-        NGC cannot be reached.
     """
     refused: DownloadError | None = None
     files: tuple[RemoteFile, ...] = ()
+    known = VERSIONS.get(version)
+    unlisted = Listing((), "", official=False)
+    if known is not None:
+        named = tuple(RemoteFile(name, size) for name, size in known.files.items())
+        unlisted = Listing(named, known.model, official=False)
     try:
-        told = client.get_json(f"models/{MODEL}/versions/{version}/files")
-        files = files_in(told) if told else ()
-    except Unreachable:
-        raise
+        files = files_in(client.get_json(f"models/{MODEL}/versions/{version}/files") or {})
+    except Unreachable as error:
+        return unlisted, error
     except DownloadError as error:
         refused = error
-    known = VERSIONS.get(version)
     if files:
-        models = sorted((f for f in files if f.name.endswith(".onnx")), key=lambda f: f.size or 0)
-        if not models:
-            raise DownloadError(
-                "This version holds no ONNX file",
-                seen=f"{version}: {', '.join(f.name for f in files)}",
-                next_step=f"Choose a version that does, such as {DEFAULT_VERSION}.",
-            )
-        expected = known is not None and any(f.name == known.model for f in models)
-        return Listing(files, known.model if known and expected else models[-1].name, official=True)
-    unlisted = _known_files(version)
-    if unlisted is None:
+        return _official(version, files), None
+    if known is None:
         raise refused or client.place.failure(
             "not a model", f"NGC's listing of {version} cannot be understood"
         )
     log.info("NGC's listing of %s cannot be had; its files are asked for by their known names", version)
-    return unlisted
+    return unlisted, None
 
 
-def listing_or_known(client: Client, place: Place) -> tuple[Listing, Unreachable | None]:
-    """Return a version's files; offline those known here, and the error to raise if they do not help."""
-    try:
-        return listing_of(client, place.version), None
-    except Unreachable as error:
-        offline = error
-    return _known_files(place.version) or Listing((), "", official=False), offline
-
-
-def _known_files(version: str) -> Listing | None:
+def _official(version: str, files: tuple[RemoteFile, ...]) -> Listing:
+    models = sorted((f for f in files if f.name.endswith(".onnx")), key=lambda f: f.size or 0)
+    if not models:
+        raise DownloadError(
+            "This version holds no ONNX file",
+            seen=f"{version}: {', '.join(f.name for f in files)}",
+            next_step=f"Choose a version that does, such as {DEFAULT_VERSION}.",
+        )
+    unproven = [f.name for f in files if f.sha256 is None]
+    if unproven:
+        log.warning(
+            "NGC lists no SHA-256 for %s: only size and structure can be checked", ", ".join(unproven)
+        )
     known = VERSIONS.get(version)
-    if known is None:
-        return None
-    files = tuple(RemoteFile(name, size) for name, size in known.files.items())
-    return Listing(files, known.model, official=False)
+    expected = known is not None and any(f.name == known.model for f in models)
+    return Listing(files, known.model if known and expected else models[-1].name, official=True)
 
 
-def files_in(told: Mapping[str, Any]) -> tuple[RemoteFile, ...]:
+def files_in(answer: Mapping[str, Any]) -> tuple[RemoteFile, ...]:
     """Return the files of NGC's answer; names with a folder in them are left out."""
-    entries: list[Any] = next(
-        (told[key] for key in ("modelFiles", "files") if isinstance(told.get(key), list)), []
-    )
+    listed = (answer.get(key) for key in ("modelFiles", "files"))
+    entries: list[Any] = next((found for found in listed if isinstance(found, list)), [])
     files = []
     for entry in entries:
         if not isinstance(entry, dict):
             continue
         name = str(entry.get("path") or entry.get("name") or "")
-        if not re.fullmatch(r"[A-Za-z0-9_][\w.+-]*", name):
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,199}", name):
             log.warning("a file of NGC's listing is left out: %r is no plain file name", name[:100])
             continue
         size = entry.get("sizeInBytes", entry.get("size"))
-        files.append(
-            RemoteFile(
-                name,
-                size if isinstance(size, int) and size >= 0 else None,
-                _hexadecimal(entry.get("sha256_base64") or entry.get("sha256Base64")),
-            )
-        )
+        digest = _hexadecimal(entry.get("sha256_base64") or entry.get("sha256Base64"))
+        files.append(RemoteFile(name, size if type(size) is int and size >= 0 else None, digest))
     return tuple(files)
 
 
 def _hexadecimal(text: object) -> str | None:
-    if not isinstance(text, str):
-        return None
     try:
-        digest = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
+        digest = base64.b64decode(text, validate=True) if isinstance(text, str) else b""
+    except ValueError:
         return None
     return digest.hex() if len(digest) == 32 else None

@@ -11,12 +11,23 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from peoplenet_nb.files import sha256_of
+from peoplenet_nb.files import sha256_of, write_text
 
 RECORD_NAME = "peoplenet-nb-record.json"
+_TEXTS = ("version", "sha256", "verified", "source_url", "via", "fetched_at")
 
 log = logging.getLogger(__name__)
+
+
+def json_object(text: str | bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a text from outside holds, None when it holds none."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 @dataclass(frozen=True)
@@ -66,23 +77,17 @@ class ModelRecord:
 
     def save(self, folder: Path) -> None:
         """Write the record into a folder; paths in it are relative, so the folder may be moved."""
-        told = asdict(self) | {"path": self.path.name}
-        text = json.dumps(told, indent=2) + "\n"
-        temporary = folder / (RECORD_NAME + ".tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(folder / RECORD_NAME)
+        data = asdict(self) | {"path": self.path.name}
+        write_text(folder / RECORD_NAME, json.dumps(data, indent=2) + "\n")
 
     @classmethod
     def load(cls, folder: Path) -> ModelRecord | None:
         """Read a folder's record; None when there is none or it cannot be understood."""
         try:
-            told = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
-            files = {name: FileEntry(int(e["size"]), str(e["sha256"])) for name, e in told["files"].items()}
-            texts = {
-                key: str(told[key])
-                for key in ("version", "sha256", "verified", "source_url", "via", "fetched_at")
-            }
-            return cls(path=folder / str(told["path"]), size=int(told["size"]), files=files, **texts)
+            data = json_object((folder / RECORD_NAME).read_bytes()) or {}
+            files = {name: FileEntry(int(e["size"]), str(e["sha256"])) for name, e in data["files"].items()}
+            texts = {key: str(data[key]) for key in _TEXTS}
+            return cls(path=folder / str(data["path"]), size=int(data["size"]), files=files, **texts)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -90,7 +95,7 @@ class ModelRecord:
             return None
 
     def fault(self) -> str:
-        """Say which file no longer is what was recorded, "" when all are."""
+        """Return which file no longer is what was recorded, "" when all are."""
         for name, entry in self.files.items():
             path = self.path.parent / name
             if not path.is_file():

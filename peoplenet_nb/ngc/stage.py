@@ -15,32 +15,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from peoplenet_nb import paths
-from peoplenet_nb.errors import DownloadError, ModelError
+from peoplenet_nb.errors import DownloadError, OutputError
 from peoplenet_nb.files import sha256_of
-from peoplenet_nb.ngc.address import plain_url
 from peoplenet_nb.ngc.cli import CLI_VERSION, install, run
 from peoplenet_nb.ngc.errors import Place, Secret, Unreachable
-from peoplenet_nb.ngc.fetch import Moved, RemoteFile, ensure_space, fetch, unwanted
-from peoplenet_nb.ngc.find import model_in
+from peoplenet_nb.ngc.fetch import Moved, ensure_space, fetch, unwanted
+from peoplenet_nb.ngc.find import model_in, structure_fault
 from peoplenet_nb.ngc.http import Client
-from peoplenet_nb.ngc.listing import Listing
+from peoplenet_nb.ngc.listing import Listing, RemoteFile
 from peoplenet_nb.ngc.record import FileEntry, ModelRecord
-from peoplenet_nb.onnxfile.kind import HEAD
+from peoplenet_nb.urls import hide_secrets
 
 log = logging.getLogger(__name__)
 
 
 class Stage:
-    """The hidden folder in which one version gathers.
-
-    Parameters
-    ----------
-    place : Place
-        Where the version will stand.
-    listing : Listing
-        Its files.
-    progress : bool
-        Show progress bars.
+    """The hidden folder in which the files of a listing gather, before they go to their place.
 
     Raises
     ------
@@ -50,20 +40,11 @@ class Stage:
 
     def __init__(self, place: Place, listing: Listing, *, progress: bool) -> None:
         self._place, self._listing, self._progress = place, listing, progress
-        self._folder = place.folder.parent / f".{place.folder.name}.part"
-        self._filled = self._folder
-        failure: DownloadError | None = None
-        try:
-            self._folder.mkdir(exist_ok=True)
-        except OSError as error:
-            failure = place.write_failure(error.errno, error.strerror, self._folder)
-        if failure is not None:
-            raise failure
-        missing = 0
-        for file in listing.files:
-            here = [self._folder / file.name, self._folder / f"{file.name}.part"]
-            missing += max(0, (file.size or 0) - sum(path.stat().st_size for path in here if path.exists()))
-        ensure_space(self._folder, missing, place)
+        self._folder = self._filled = place.folder.parent / f".{place.folder.name}.part"
+        place.write(lambda: self._folder.mkdir(exist_ok=True), self._folder)
+        here = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
+        missing = max(0, (self._total(0) or 0) - here)
+        ensure_space(self._folder, missing, place, self._folder if here else None)
 
     def over_http(self, client: Client) -> None:
         """Fetch every listed file, going on where an earlier run stopped."""
@@ -79,8 +60,7 @@ class Stage:
                 except Unreachable:
                     raise
                 except DownloadError as error:
-                    # Names that are only known here may be missing at NGC; the model itself may not.
-                    if self._listing.official or file.name == self._listing.model:
+                    if self._required(file):
                         raise
                     log.info("%s is left out: %s", file.name, error)
 
@@ -93,7 +73,7 @@ class Stage:
         made = self._folder / self._place.folder.name
         shutil.rmtree(made, ignore_errors=True)  # half of an earlier run; the program cannot resume it
         with self._bar(self._place.version, self._total()) as moved:
-            self._filled = run(program, self._folder, self._place, key=key, org=org, team=team, moved=moved)
+            self._filled = run(program, self._folder, self._place, key, org, team, moved)
 
     def into_place(self, via: str, api: str) -> ModelRecord:
         """Verify the whole folder, write its record and move it to its final name.
@@ -103,44 +83,41 @@ class Stage:
         DownloadError
             A file is missing or differs from the listing, or the model is not a DetectNet_v2 ONNX.
         """
-        for file in self._listing.files:
+        place, listing = self._place, self._listing
+        for file in listing.files:
             path = self._filled / file.name
-            wrong = file.mismatch(path) if path.is_file() else ""
-            if wrong:
-                with path.open("rb") as opened:
-                    failure = unwanted(self._place, opened.read(HEAD), wrong)
+            if path.is_file() and (wrong := file.mismatch(path)):
+                failure = unwanted(place, path, wrong)
                 path.unlink()
                 raise failure
-            if not path.is_file() and (self._listing.official or file.name == self._listing.model):
-                raise self._place.failure("damaged", f"{file.name} did not come")
-        refused = structure_fault(self._filled / self._listing.model)
-        if refused is not None:
-            (self._filled / self._listing.model).unlink()
-            raise self._place.failure("not a model", f"{refused.what} ({refused.seen})")
-        source = f"{plain_url(api)}/models/org/nvidia/team/tao/peoplenet/{self._place.version}/files"
-        made = record_of(self._filled, self._place, self._listing, via=via, source=source)
-        made.save(self._filled)
-        self._rename()
-        return made
+            if not path.is_file() and self._required(file):
+                raise place.failure("damaged", f"{file.name} did not come")
+        refused = structure_fault(self._filled / listing.model)
+        if refused:
+            (self._filled / listing.model).unlink()
+            raise place.failure("not a model", refused)
+        source = f"{hide_secrets(api)}/models/org/nvidia/team/tao/peoplenet/{place.version}/files"
+        record = record_of(self._filled, place, listing, via=via, source=source)
+        place.write(lambda: record.save(self._filled), self._filled)
+        place.write(self._rename, place.folder)
+        shutil.rmtree(self._folder, ignore_errors=True)  # empty, or what the CLI left beside its folder
+        return record
+
+    def _required(self, file: RemoteFile) -> bool:
+        # Names that are only known here may be missing at NGC; the model itself may not.
+        return self._listing.official or file.name == self._listing.model
 
     def _rename(self) -> None:
         target = self._place.folder
-        failure: DownloadError | None = None
-        try:
-            if target.exists():
-                aside = target.with_name(f"{target.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
-                target.rename(aside)
-                log.warning("what stood in %s was moved to %s", target, aside)
-            self._filled.rename(target)
-        except OSError as error:
-            failure = self._place.write_failure(error.errno, error.strerror, target)
-        if failure is not None:
-            raise failure
-        shutil.rmtree(self._folder, ignore_errors=True)  # empty, or what the CLI left beside its folder
+        if target.exists():
+            aside = target.with_name(f"{target.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+            target.rename(aside)
+            log.warning("what stood in %s was moved to %s", target, aside)
+        self._filled.rename(target)
 
-    def _total(self) -> int | None:
-        sizes = [file.size for file in self._listing.files]
-        return sum(size or 0 for size in sizes) if all(size is not None for size in sizes) else None
+    def _total(self, unknown: int | None = None) -> int | None:
+        sizes = [unknown if file.size is None else file.size for file in self._listing.files]
+        return None if None in sizes else sum(size or 0 for size in sizes)
 
     @contextmanager
     def _bar(self, name: str, total: int | None) -> Iterator[Moved]:
@@ -150,30 +127,18 @@ class Stage:
             yield bar.update
 
 
-def structure_fault(model: Path) -> ModelError | None:
-    """Return what is wrong with a model file, None if it is a DetectNet_v2 ONNX."""
-    from peoplenet_nb.onnxfile import read_model_file
-
-    try:
-        read_model_file(model)
-    except ModelError as error:
-        return error
-    return None
-
-
 def record_of(folder: Path, place: Place, listing: Listing, *, via: str, source: str) -> ModelRecord:
     """Measure a verified folder and return its record, with the paths that it will have in its place."""
     names = [file.name for file in listing.files if (folder / file.name).is_file()]
     files = {name: FileEntry((folder / name).stat().st_size, sha256_of(folder / name)) for name in names}
-    model = next((file for file in listing.files if file.name == listing.model), RemoteFile(listing.model))
-    by_listing = listing.official and model.size is not None and model.sha256 is not None
+    model = next(file for file in listing.files if file.name == listing.model)
     by_size = "size+structure" if model.size is not None else "structure"
     return ModelRecord(
         version=place.version,
         path=place.folder / listing.model,
         size=files[listing.model].size,
         sha256=files[listing.model].sha256,
-        verified="listing" if by_listing else by_size,
+        verified="listing" if listing.official and model.size and model.sha256 else by_size,
         source_url=source,
         via=via,
         fetched_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -199,19 +164,18 @@ def adopt(place: Place, listing: Listing, *, offline: bool) -> ModelRecord | Non
     if found is None or not found.is_file():
         return None
     wrong = [w for f in listing.files if (folder / f.name).is_file() and (w := f.mismatch(folder / f.name))]
-    if offline and wrong:
-        log.warning("%s: %s; NGC cannot be asked, so the structure must do", folder, wrong[0])
+    if offline and (wrong or not listing.files):
+        if wrong:
+            log.warning("%s: %s; NGC cannot be asked, so the structure must do", folder, wrong[0])
         listing, wrong = Listing((RemoteFile(found.name),), found.name, official=False), []
-    elif offline and not listing.files:
-        listing = Listing((RemoteFile(found.name),), found.name, official=False)
-    refused = structure_fault(found)
-    if wrong or refused is not None:
-        log.warning("%s: %s; it is fetched", folder, wrong[0] if wrong else refused)
+    fault = wrong[0] if wrong else structure_fault(found)
+    if fault:
+        log.warning("%s: %s; it is fetched", folder, fault)
         return None
     record = record_of(folder, place, listing, via="hand", source="brought by hand")
     try:
         record.save(folder)
-    except OSError as error:
-        log.info("no record could be written into %s: %s", folder, error.strerror)
+    except OutputError as error:
+        log.info("no record could be written: %s", error)
     log.info("%s was already here and is good (%s)", record.path, record.verified)
     return record

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
 from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError
+from peoplenet_nb.files import lock
 from peoplenet_nb.ngc.errors import Place, Secret
 from peoplenet_nb.ngc.record import ModelRecord
 from peoplenet_nb.ngc.versions import DEFAULT_VERSION, checked_version
@@ -86,9 +86,9 @@ def download(
     'listing'
     """
     # requests and what needs it are imported here: finding a model that is there must stay quick.
-    from peoplenet_nb.ngc.address import quiet_addresses
     from peoplenet_nb.ngc.http import API, AUTH, Client
-    from peoplenet_nb.ngc.listing import listing_or_known
+    from peoplenet_nb.ngc.listing import listing_of
+    from peoplenet_nb.ngc.session import quiet_addresses
     from peoplenet_nb.ngc.stage import Stage, adopt
 
     key = _key_from(api_key)
@@ -113,9 +113,9 @@ def download(
         backoff=backoff,
     )
     client = conversation(key=key, org=org, team=team)
-    root = place.folder.parent
-    with _locked(root, place), quiet_addresses():
-        listing, offline = listing_or_known(client, place)
+    with ExitStack() as held, quiet_addresses():
+        _lock(place, held)
+        listing, offline = listing_of(client, place.version)
         if not force and (adopted := adopt(place, listing, offline=offline is not None)) is not None:
             return adopted
         if offline is not None:
@@ -159,30 +159,21 @@ def _owner(
     return org or os.environ.get("NGC_CLI_ORG") or None, team or os.environ.get("NGC_CLI_TEAM") or None
 
 
-@contextmanager
-def _locked(root: Path, place: Place) -> Iterator[None]:
+def _lock(place: Place, held: ExitStack) -> None:
     """Keep a second download of the same version away: two writers would spoil one part."""
-    import fcntl
+    root = place.folder.parent
 
-    failure: DownloadError | None = None
-    try:
+    def take() -> bool:
         root.mkdir(parents=True, exist_ok=True)
-        file = (root / f".{place.folder.name}.lock").open("w")
-    except OSError as error:
-        failure = place.write_failure(error.errno, error.strerror, root)
-    if failure is not None:
-        raise failure
-    with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.enter_context(lock(root / f".{place.folder.name}.lock"))
         except BlockingIOError:
-            failure = DownloadError(
-                "Another process is downloading this version right now",
-                seen=place.folder,
-                next_step="Wait for it to end and run this again: it will find the model.",
-            )
-        except OSError:
-            log.debug("no locks on the file system of %s", root)
-        if failure is not None:
-            raise failure
-        yield
+            return False
+        return True
+
+    if not place.write(take, root):
+        raise DownloadError(
+            "Another process is downloading this version right now",
+            seen=place.folder,
+            next_step="Wait for it to end and run this again: it will find the model.",
+        )
