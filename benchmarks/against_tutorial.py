@@ -3,8 +3,8 @@
     PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3]
 
 The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` in every form that this machine runs:
-FP32 as the file is, with the uint8 input, INT8 (calibrated here on 30 frames of the same film), OpenVINO, CUDA and
-TensorRT where they load; each with tables only and with the film too. Each is also held against a bare loop of its own
+FP32 as the file is, with the uint8 input, INT8 (calibrated here on 30 frames of the same video), OpenVINO, CUDA and
+TensorRT where they load; each with tables only and with the video too. Each is also held against a bare loop of its own
 engine on inputs that are ready, timed right after it. Figures are medians over the repeats; what counts are
 the ratios. Every form is scored against the ground truth too, because a fast wrong answer is no answer.
 """
@@ -37,31 +37,31 @@ from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8
 from peoplenet_nb.video import run
-from peoplenet_nb.video.writer import FilmWriter
+from peoplenet_nb.video.writer import VideoWriter
 
 
 def larger(source: Path, target: Path) -> Path:
-    """Write a 720p H.264 copy of a film."""
-    with FilmWriter(target, (1280, 720), 10.0) as writer:
+    """Write a 720p H.264 copy of a video."""
+    with VideoWriter(target, (1280, 720), 10.0) as writer:
         for frame in open_source(source, frames=200):
             writer.write(np.asarray(cv2.resize(frame.image, (1280, 720)), np.uint8), frame.time_s)
     return target
 
 
-def average_precision(model: PeopleNet, film: Path, truth: dict[int, np.ndarray], every: int) -> float:
+def average_precision(model: PeopleNet, video: Path, truth: dict[int, np.ndarray], every: int) -> float:
     low = preset("default").with_class("person", threshold=0.01)
     frames = []
-    for frame in open_source(film, every=every):
+    for frame in open_source(video, every=every):
         found = decode(model.infer(frame.image), low).detections.of_class("person")
         frames.append((found.xyxy, found.confidence, truth.get(frame.index, np.zeros((0, 4)))))
     return precision_recall(frames).average_precision
 
 
-def forms(weights: Path, film: Path) -> tuple[dict[str, PeopleNet], list[str]]:
+def forms(weights: Path, video: Path) -> tuple[dict[str, PeopleNet], list[str]]:
     """Load the model in every form that runs here, and say why the others do not."""
     made, missing = {"cpu fp32, the file as it is": PeopleNet.load(weights, device="cpu")}, []
     file = read_model_file(weights)
-    images = [frame.image for frame in open_source(film, every=26, frames=30)]
+    images = [frame.image for frame in open_source(video, every=26, frames=30)]
     for device in ("cpu", "openvino", "cuda", "tensorrt"):
         target = Target.TENSORRT if device == "tensorrt" else Target.CPU
         for precision in precisions_of(device):
@@ -75,10 +75,10 @@ def forms(weights: Path, film: Path) -> tuple[dict[str, PeopleNet], list[str]]:
     return made, missing
 
 
-def bare_seconds(model: PeopleNet, film: Path, count: int = 12) -> float:
+def bare_seconds(model: PeopleNet, video: Path, count: int = 12) -> float:
     """Return the seconds a frame takes in a bare loop: the engine alone, all cores in one inference."""
     engine = model.with_threads(available_threads()).backend
-    inputs = [model.preprocess(frame.image)[0] for frame in open_source(film, frames=count)]
+    inputs = [model.preprocess(frame.image)[0] for frame in open_source(video, frames=count)]
     engine.run(inputs[0])
     taken = []
     for batch in inputs:
@@ -89,7 +89,7 @@ def bare_seconds(model: PeopleNet, film: Path, count: int = 12) -> float:
 
 
 def whole_runs(
-    models: dict[str, PeopleNet], weights: Path, film: Path, frames: int, repeats: int
+    models: dict[str, PeopleNet], weights: Path, video: Path, frames: int, repeats: int
 ) -> tuple[list[list[str]], list[list[str]]]:
     """Return the rows of both tables: beside the tutorial, and over the bare loop."""
     fps: dict[tuple[str, bool], list[float]] = {}
@@ -99,36 +99,36 @@ def whole_runs(
     for repeat in range(repeats):
         for drawn in (False, True):
             with tempfile.TemporaryDirectory() as folder:
-                out = Path(folder) / "film.mp4" if drawn else None
-                done, seconds = run_tutorial(weights, film, frames, out)
+                out = Path(folder) / "video.mp4" if drawn else None
+                done, seconds = run_tutorial(weights, video, frames, out)
             fps.setdefault(("the tutorial's loop", drawn), []).append(done / seconds)
             for name, model in models.items():
                 with tempfile.TemporaryDirectory() as folder:
                     began = time.perf_counter()
-                    source = open_source(film, frames=frames)
-                    result = run(source, model, preset("default"), folder, film=drawn, progress=False)
+                    source = open_source(video, frames=frames)
+                    result = run(source, model, preset("default"), folder, video=drawn, progress=False)
                     seconds = (time.perf_counter() - began) / result.summary["frames"]
                 gc.collect()
                 fps.setdefault((name, drawn), []).append(1 / seconds)
-                bare = bare_seconds(model, film)
+                bare = bare_seconds(model, video)
                 over.setdefault((name, drawn), []).append(seconds / bare)
                 alone.setdefault(name, []).append(1 / bare)
                 first.setdefault(name, []).append(result.summary["speed"]["first_s"])
-            print(f"{film.name} {repeat + 1}/{repeats} film={drawn}", {k[0]: v[-1] for k, v in fps.items()})
+            print(f"{video.name} {repeat + 1}/{repeats} video={drawn}", {k[0]: v[-1] for k, v in fps.items()})
     beside, over_bare = [], []
     for name, _ in [key for key in fps if not key[1]]:
-        plain, with_film = (float(np.median(fps[name, drawn])) for drawn in (False, True))
+        plain, with_video = (float(np.median(fps[name, drawn])) for drawn in (False, True))
         bases = [float(np.median(fps["the tutorial's loop", drawn])) for drawn in (False, True)]
         beside.append(
             [
-                *(film.name, name, f"{plain:.2f}", f"**{plain / bases[0]:.2f}**"),
-                *(f"{with_film:.2f}", f"**{with_film / bases[1]:.2f}**"),
+                *(video.name, name, f"{plain:.2f}", f"**{plain / bases[0]:.2f}**"),
+                *(f"{with_video:.2f}", f"**{with_video / bases[1]:.2f}**"),
                 f"{np.median(alone[name]) / bases[0]:.2f}" if name in models else "",
             ]
         )
         if name in models:
             ratios = [f"{np.median(over[name, drawn]):.3f}" for drawn in (False, True)]
-            over_bare.append([film.name, name, *ratios, f"{np.median(first[name]):.2f}"])
+            over_bare.append([video.name, name, *ratios, f"{np.median(first[name]):.2f}"])
     return beside, over_bare
 
 
@@ -145,8 +145,8 @@ print(round(peak_memory_mb()))
 """
 
 
-def peak_memory(weights: Path, film: Path, frames: int) -> int:
-    command = [sys.executable, "-c", MEMORY, str(film), str(weights), str(frames)]
+def peak_memory(weights: Path, video: Path, frames: int) -> int:
+    command = [sys.executable, "-c", MEMORY, str(video), str(weights), str(frames)]
     return int(subprocess.check_output(command, text=True).split()[-1])
 
 
@@ -168,25 +168,25 @@ def main() -> None:
     options = parser.parse_args()
     shared = Path(os.environ["PEOPLENET_SHARED"])
     (weights,) = (shared / "models").glob("*/*.onnx")
-    film = shared / "data" / "vtest.avi"
+    video = shared / "data" / "vtest.avi"
     with tempfile.TemporaryDirectory() as home:
         os.environ["PEOPLENET_HOME"] = home
-        models, missing = forms(weights, film)
-        large = larger(film, Path(home) / "vtest-720p.mp4")
-        made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in (film, large)]
+        models, missing = forms(weights, video)
+        large = larger(video, Path(home) / "vtest-720p.mp4")
+        made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in (video, large)]
         truth = read_mot(shared / "data" / "vtest_gt.txt")
-        scores = {name: average_precision(model, film, truth, 8) for name, model in models.items()}
-        memory = [[str(count), str(peak_memory(weights, film, count))] for count in (60, 600)]
+        scores = {name: average_precision(model, video, truth, 8) for name, model in models.items()}
+        memory = [[str(count), str(peak_memory(weights, video, count))] for count in (60, 600)]
     exact = next(iter(scores.values()))
     write_section(
         "Whole runs beside the tutorial's loop",
         [
             "Frames per second (medians of runs that took turns) and times the tutorial's loop, tables only and",
-            "with the film. The last column is the engine alone, on inputs that are ready, one after the other:",
+            "with the video. The last column is the engine alone, on inputs that are ready, one after the other:",
             "about what a loop around it can reach.",
             "",
             *table(
-                ["film", "what", "fps", "times", "fps with film", "times", "engine alone, times"],
+                ["video", "what", "fps", "times", "fps with video", "times", "engine alone, times"],
                 [row for b, _ in made for row in b],
             ),
             "",
@@ -200,7 +200,8 @@ def main() -> None:
             "The last column is the seconds from the start of a run to its first result.",
             "",
             *table(
-                ["film", "what", "tables only", "with film", "first, s"], [row for _, b in made for row in b]
+                ["video", "what", "tables only", "with video", "first, s"],
+                [row for _, b in made for row in b],
             ),
         ],
     )
@@ -218,7 +219,7 @@ def main() -> None:
     write_section(
         "Memory and import",
         [
-            "Peak resident memory of a whole run with film, in a process of its own, by the film's length.",
+            "Peak resident memory of a whole run with video, in a process of its own, by the video's length.",
             "",
             *table(["frames", "MB"], memory),
             "",

@@ -3,7 +3,7 @@
     PEOPLENET_SHARED=... python benchmarks/decode_speed.py [--repeats 100] [--write]
 
 Interleaved runs in one process: the least time is what the code costs, the median what this machine gave. Grids
-come from the real film where ``PEOPLENET_SHARED`` names it, else from the demo clip on the stand-in; for a given
+come from the real video where ``PEOPLENET_SHARED`` names it, else from the demo clip on the stand-in; for a given
 number of candidates all but the best cells of such a frame are silenced. ``--write`` puts the tables into RESULTS.md.
 """
 
@@ -55,12 +55,12 @@ def some_grids() -> list[Grids]:
     shared = os.environ.get("PEOPLENET_SHARED")
     if shared:
         (weights,) = (Path(shared) / "models").glob("*/*.onnx")
-        model, film = PeopleNet.load(weights, device="cpu"), str(Path(shared) / "data" / "vtest.avi")
+        model, video = PeopleNet.load(weights, device="cpu"), str(Path(shared) / "data" / "vtest.avi")
     else:
         from peoplenet_nb.demo import demo_clip
 
-        model, film = PeopleNet.load("standin", device="cpu"), str(demo_clip())
-    return [model.infer(frame.image) for frame in open_source(film, every=40, frames=20)]
+        model, video = PeopleNet.load("standin", device="cpu"), str(demo_clip())
+    return [model.infer(frame.image) for frame in open_source(video, every=40, frames=20)]
 
 
 def with_candidates(grids: Grids, count: int) -> Grids:

@@ -1,4 +1,4 @@
-"""Choose the default preset: sweep thresholds and NMS on every 4th frame of the film with ground truth.
+"""Choose the default preset: sweep thresholds and NMS on every 4th frame of the video with ground truth.
 
     PEOPLENET_SHARED=... python benchmarks/default_settings.py
 

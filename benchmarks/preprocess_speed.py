@@ -79,8 +79,8 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md")
     options = parser.parse_args()
     shared = os.environ.get("PEOPLENET_SHARED")
-    film = str(Path(shared) / "data" / "vtest.avi") if shared else str(demo_clip())
-    (picture,) = (frame.image for frame in open_source(film, frames=1))
+    video = str(Path(shared) / "data" / "vtest.avi") if shared else str(demo_clip())
+    (picture,) = (frame.image for frame in open_source(video, frames=1))
     frames = {size: cv2.resize(picture, size) for size in SIZES}
     columns = ("what", "least, us", "median, us", "of the tutorial's call", "of the tutorial's with the copy")
 

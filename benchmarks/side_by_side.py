@@ -37,11 +37,11 @@ from peoplenet_nb.network.model import resolve_model
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.video.writer import FilmWriter
+from peoplenet_nb.video.writer import VideoWriter
 
 COUNTS = (50, 500, 2040)
 IOU, EPS, LEAST = 0.5, 0.3, {"tao": 1, "deepstream": 3}
-FILM_WORKERS = {"supervision", "ultralytics"}
+VIDEO_WORKERS = {"supervision", "ultralytics"}
 LIMIT = 900.0  # seconds an answer may take
 SCRIPTS = {"ours": "with_ours.py"} | {
     name: f"with_{name.replace('scikit-learn', 'sklearn')}.py" for name in REQUIREMENTS
@@ -69,16 +69,16 @@ DBSCAN = (
 )
 _BARE = Entry("bare", "ours", "bare")
 _BARE_THEIRS = Entry("bare, Ultralytics", "ultralytics", "bare")
-_WITH_FILM = Entry("`video.run`, film and tables", "ours", "run", {"film": True}, _BARE.label)
-_SUPERVISION = Entry("supervision `process_video`, film", "supervision", "film", {}, _BARE.label)
-FILMS = (
+_WITH_VIDEO = Entry("`video.run`, video and tables", "ours", "run", {"video": True}, _BARE.label)
+_SUPERVISION = Entry("supervision `process_video`, video", "supervision", "video", {}, _BARE.label)
+VIDEOS = (
     _BARE,
-    Entry("`video.run`, tables only", "ours", "run", {"film": False}, _BARE.label),
-    _WITH_FILM,
+    Entry("`video.run`, tables only", "ours", "run", {"video": False}, _BARE.label),
+    _WITH_VIDEO,
     _SUPERVISION,
     _BARE_THEIRS,
-    Entry("Ultralytics `predict`, results only", "ultralytics", "run", {"film": False}, _BARE_THEIRS.label),
-    Entry("Ultralytics `predict`, film", "ultralytics", "run", {"film": True}, _BARE_THEIRS.label),
+    Entry("Ultralytics `predict`, results only", "ultralytics", "run", {"video": False}, _BARE_THEIRS.label),
+    Entry("Ultralytics `predict`, video", "ultralytics", "run", {"video": True}, _BARE_THEIRS.label),
 )
 
 
@@ -104,9 +104,9 @@ def clustering(entries: Sequence[Entry], workers: Workers, repeats: int, what: s
     return rows
 
 
-def films(workers: Workers, repeats: int, frames: int, ours: str) -> list[str]:
-    """Return the lines about whole films; ``ours`` names the network of this project's loops."""
-    done = take_turns(those_of(FILMS, workers), workers, repeats)
+def videos(workers: Workers, repeats: int, frames: int, ours: str) -> list[str]:
+    """Return the lines about whole videos; ``ours`` names the network of this project's loops."""
+    done = take_turns(those_of(VIDEOS, workers), workers, repeats)
     rows: list[list[object]] = []
     for entry in done.values():
         if any(answer["frames"] != frames for answer in entry.answers):
@@ -133,22 +133,22 @@ def films(workers: Workers, repeats: int, frames: int, ours: str) -> list[str]:
         "beyond it, ms",
         "times bare",
     ]
-    lines = ["", f"### A whole film, {frames} frames", "", *table(columns, rows)]
+    lines = ["", f"### A whole video, {frames} frames", "", *table(columns, rows)]
     theirs = done.get(_SUPERVISION.label)
     if theirs and not theirs.missing:
-        times = ratio(theirs, done[_WITH_FILM.label])
+        times = ratio(theirs, done[_WITH_VIDEO.label])
         lines += [
             "",
-            f"`video.run` with film does {times:.2f} times the frames of supervision's `process_video`.",
+            f"`video.run` with video does {times:.2f} times the frames of supervision's `process_video`.",
         ]
     return lines
 
 
-def cut(film: Path, frames: int, target: Path) -> int:
-    """Write the first frames of a film as H.264, so that everybody reads the same whole file; return how many."""
-    source = open_source(film, frames=frames)
+def cut(video: Path, frames: int, target: Path) -> int:
+    """Write the first frames of a video as H.264, so that everybody reads the same whole file; return how many."""
+    source = open_source(video, frames=frames)
     done = 0
-    with FilmWriter(target, (source.info.width, source.info.height), source.info.fps or 25.0) as writer:
+    with VideoWriter(target, (source.info.width, source.info.height), source.info.fps or 25.0) as writer:
         for frame in source:
             writer.write(frame.image, frame.time_s)
             done += 1
@@ -191,8 +191,8 @@ def measure(workers: Workers, repeats: int, frames: int, network: str) -> list[s
         if those_of(entries, workers):
             rows = clustering(entries, workers, repeats, what)
             lines += ["", f"### {title}", "", *table(["candidates", "who", "µs", "times ours", column], rows)]
-    if FILM_WORKERS & set(workers):
-        lines += films(workers, repeats, frames, network)
+    if VIDEO_WORKERS & set(workers):
+        lines += videos(workers, repeats, frames, network)
     notes = [
         note for worker in workers.values() if isinstance(worker, Worker) for note in worker.about["notes"]
     ]
@@ -210,7 +210,7 @@ def main() -> None:
     )
     parser.add_argument("--environments", type=Path, default=cache_dir() / "benchmarks")
     parser.add_argument("--only", action="append", choices=list(REQUIREMENTS), help="may be given again")
-    parser.add_argument("--frames", type=int, default=60, help="frames of a whole film")
+    parser.add_argument("--frames", type=int, default=60, help="frames of a whole video")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each contestant")
     parser.add_argument("--torch", help="a requirement, e.g. torch==2.13.0")
     parser.add_argument(
@@ -218,7 +218,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     chosen = options.only or list(REQUIREMENTS)
-    model, film = find_inputs()
+    model, video = find_inputs()
     workers: Workers = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -231,9 +231,9 @@ def main() -> None:
         np.savez(candidates, **arrays)
         task = {"candidates": str(candidates), "iou": IOU, "eps": EPS, "least": LEAST}
         task |= {"threads": available_threads(), "folder": str(folder)}
-        if FILM_WORKERS & set(chosen):
+        if VIDEO_WORKERS & set(chosen):
             task |= {"model": str(model), "size": read_model_file(resolve_model(model)).network_size}
-            task |= {"clip": str(clip), "frames": cut(film, options.frames, clip)}
+            task |= {"clip": str(clip), "frames": cut(video, options.frames, clip)}
         try:
             workers = begin(chosen, options.environments, options.torch, task, folder)
             network = "the stand-in" if model == "standin" else "PeopleNet, FP32"

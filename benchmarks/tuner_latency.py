@@ -33,7 +33,7 @@ NOTEBOOK = [
     """import json, time
 from pathlib import Path
 from peoplenet_nb.tuner import tune_run
-panel = tune_run({grids!r}, {film!r})
+panel = tune_run({grids!r}, {video!r})
 def note():
     row = {{"time": time.time(), "person": panel.settings.for_class("person").threshold}}
     with Path({log!r}).open("a") as out:
@@ -71,12 +71,12 @@ PROBE = """() => {
 }"""
 
 
-def grids_of(film: Path, model_path: Path, folder: Path, frames: int) -> Path:
+def grids_of(video: Path, model_path: Path, folder: Path, frames: int) -> Path:
     from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     model = PeopleNet.load(model_path, device="cpu")
-    for frame in open_source(film, frames=frames):
+    for frame in open_source(video, frames=frames):
         model.infer(frame.image).save(folder / f"{frame.index:06d}.npz")
     return folder
 
@@ -126,10 +126,10 @@ def memory(page: Any) -> tuple[float, int]:
     return metrics["JSHeapUsedSize"] / 1e6, int(metrics["Nodes"])
 
 
-def run(grids: Path, film: Path, folder: Path) -> list[dict[str, Any]]:
+def run(grids: Path, video: Path, folder: Path) -> list[dict[str, Any]]:
     log, rows = folder / "log.jsonl", []
     cells = [
-        cell.format(grids=str(grids), film=str(film), log=str(log), woke=str(folder / "woke"))
+        cell.format(grids=str(grids), video=str(video), log=str(log), woke=str(folder / "woke"))
         for cell in NOTEBOOK
     ]
     write_notebook(folder / "bench.ipynb", cells)
@@ -206,16 +206,16 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     asked = parser.parse_args()
     shared = Path(os.environ.get("PEOPLENET_SHARED", "../shared")).resolve()
-    film = shared / "data" / "vtest.avi"
-    if not film.is_file():
-        parser.exit(2, f"No film at {film}: set PEOPLENET_SHARED.\n")
+    video = shared / "data" / "vtest.avi"
+    if not video.is_file():
+        parser.exit(2, f"No video at {video}: set PEOPLENET_SHARED.\n")
     with tempfile.TemporaryDirectory(prefix="peoplenet-bench-") as name:
         folder = Path(name)
         grids = asked.grids
         if grids is None:
             (model,) = (shared / "models").glob("*/*.onnx")
-            grids = grids_of(film, model, folder / "grids", asked.frames)
-        rows = run(grids.resolve(), film, folder)
+            grids = grids_of(video, model, folder / "grids", asked.frames)
+        rows = run(grids.resolve(), video, folder)
     if asked.json:
         asked.json.write_text(json.dumps(rows, indent=1))
 

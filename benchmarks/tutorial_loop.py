@@ -4,7 +4,7 @@ One session with default options, FP32, float input made by resize, cvtColor, ``
 after the other; coverage only, thresholded at five values, cells as boxes, a plain NMS; drawn, and written with
 OpenCV's ``mp4v``. Wrong as a detector (see ``peoplenet.md``), and what people run.
 
-    python benchmarks/tutorial_loop.py MODEL.onnx FILM [--frames N] [--film OUT.mp4]
+    python benchmarks/tutorial_loop.py MODEL.onnx VIDEO [--frames N] [--video OUT.mp4]
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def draw_detections(frame: np.ndarray, boxes: list[Box]) -> np.ndarray:
 
 
 def run_tutorial(
-    model: Path, source: Path, frames: int | None = None, film: Path | None = None
+    model: Path, source: Path, frames: int | None = None, video: Path | None = None
 ) -> tuple[int, float]:
     """Run the loop; return the number of frames and the seconds, loading the model not counted."""
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
@@ -87,11 +87,11 @@ def run_tutorial(
             break
         outputs = session.run(None, {name: preprocess_frame(frame)})
         boxes = postprocess(outputs[0][0], frame.shape)
-        if film is not None:
+        if video is not None:
             if writer is None:
                 size = (frame.shape[1], frame.shape[0])
                 writer = cv2.VideoWriter(
-                    str(film), cv2.VideoWriter_fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), size
+                    str(video), cv2.VideoWriter_fourcc(*"mp4v"), capture.get(cv2.CAP_PROP_FPS), size
                 )
             writer.write(draw_detections(frame, boxes))
         done += 1
@@ -109,9 +109,9 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("source", type=Path)
     parser.add_argument("--frames", type=int)
-    parser.add_argument("--film", type=Path)
+    parser.add_argument("--video", type=Path)
     options = parser.parse_args()
-    done, seconds = run_tutorial(options.model, options.source, options.frames, options.film)
+    done, seconds = run_tutorial(options.model, options.source, options.frames, options.video)
     print(f"{done} frames in {seconds:.1f} s: {done / seconds:.2f} fps")
 
 

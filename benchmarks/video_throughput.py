@@ -2,10 +2,10 @@
 
 In every repeat, in turn: a bare loop of ``session.run`` over inputs that are already prepared, one thread of
 Python, all cores in one inference (the best setting for a bare loop; with ``--bare-threads`` others can be
-tried); then `peoplenet_nb.video.run` with film and tables, as it comes and with other numbers of workers.
+tried); then `peoplenet_nb.video.run` with video and tables, as it comes and with other numbers of workers.
 The bar: the whole run reaches 0.90 of the bare loop's frames per second on two cores.
 
-    python benchmarks/video_throughput.py                       # real weights and film: PEOPLENET_SHARED
+    python benchmarks/video_throughput.py                       # real weights and video: PEOPLENET_SHARED
     python benchmarks/video_throughput.py --frames 40 --repeats 3
 
 Milliseconds of processor time per frame are printed too: they hold on a busy machine, where frames per second
@@ -32,13 +32,13 @@ from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
-from peoplenet_nb.video import running as video
+from peoplenet_nb.video import running
 
 BAR = 0.90
 
 
 def find_inputs() -> tuple[Path | str, Path]:
-    """Return model and film: the real ones where PEOPLENET_SHARED names them, else the demo's."""
+    """Return model and video: the real ones where PEOPLENET_SHARED names them, else the demo's."""
     shared = os.environ.get("PEOPLENET_SHARED")
     if shared:
         (model,) = (Path(shared) / "models").glob("*/*.onnx")
@@ -55,9 +55,9 @@ def bare_loop(model: PeopleNet, inputs: list, frames: int) -> None:
 
 
 def whole_run(model: PeopleNet, source: Source, workers: int | None) -> None:
-    """Run over the film, with film and tables."""
+    """Run over the video, with video and tables."""
     with tempfile.TemporaryDirectory() as folder:
-        video.run(source, model, Settings(), folder, progress=False, workers=workers)
+        running.run(source, model, Settings(), folder, progress=False, workers=workers)
 
 
 def timed(work: Callable[[], None], frames: int) -> tuple[float, float]:
@@ -70,22 +70,22 @@ def timed(work: Callable[[], None], frames: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--model", default=None, help="an .onnx file; left out: see above")
-    parser.add_argument("--source", default=None, help="a film; left out: see above")
+    parser.add_argument("--source", default=None, help="a video; left out: see above")
     parser.add_argument("--frames", type=int, default=60, help="frames of each measurement")
     parser.add_argument("--repeats", type=int, default=5, help="how often each is measured")
     parser.add_argument("--bare-threads", type=int, default=None, help="threads of one bare inference")
     chosen = parser.parse_args()
-    found_model, found_film = find_inputs()
+    found_model, found_video = find_inputs()
     cores = available_threads()
     bare = PeopleNet.load(chosen.model or found_model, device="cpu", threads=chosen.bare_threads or cores)
     single = bare.with_threads(1)  # made once, outside the measurement, as a notebook would
-    source = open_source(chosen.source or found_film, frames=chosen.frames)
+    source = open_source(chosen.source or found_video, frames=chosen.frames)
     inputs = [bare.preprocess(frame.image)[0] for frame in open_source(source.info.spec, frames=8)]
     frames = min(chosen.frames, source.expected or chosen.frames)
 
     cases: dict[str, Callable[[], None]] = {
         f"bare loop, {bare.backend.threads} threads": lambda: bare_loop(bare, inputs, frames),
-        f"video.run, film and tables, {cores} workers": lambda: whole_run(single, source, None),
+        f"video.run, video and tables, {cores} workers": lambda: whole_run(single, source, None),
     }
     if cores > 1:
         cases["video.run, 1 worker, all cores in one inference"] = lambda: whole_run(bare, source, 1)
@@ -102,7 +102,7 @@ def main() -> None:
     print(
         f"{platform.processor() or platform.machine()}, {cores} cores, load {load:.1f} (this benchmark included)"
     )
-    print(f"model {bare.file.path.name}, film {source.info.name}, {frames} frames, {chosen.repeats} repeats")
+    print(f"model {bare.file.path.name}, video {source.info.name}, {frames} frames, {chosen.repeats} repeats")
     base = next(iter(measured.values()))
     reached = {}
     for name, values in measured.items():

@@ -1,7 +1,7 @@
 """Pixels: boxes, coverage heatmaps and the grid, on a copy of the frame.
 
 One decision to know: colours come from the Okabe-Ito set, which people with any common colour blindness can
-tell apart, and a class has the same colour in every picture, film and widget of the project. Colours here
+tell apart, and a class has the same colour in every picture, video and widget of the project. Colours here
 are BGR, like the frames; `hex_colour` gives the same for the web and matplotlib.
 """
 

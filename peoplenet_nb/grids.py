@@ -152,7 +152,7 @@ class Grids:
                     raise GridsError(
                         "The grids were saved by another version",
                         seen=f"{path}: format {int(data['format'])}",
-                        next_step="run the film again with --save-grids.",
+                        next_step="run the video again with --save-grids.",
                     )
                 sizes = [(int(w), int(h)) for w, h in data["sizes"]]
                 fit = Fit(choose(FitMode, data["fit_mode"].item(), "fit"), sizes[0], sizes[1], sizes[2])
@@ -190,7 +190,7 @@ class GridsFolder(Sequence[Grids]):
             raise GridsError(
                 "No saved grids in this folder",
                 seen=self.folder,
-                next_step="run the film with --save-grids first.",
+                next_step="run the video with --save-grids first.",
             )
         self.frames = [int(path.stem) for path in self.paths]
 

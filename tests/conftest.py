@@ -16,10 +16,10 @@ LABELS = ("person", "bag", "face")
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder with the real weights and film; tests that need it skip where it is not named."""
+    """The folder with the real weights and video; tests that need it skip where it is not named."""
     named = os.environ.get("PEOPLENET_SHARED")
     if not named:
-        pytest.skip("PEOPLENET_SHARED is not set: real weights and film are not here")
+        pytest.skip("PEOPLENET_SHARED is not set: real weights and video are not here")
     path = Path(named).resolve()
     assert (path / "data" / "vtest.avi").is_file(), f"PEOPLENET_SHARED={path} holds no data/vtest.avi"
     return path

@@ -6,16 +6,16 @@ import os
 import signal
 from pathlib import Path
 
-from films import FakeModel
 from peoplenet_nb.settings import Settings
-from peoplenet_nb.video import running as video
+from peoplenet_nb.video import running
+from videos import FakeModel
 
 TABLES = ("detections.csv", "frames.csv")
 
 
 def run(source, output, model=None, settings=None, **options):
     options = {"progress": False} | options
-    return video.run(source, model or FakeModel(), settings or Settings(), output, **options)
+    return running.run(source, model or FakeModel(), settings or Settings(), output, **options)
 
 
 def tables(folder: Path) -> list[bytes]:

@@ -33,7 +33,7 @@ CELLS = [
     """import json, os, time
 from pathlib import Path
 from peoplenet_nb.tuner import tune_run
-panel = tune_run("run", "film")
+panel = tune_run("run", "video")
 def note():
     row = {"time": time.time(), "settings": panel.settings.to_dict(), "frame": panel.model.index,
            "errors": panel.errors, "a": panel.model.a is not None}
@@ -83,10 +83,10 @@ class Page:
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("lab")
-    (folder / "film").mkdir()
+    (folder / "video").mkdir()
     for i in range(FRAMES):
         random_grids(i, objects=20).save(folder / "run" / "grids" / f"{i:06d}.npz")
-        cv2.imwrite(str(folder / "film" / f"{i:03d}.png"), np.full((720, 1280, 3), 15 * i, np.uint8))
+        cv2.imwrite(str(folder / "video" / f"{i:03d}.png"), np.full((720, 1280, 3), 15 * i, np.uint8))
     write_notebook(folder / "tuner.ipynb", CELLS)
     home = str(folder / "home")
     with jupyter_lab(folder, PEOPLENET_HOME=home) as lab, browser(1280, 900) as page:

@@ -143,15 +143,15 @@ def test_demo_is_not_repeated_but_begun_anew_for_another_model(model: Path, tmp_
     code, told = invoke(*args)
     assert code == 0, told
     assert "stand-in" in told
-    (film,) = (tmp_path / "out" / "demo-standin").glob("*/film.mp4")
-    made_at = film.stat().st_mtime_ns
+    (video,) = (tmp_path / "out" / "demo-standin").glob("*/video.mp4")
+    made_at = video.stat().st_mtime_ns
     assert invoke(*args)[0] == 0
-    assert film.stat().st_mtime_ns == made_at
+    assert video.stat().st_mtime_ns == made_at
     (tmp_path / "out" / "demo-standin").rename(tmp_path / "out" / "demo-peoplenet")
     code, told = invoke("demo", "--model", model, *out)
     assert code == 0, told
-    film = next((tmp_path / "out" / "demo-peoplenet").glob("*/film.mp4"))
-    assert film.stat().st_mtime_ns != made_at
+    video = next((tmp_path / "out" / "demo-peoplenet").glob("*/video.mp4"))
+    assert video.stat().st_mtime_ns != made_at
 
 
 def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_path: Path) -> None:
@@ -208,10 +208,10 @@ def test_import_is_light_and_every_name_is_there() -> None:
 def test_interrupt_while_the_program_loads_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
     class Interrupted:
         def find_spec(self, name: str, *_: object) -> None:
-            if name == "peoplenet_nb.cli":
+            if name == "peoplenet_nb.cli.main":
                 raise KeyboardInterrupt
 
-    monkeypatch.delitem(sys.modules, "peoplenet_nb.cli")
+    monkeypatch.delitem(sys.modules, "peoplenet_nb.cli.main")
     monkeypatch.setattr(sys, "meta_path", [Interrupted(), *sys.meta_path])
     with pytest.raises(SystemExit) as stopped:
         main()

@@ -153,7 +153,7 @@ def test_driver_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cuda12" in named(checks, "Driver").value
 
 
-def test_film_that_cannot_be_encoded_fails_and_nvenc_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_video_that_cannot_be_encoded_fails_and_nvenc_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpu(monkeypatch, GPU)
     answering(monkeypatch, pyav={"ok": False, "reason": "no libx264"})
     assert only(doctor_machine.check_codecs()).status == "fail"

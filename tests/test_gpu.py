@@ -17,7 +17,7 @@ from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8
 from peoplenet_nb.video import run
-from peoplenet_nb.video.writer import check_film
+from peoplenet_nb.video.writer import check_video
 
 pytestmark = [
     pytest.mark.gpu,
@@ -94,6 +94,6 @@ def test_a_whole_run_in_batches_finds_what_the_cpu_finds(
         source = open_source(demo_clip(), frames=50, decoder="nvdec" if device == "cuda" else "cpu")
         result = run(source, model, preset("default"), tmp_path / device, encoder=encoder, progress=False)
         found[device] = len(result.to_pandas())
-        assert result.film is not None
-        assert not check_film(result.film, 50).problems
+        assert result.video is not None
+        assert not check_video(result.video, 50).problems
     assert abs(found["cuda"] - found["cpu"]) <= 0.02 * found["cpu"]

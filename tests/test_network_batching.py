@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from films import FakeModel, number_of, picture
 from peoplenet_nb.network.batching import best_batch, probe_batch
+from videos import FakeModel, number_of, picture
 
 
 class Engine(FakeModel):

@@ -17,7 +17,6 @@ from peoplenet_nb import notebook
 from peoplenet_nb.errors import OutputError, SettingsError, SourceError
 from peoplenet_nb.notebook.bench import EXPECT_BOXES, Workbench, workbench
 from peoplenet_nb.notebook.fetch import by_hand, failures, fetch_model, versions
-from peoplenet_nb.notebook.film_run import cut_and_continue, run_film
 from peoplenet_nb.notebook.folders import choose_settings, keep_settings, models_here, places, settings_file
 from peoplenet_nb.notebook.inside import heads
 from peoplenet_nb.notebook.keyfield import KeyField
@@ -26,11 +25,12 @@ from peoplenet_nb.notebook.rich import Fold, Sentence, Stack, Table
 from peoplenet_nb.notebook.samples import explain_missing, sample_frames
 from peoplenet_nb.notebook.timing import time_devices
 from peoplenet_nb.notebook.upload import UploadField
+from peoplenet_nb.notebook.video_run import cut_and_continue, run_video
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.plots.frame import network_view
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.speed import build_uint8
-from peoplenet_nb.video.writer import FilmWriter, check_film
+from peoplenet_nb.video.writer import VideoWriter, check_video
 
 KEY = "nvapi-not-to-be-seen"
 EVERYTHING = Settings(default=ClassSettings(threshold=0.0))
@@ -46,10 +46,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
+def video(tmp_path: Path) -> Path:
     path = tmp_path / "clip.mp4"
     rng = np.random.default_rng(0)
-    with FilmWriter(path, (64, 48), 10.0) as writer:
+    with VideoWriter(path, (64, 48), 10.0) as writer:
         for i in range(20):
             writer.write(rng.integers(0, 255, (48, 64, 3), dtype=np.uint8), i / 10)
     return path
@@ -61,8 +61,8 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(home: Path, film: Path, model: Path) -> Workbench:
-    return workbench(film, model, "cpu")
+def bench(home: Path, video: Path, model: Path) -> Workbench:
+    return workbench(video, model, "cpu")
 
 
 def test_every_name_is_there() -> None:
@@ -106,23 +106,23 @@ def test_stack_and_fold_show_what_they_hold() -> None:
 # ---------------------------------------------------------------------------------------------- workbench
 
 
-def test_workbench_opens_what_was_named(bench: Workbench, film: Path) -> None:
+def test_workbench_opens_what_was_named(bench: Workbench, video: Path) -> None:
     assert not bench.is_demo
     assert bench.instead == []
     assert bench.frame(7).index == 7
     assert bench.frame(999).index == 10, "past the end is the middle"
     assert bench.frame().index == 10
-    assert str(film) in bench.to_html()
+    assert str(video) in bench.to_html()
     assert "20 frames" in bench.to_html()
 
 
 def test_an_address_that_gives_nothing_becomes_the_demo_and_says_so(
-    home: Path, film: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+    home: Path, video: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("peoplenet_nb.demo.demo_clip", lambda: film)
-    bench = workbench("http://127.0.0.1:9/film.mp4?token=abc", model, "cpu")
+    monkeypatch.setattr("peoplenet_nb.demo.demo_clip", lambda: video)
+    bench = workbench("http://127.0.0.1:9/video.mp4?token=abc", model, "cpu")
     assert bench.is_demo
-    assert bench.spec == str(film)
+    assert bench.spec == str(video)
     assert "demo clip takes its place" in bench.to_html()
     assert "Instead" in bench.to_html()
     assert "token" not in bench.to_html()
@@ -130,14 +130,14 @@ def test_an_address_that_gives_nothing_becomes_the_demo_and_says_so(
 
 def test_a_mistyped_path_stays_an_error(home: Path, model: Path) -> None:
     with pytest.raises(SourceError, match="No such file"):
-        workbench("/no/such/film.mp4", model, "cpu")
+        workbench("/no/such/video.mp4", model, "cpu")
 
 
 @pytest.mark.parametrize(
     ("is_demo", "value", "expected", "reason"),
     [
         (True, None, True, "the demo clip shows people"),
-        (False, None, False, "a film of one's own may show an empty street"),
+        (False, None, False, "a video of one's own may show an empty street"),
         (False, "1", True, "somebody knows that it shows people"),
         (False, "0", False, "switched off"),
     ],
@@ -157,8 +157,8 @@ def test_boxes_are_expected_only_where_people_are_known_to_be(
     assert bench.expects_boxes is expected, reason
 
 
-def test_the_standin_warns_on_a_film_of_ones_own(home: Path, film: Path) -> None:
-    bench = workbench(film)
+def test_the_standin_warns_on_a_video_of_ones_own(home: Path, video: Path) -> None:
+    bench = workbench(video)
     assert bench.model.is_standin
     assert "Notebook 02 fetches" in bench.to_html()
     assert "means nothing" in bench.to_html()
@@ -255,12 +255,12 @@ def test_tables_on_ngc_are_whole() -> None:
 
 
 def test_network_input_is_shown_alike_where_a_form_that_takes_bytes_runs(
-    bench: Workbench, film: Path, model: Path
+    bench: Workbench, video: Path, model: Path
 ) -> None:
     picture = bench.frame(3).image
     before, _ = bench.model.network_input(picture)
     build_uint8(read_model_file(model))
-    optimised = workbench(film, model, "cpu").model
+    optimised = workbench(video, model, "cpu").model
     assert optimised.preprocess(picture)[0].dtype == np.uint8, "the derived form does not run"
     batch, fit = optimised.network_input(picture)
     assert batch.dtype == np.float32
@@ -289,27 +289,27 @@ def test_every_device_is_timed_or_explained(home: Path, model: Path) -> None:
 # -------------------------------------------------------------------------------------------------- player
 
 
-def test_player_embeds_where_no_server_serves(home: Path, film: Path) -> None:
-    player = Player(film, 'a "film"')
+def test_player_embeds_where_no_server_serves(home: Path, video: Path) -> None:
+    player = Player(video, 'a "video"')
     assert player.linked is None
     html = player.to_html()
     assert "data:video/mp4;base64," in html
-    assert 'aria-label="a &quot;film&quot;"' in html
-    assert str(film) in html
+    assert 'aria-label="a &quot;video&quot;"' in html
+    assert str(video) in html
 
 
 @pytest.mark.parametrize(
     ("root", "where", "linked", "reason"),
     [
-        (".", "pod/outputs/film.mp4", "../pod/outputs/film.mp4", "below the server's root"),
-        ("notebooks", "pod/film.mp4", None, "beside the server's root"),
-        (".", ".hidden/film.mp4", None, "in a hidden folder, which Jupyter does not serve"),
-        ("elsewhere", "pod/film.mp4", None, "a server of another folder"),
+        (".", "pod/outputs/video.mp4", "../pod/outputs/video.mp4", "below the server's root"),
+        ("notebooks", "pod/video.mp4", None, "beside the server's root"),
+        (".", ".hidden/video.mp4", None, "in a hidden folder, which Jupyter does not serve"),
+        ("elsewhere", "pod/video.mp4", None, "a server of another folder"),
     ],
 )
 def test_player_links_what_the_page_can_reach(
     home: Path,
-    film: Path,
+    video: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     root: str,
@@ -320,7 +320,7 @@ def test_player_links_what_the_page_can_reach(
     top = tmp_path / "top"
     for folder in ("notebooks", "elsewhere", str(Path(where).parent)):
         (top / folder).mkdir(parents=True, exist_ok=True)
-    os.link(film, top / where)
+    os.link(video, top / where)
     monkeypatch.chdir(top / "notebooks")
     monkeypatch.setenv(SESSION, "notebooks/05.ipynb")
     server = {"root_dir": str(top / root), "pid": os.getpid()}
@@ -328,19 +328,19 @@ def test_player_links_what_the_page_can_reach(
     assert Player(top / where).linked == linked, reason
 
 
-def test_preview_of_a_large_film_is_small_and_plays(
-    home: Path, film: Path, monkeypatch: pytest.MonkeyPatch
+def test_preview_of_a_large_video_is_small_and_plays(
+    home: Path, video: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert preview(film) == film
+    assert preview(video) == video
     monkeypatch.setattr("peoplenet_nb.notebook.player._LARGEST_EMBEDDED", 1000)
-    small = preview(film)
-    assert small != film
-    assert not check_film(small).problems
-    assert preview(film) == small
+    small = preview(video)
+    assert small != video
+    assert not check_video(small).problems
+    assert preview(video) == small
 
 
 def test_player_refuses_what_no_browser_plays(home: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no such film"):
+    with pytest.raises(OutputError, match="no such video"):
         Player(tmp_path / "none.mp4")
 
 
@@ -348,9 +348,9 @@ def test_player_refuses_what_no_browser_plays(home: Path, tmp_path: Path) -> Non
 
 
 def test_run_is_shown_charted_and_returned_at_once(bench: Workbench) -> None:
-    run = run_film(bench, EVERYTHING, every=4, progress=False)
+    run = run_video(bench, EVERYTHING, every=4, progress=False)
     assert run.result.summary["frames"] == 5
-    assert (run.folder / "grids").is_dir(), "a short film keeps its grids for the tuner"
+    assert (run.folder / "grids").is_dir(), "a short video keeps its grids for the tuner"
     assert run.clip(bench) == run.folder
     assert "5 frames" in run.player().alt  # type: ignore[attr-defined]
     assert "detections" in run.table(limit=1).caption
@@ -358,15 +358,15 @@ def test_run_is_shown_charted_and_returned_at_once(bench: Workbench) -> None:
     assert "Histogram" in run.confidences().alt
     assert str(run.folder) in run.to_html()
     before = (run.folder / "summary.json").stat().st_mtime_ns
-    again = run_film(bench, EVERYTHING, every=4, progress=False)
+    again = run_video(bench, EVERYTHING, every=4, progress=False)
     assert again.folder == run.folder
     assert (again.folder / "summary.json").stat().st_mtime_ns == before, "it ran again"
-    other = run_film(bench, EVERYTHING.replace(nms_iou=0.3), every=4, progress=False)
+    other = run_video(bench, EVERYTHING.replace(nms_iou=0.3), every=4, progress=False)
     assert other.folder != run.folder
 
 
 def test_run_without_grids_makes_a_clip_for_the_tuner(bench: Workbench) -> None:
-    run = run_film(bench, EVERYTHING, save_grids=False, progress=False)
+    run = run_video(bench, EVERYTHING, save_grids=False, progress=False)
     assert not (run.folder / "grids").exists()
     clip = run.clip(bench, frames=4)
     assert len(list((clip / "grids").glob("*.npz"))) == 4
@@ -381,18 +381,18 @@ def test_cut_run_goes_on_where_it_stopped(bench: Workbench) -> None:
     assert cut_and_continue(bench, EVERYTHING, frames=6, every=2).before == 3, "it can be shown twice"
 
 
-def test_cut_run_overwrites_no_run_of_a_film(home: Path, film: Path, model: Path) -> None:
-    names = (f"{film.stem}-cut", "cut-demonstration", film.stem)
+def test_cut_run_overwrites_no_run_of_a_video(home: Path, video: Path, model: Path) -> None:
+    names = (f"{video.stem}-cut", "cut-demonstration", video.stem)
     kept = {}
-    for name in names:  # as `peoplenet-nb detect` names the folder of a film
-        other = film.with_name(f"{name}.mp4")
-        if other != film:
-            os.link(film, other)
+    for name in names:  # as `peoplenet-nb detect` names the folder of a video
+        other = video.with_name(f"{name}.mp4")
+        if other != video:
+            os.link(video, other)
         bench = workbench(other, model, "cpu")
-        folder = run_film(bench, EVERYTHING, frames=3, name=bench.source.info.stem, progress=False).folder
+        folder = run_video(bench, EVERYTHING, frames=3, name=bench.source.info.stem, progress=False).folder
         assert folder.name == name
         kept |= {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    cut = cut_and_continue(workbench(film, model, "cpu"), EVERYTHING, frames=6)
+    cut = cut_and_continue(workbench(video, model, "cpu"), EVERYTHING, frames=6)
     assert cut.run.folder not in {path.parent for path in kept}
     assert {path: path.read_bytes() for path in kept} == kept
 
@@ -432,10 +432,10 @@ def test_missing_looks_where_nothing_was_found() -> None:
 def test_upload_lands_under_the_home_whatever_its_name(home: Path) -> None:
     field = UploadField()
     assert field.or_else("demo") == "demo"
-    item: Any = {"name": "../../.evil.mp4", "content": memoryview(b"film")}
+    item: Any = {"name": "../../.evil.mp4", "content": memoryview(b"video")}
     field._take({"new": [item]})
     assert field.path == home / "uploads" / "evil.mp4"
-    assert field.path.read_bytes() == b"film"
+    assert field.path.read_bytes() == b"video"
     assert field.or_else("demo") == str(field.path)
     assert "received" in field._said.value
 
@@ -444,7 +444,7 @@ def test_upload_that_cannot_be_written_is_said(home: Path) -> None:
     home.mkdir()
     (home / "uploads").write_text("a file where the folder should be")
     field = UploadField()
-    field._take({"new": [{"name": "a.mp4", "content": b"film"}]})
+    field._take({"new": [{"name": "a.mp4", "content": b"video"}]})
     assert field.path is None
     assert "not received" in field._said.value
 

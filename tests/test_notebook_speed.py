@@ -9,28 +9,28 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from films import make_film
 from onnx_builder import detectnet, write
 from peoplenet_nb.errors import DeviceError
 from peoplenet_nb.notebook import forms
 from peoplenet_nb.notebook import forms as forms_module
 from peoplenet_nb.notebook.bench import Workbench, workbench
-from peoplenet_nb.notebook.film_run import run_film
 from peoplenet_nb.notebook.forms import build_forms
 from peoplenet_nb.notebook.speed import Batches, Speeds, choose_best, probe_batches, this_machine
+from peoplenet_nb.notebook.video_run import run_video
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8
 from peoplenet_nb.speed.bench import COLUMNS, STAGES
 from peoplenet_nb.speed.profile import Choice, choice_file, machine_name
+from videos import make_video
 
 NAN = float("nan")
 
 
 @pytest.fixture
-def film(tmp_path: Path) -> Path:
-    return make_film(tmp_path / "film.mp4", 20)
+def video(tmp_path: Path) -> Path:
+    return make_video(tmp_path / "video.mp4", 20)
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(film: Path, model: Path) -> Workbench:
-    return workbench(film, model)
+def bench(video: Path, model: Path) -> Workbench:
+    return workbench(video, model)
 
 
 @pytest.fixture
-def int8(film: Path, model: Path) -> float:
+def int8(video: Path, model: Path) -> float:
     """Build the INT8 form; return its agreement."""
-    frames = [frame.image for frame in open_source(film)]
+    frames = [frame.image for frame in open_source(video)]
     return build_int8(read_model_file(model), frames).agreement.ap50
 
 
@@ -79,31 +79,31 @@ def test_without_a_choice_nothing_changes(bench: Workbench) -> None:
     assert bench.model.precision == "fp32"
 
 
-def test_workbench_takes_what_06_chose_and_says_so(film: Path, model: Path, int8: float) -> None:
+def test_workbench_takes_what_06_chose_and_says_so(video: Path, model: Path, int8: float) -> None:
     choice_for(model, batch=2).save()
-    bench = workbench(film, model)
+    bench = workbench(video, model)
     assert (bench.model.device, bench.model.precision, bench.batch) == ("cpu", "int8", 2)
     assert "as chosen by notebook 06" in bench.to_html()
     assert "2 frames at a time" in bench.to_html()
     assert bench.instead == []
 
 
-def test_a_device_that_is_named_wins_over_the_choice(film: Path, model: Path, int8: float) -> None:
+def test_a_device_that_is_named_wins_over_the_choice(video: Path, model: Path, int8: float) -> None:
     choice_for(model).save()
-    bench = workbench(film, model, "cpu")
+    bench = workbench(video, model, "cpu")
     assert bench.choice is None
     assert bench.model.precision == "fp32"
     assert "notebook 06" not in bench.to_html()
 
 
-def test_06_itself_begins_without_the_last_choice(film: Path, model: Path, int8: float) -> None:
+def test_06_itself_begins_without_the_last_choice(video: Path, model: Path, int8: float) -> None:
     choice_for(model).save()
-    assert workbench(film, model, as_chosen=False).choice is None
+    assert workbench(video, model, as_chosen=False).choice is None
 
 
-def test_a_choice_that_does_not_load_any_more_is_replaced_and_it_is_said(film: Path, model: Path) -> None:
+def test_a_choice_that_does_not_load_any_more_is_replaced_and_it_is_said(video: Path, model: Path) -> None:
     choice_for(model).save()  # INT8, which nobody has built here
-    bench = workbench(film, model)
+    bench = workbench(video, model)
     assert bench.choice is None
     assert bench.model.precision == "fp32"
     (said,) = bench.instead
@@ -119,25 +119,25 @@ def test_a_choice_that_does_not_load_any_more_is_replaced_and_it_is_said(film: P
     ],
 )
 def test_a_choice_from_elsewhere_is_passed_over(
-    film: Path, model: Path, int8: float, changes: dict[str, str], reason: str
+    video: Path, model: Path, int8: float, changes: dict[str, str], reason: str
 ) -> None:
     replace(choice_for(model), **changes).save()
-    bench = workbench(film, model)
+    bench = workbench(video, model)
     assert bench.choice is None, reason
     assert bench.instead == []
 
 
-def test_a_mangled_choice_stops_no_notebook(film: Path, model: Path) -> None:
+def test_a_mangled_choice_stops_no_notebook(video: Path, model: Path) -> None:
     choice_file().parent.mkdir(parents=True, exist_ok=True)
     choice_file().write_text("device: [")
-    assert workbench(film, model).choice is None
+    assert workbench(video, model).choice is None
 
 
-def test_a_run_takes_the_chosen_batch_and_a_folder_of_its_own(film: Path, model: Path, int8: float) -> None:
+def test_a_run_takes_the_chosen_batch_and_a_folder_of_its_own(video: Path, model: Path, int8: float) -> None:
     settings = Settings(default=ClassSettings(threshold=0.0))
-    plain = run_film(workbench(film, model), settings, frames=6, progress=False)
+    plain = run_video(workbench(video, model), settings, frames=6, progress=False)
     choice_for(model, batch=3).save()
-    run = run_film(workbench(film, model), settings, frames=6, progress=False)
+    run = run_video(workbench(video, model), settings, frames=6, progress=False)
     assert run.result.summary["model"]["batch"] == 3
     assert run.folder != plain.folder, "INT8's results are others"
     assert "int8" in run.to_html()
@@ -185,8 +185,8 @@ def test_int8_can_be_left_out(bench: Workbench) -> None:
     assert made.costs() == []
 
 
-def test_a_form_that_cannot_be_built_is_a_sentence(film: Path, tmp_path: Path) -> None:
-    short = make_film(tmp_path / "short.mp4", 3)
+def test_a_form_that_cannot_be_built_is_a_sentence(video: Path, tmp_path: Path) -> None:
+    short = make_video(tmp_path / "short.mp4", 3)
     bench = workbench(short, write(detectnet(), tmp_path / "m.onnx"))
     made = build_forms(bench, frames=12)
     assert [form.kind for form in made.made] == ["uint8-input"]
@@ -276,7 +276,7 @@ def test_choice_is_written_and_says_what_it_passed_over(bench: Workbench, model:
     assert "0.800 only" in html
     assert "cpu, fp32 reached" not in html
     assert "openvino, fp32 reached 10.3 frames per second: less than 5 % more" in html
-    assert "peoplenet-nb detect FILM --device cpu --precision fp32 --batch 1" in html
+    assert "peoplenet-nb detect VIDEO --device cpu --precision fp32 --batch 1" in html
     assert str(chosen.path) in html
 
 

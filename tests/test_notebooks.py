@@ -18,12 +18,12 @@ import yaml
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
-from films import make_film
 from onnx_builder import detectnet, write
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.speed import build_uint8
-from peoplenet_nb.video.writer import FilmWriter
+from peoplenet_nb.video.writer import VideoWriter
+from videos import make_video
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -214,8 +214,8 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(420)
 def test_all_run_on_the_demo_clip_with_the_standin(demo_home: Path) -> None:
     nbmake(ROOT / "notebooks", environment(demo_home))
-    outputs = list((demo_home / "outputs").glob("demo-street*/film.mp4"))
-    assert outputs, "05 wrote no film"
+    outputs = list((demo_home / "outputs").glob("demo-street*/video.mp4"))
+    assert outputs, "05 wrote no video"
     assert (demo_home / "settings.yaml").is_file(), "04 saved no settings for 05"
     assert (demo_home / "speed.yaml").is_file(), "06 kept no choice for the others"
 
@@ -224,12 +224,12 @@ def test_all_run_on_the_demo_clip_with_the_standin(demo_home: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(420)
 def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) -> None:
-    film = str(shared / "data" / "vtest.avi")
+    video = str(shared / "data" / "vtest.avi")
     chosen: dict[str, dict[str, Any]] = {
-        "03": {"SOURCE": film, "BATCHES": [1, 2], "REPEATS": 1},
-        "04": {"SOURCE": film},
-        "05": {"SOURCE": film, "EVERY": 40},
-        "06": {"SOURCE": film, "DEVICES": ["cpu", "openvino"], "CALIBRATE": 6, "FRAMES": 8},
+        "03": {"SOURCE": video, "BATCHES": [1, 2], "REPEATS": 1},
+        "04": {"SOURCE": video},
+        "05": {"SOURCE": video, "EVERY": 40},
+        "06": {"SOURCE": video, "DEVICES": ["cpu", "openvino"], "CALIBRATE": 6, "FRAMES": 8},
     }
     home = tmp_path / "home"
     env = environment(home, PEOPLENET_SHARED=str(shared), PEOPLENET_NB_EXPECT_BOXES="1")
@@ -264,16 +264,16 @@ def test_papermill_runs_05_unattended(demo_home: Path, tmp_path: Path) -> None:
     summary = json.loads((demo_home / "outputs" / "unattended" / "summary.json").read_text())
     assert (summary["frames"], summary["sampling"]["every"]) == (12, 10)
     shown = json.dumps([cell.get("outputs", []) for cell in load(done).cells])
-    assert "data:video/mp4;base64" in shown, "nobody serves the film to papermill's output: it must be in it"
+    assert "data:video/mp4;base64" in shown, "nobody serves the video to papermill's output: it must be in it"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_05_runs_as_06_chose(tmp_path: Path) -> None:
     model = write(detectnet(), tmp_path / "model" / "m.onnx")
-    film = make_film(tmp_path / "film.mp4", 12)
+    video = make_video(tmp_path / "video.mp4", 12)
     env = environment(tmp_path / "home")
-    few = {"SOURCE": film, "MODEL": model, "FRAMES": 8}
+    few = {"SOURCE": video, "MODEL": model, "FRAMES": 8}
     done = papermill("06_speed.ipynb", tmp_path, env, **few, CALIBRATE=9, DEVICES=["cpu", "cuda"])
     text = done.read_text()
     assert "minmax" in text
@@ -290,14 +290,14 @@ def test_05_runs_as_06_chose(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_a_film_without_people_is_a_good_run(tmp_path: Path) -> None:
-    film = tmp_path / "empty-street.mp4"
-    with FilmWriter(film, (320, 180), 10.0) as writer:
+def test_a_video_without_people_is_a_good_run(tmp_path: Path) -> None:
+    video = tmp_path / "empty-street.mp4"
+    with VideoWriter(video, (320, 180), 10.0) as writer:
         for i in range(4):
             writer.write(np.zeros((180, 320, 3), np.uint8), i / 10)
     env = environment(tmp_path / "home")
-    papermill("04_threshold_debug.ipynb", tmp_path, env, SOURCE=film, FRAME=1)
-    papermill("05_video_runs.ipynb", tmp_path, env, SOURCE=film, NAME="empty", SAMPLES=2)
+    papermill("04_threshold_debug.ipynb", tmp_path, env, SOURCE=video, FRAME=1)
+    papermill("05_video_runs.ipynb", tmp_path, env, SOURCE=video, NAME="empty", SAMPLES=2)
     summary = json.loads((tmp_path / "home" / "outputs" / "empty" / "summary.json").read_text())
     assert (summary["frames"], sum(summary["counts"].values())) == (4, 0)
 
@@ -311,9 +311,9 @@ def test_04_runs_where_a_form_that_takes_bytes_was_built(
     model = write(detectnet(), tmp_path / "model" / "m.onnx")
     build_uint8(read_model_file(model))
     assert PeopleNet.load(model, "cpu").runs.channels_last, "the derived form does not run"
-    film = make_film(tmp_path / "film.mp4", 4)
+    video = make_video(tmp_path / "video.mp4", 4)
     env = environment(tmp_path / "home")
-    papermill("04_threshold_debug.ipynb", tmp_path, env, SOURCE=film, MODEL=model, DEVICE="cpu", FRAME=1)
+    papermill("04_threshold_debug.ipynb", tmp_path, env, SOURCE=video, MODEL=model, DEVICE="cpu", FRAME=1)
 
 
 def test_a_secret_in_the_environment_never_shows_in_02(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The main claim, on the real weights and the real film: the boxes are right."""
+"""The main claim, on the real weights and the real video: the boxes are right."""
 
 from __future__ import annotations
 

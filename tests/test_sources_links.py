@@ -1,4 +1,4 @@
-"""Films and images behind addresses, from a server of the test's own."""
+"""Videos and images behind addresses, from a server of the test's own."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from collections.abc import Iterator
 import cv2
 import pytest
 
-from films import make_film, number_of, picture
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.urls import hide_secrets
+from videos import make_video, number_of, picture
 
 
 @pytest.fixture
 def server(tmp_path) -> Iterator[str]:
-    """A web server over a folder with a film, an image, a page and nothing."""
+    """A web server over a folder with a video, an image, a page and nothing."""
     folder = tmp_path / "web"
     folder.mkdir()
-    make_film(folder / "film.mp4", 12, options={"movflags": "+faststart"})
+    make_video(folder / "video.mp4", 12, options={"movflags": "+faststart"})
     cv2.imwrite(str(folder / "image.png"), picture(5))
     (folder / "page").write_text("<html><body>a page</body></html>")
     (folder / "nothing.mp4").touch()
@@ -44,10 +44,10 @@ def server(tmp_path) -> Iterator[str]:
         running.shutdown()
 
 
-def test_film_behind_an_address_is_read_as_it_comes(server):
-    source = open_source(f"{server}/film.mp4?token=secret")
+def test_video_behind_an_address_is_read_as_it_comes(server):
+    source = open_source(f"{server}/video.mp4?token=secret")
     assert [number_of(f.image) for f in source] == list(range(12))
-    assert source.info.stem == "film"
+    assert source.info.stem == "video"
     assert "secret" not in source.info.spec + source.info.fingerprint
 
 
@@ -65,14 +65,14 @@ def test_image_behind_an_address_is_fetched(server):
         ("/nothing.mp4", "0 bytes"),
     ],
 )
-def test_addresses_that_give_no_film_say_why(server, path, said):
+def test_addresses_that_give_no_video_say_why(server, path, said):
     with pytest.raises(SourceError, match=said):
         open_source(server + path)
 
 
 def test_address_where_nobody_answers_is_said():
     with pytest.raises(SourceError, match="does not answer"):
-        open_source("http://127.0.0.1:9/film.mp4")
+        open_source("http://127.0.0.1:9/video.mp4")
 
 
 @pytest.mark.parametrize(

@@ -10,21 +10,21 @@ import cv2
 import numpy as np
 import pytest
 
-from films import damage, make_film, make_sound, number_of, picture
 from forbidding import forbidden
 from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.sources import open_source
+from videos import damage, make_sound, make_video, number_of, picture
 
 
 def notes(source) -> str:
     return " ".join(source.info.notes)
 
 
-# ---------------------------------------------------------------- films
+# ---------------------------------------------------------------- videos
 
 
-def test_film_gives_every_frame_in_order_with_its_time(tmp_path):
-    source = open_source(make_film(tmp_path / "a.mp4", 30))
+def test_video_gives_every_frame_in_order_with_its_time(tmp_path):
+    source = open_source(make_video(tmp_path / "a.mp4", 30))
     frames = list(source)
     assert [number_of(f.image) for f in frames] == [f.index for f in frames] == list(range(30))
     assert [f.time_s for f in frames] == pytest.approx([i / 25 for i in range(30)])
@@ -40,12 +40,12 @@ def test_film_gives_every_frame_in_order_with_its_time(tmp_path):
         (1, 3, 0, [0, 1, 2]),  # the first few
         (7, None, 0, [0, 7, 14, 21, 28]),  # to the end
         (10, 2, 5, [5, 15]),  # from the middle
-        (100, 5, 0, [0]),  # the film is shorter than the sampling
+        (100, 5, 0, [0]),  # the video is shorter than the sampling
         (1, None, 29, [29]),  # the very last
     ],
 )
 def test_sampling_gives_places_in_the_source(tmp_path, every, frames, start, expected):
-    source = open_source(make_film(tmp_path / "a.mp4", 30), every=every, frames=frames, start=start)
+    source = open_source(make_video(tmp_path / "a.mp4", 30), every=every, frames=frames, start=start)
     given = list(source)
     assert [f.index for f in given] == expected
     assert [number_of(f.image) for f in given] == expected
@@ -53,14 +53,14 @@ def test_sampling_gives_places_in_the_source(tmp_path, every, frames, start, exp
 
 
 def test_the_rest_of_a_source_follows_what_was_given(tmp_path):
-    source = open_source(make_film(tmp_path / "a.mp4", 30), every=4, frames=6)
+    source = open_source(make_video(tmp_path / "a.mp4", 30), every=4, frames=6)
     whole = [f.index for f in source]
     assert [f.index for f in source.after(whole[2], 3)] == whole[3:]
     assert list(source.after(whole[-1], 6)) == []
 
 
 def test_skipped_frames_are_not_made_into_pixels(tmp_path, monkeypatch):
-    source = open_source(make_film(tmp_path / "a.mp4", 30), every=10)
+    source = open_source(make_video(tmp_path / "a.mp4", 30), every=10)
     made = []
     real = source._pixels
     monkeypatch.setattr(source, "_pixels", lambda *args: made.append(1) or real(*args))
@@ -68,19 +68,19 @@ def test_skipped_frames_are_not_made_into_pixels(tmp_path, monkeypatch):
 
 
 def test_a_source_can_be_read_twice_and_says_things_once(tmp_path):
-    source = open_source(make_film(tmp_path / "a.mkv", 12, times=[0.04 * i * i for i in range(12)]))
+    source = open_source(make_video(tmp_path / "a.mkv", 12, times=[0.04 * i * i for i in range(12)]))
     assert [f.index for f in source] == [f.index for f in source]
     assert len(source.info.notes) == len(set(source.info.notes)) == 2
 
 
 def test_odd_sizes_come_as_they_are(tmp_path):
-    path = make_film(tmp_path / "a.mkv", 5, (161, 97), codec="ffv1", pix_fmt="bgr0")
+    path = make_video(tmp_path / "a.mkv", 5, (161, 97), codec="ffv1", pix_fmt="bgr0")
     assert {f.image.shape for f in open_source(path)} == {(97, 161, 3)}
 
 
 def test_variable_frame_rate_keeps_its_times_and_is_said(tmp_path):
     times = [0.0, 0.04, 0.2, 0.24, 1.0, 1.04]
-    source = open_source(make_film(tmp_path / "a.mp4", 6, times=times))
+    source = open_source(make_video(tmp_path / "a.mp4", 6, times=times))
     assert [f.time_s for f in source] == pytest.approx(times, abs=1e-3)
     assert "frame rate varies (40 to 760 ms" in notes(source)
 
@@ -99,8 +99,8 @@ ONE = 1 << 16
     ],
 )
 def test_rotation_data_is_applied_and_said(tmp_path, matrix, turn, rotation):
-    source = open_source(make_film(tmp_path / "a.mp4", 3, matrix=matrix))
-    plain = open_source(make_film(tmp_path / "b.mp4", 3))
+    source = open_source(make_video(tmp_path / "a.mp4", 3, matrix=matrix))
+    plain = open_source(make_video(tmp_path / "b.mp4", 3))
     for turned, straight in zip(source, plain, strict=True):
         np.testing.assert_array_equal(turned.image, turn(straight.image))
     first = next(iter(source)).image
@@ -111,7 +111,7 @@ def test_rotation_data_is_applied_and_said(tmp_path, matrix, turn, rotation):
 
 @pytest.mark.parametrize(("suffix", "container"), [("mkv", None), ("ts", "mpegts"), ("h264", "h264")])
 def test_missing_frame_count_is_none_and_said(tmp_path, suffix, container):
-    source = open_source(make_film(tmp_path / f"a.{suffix}", 30, container=container))
+    source = open_source(make_video(tmp_path / f"a.{suffix}", 30, container=container))
     assert source.info.frame_count is None
     assert "does not state its number of frames" in notes(source)
     assert [number_of(f.image) for f in source] == list(range(30))
@@ -120,7 +120,7 @@ def test_missing_frame_count_is_none_and_said(tmp_path, suffix, container):
 
 
 def test_missing_timestamps_are_counted_out(tmp_path):
-    source = open_source(make_film(tmp_path / "a.h264", 10, container="h264"))
+    source = open_source(make_video(tmp_path / "a.h264", 10, container="h264"))
     assert [f.time_s for f in source] == pytest.approx([i / 25 for i in range(10)])
     assert "lacks timestamps" in notes(source)
 
@@ -129,7 +129,7 @@ def test_missing_timestamps_are_counted_out(tmp_path):
 @pytest.mark.parametrize("suffix", ["mp4", "ts"])
 def test_damage_in_the_middle_is_passed_over_counted_and_said(tmp_path, suffix, how):
     options = {"movflags": "+faststart"} if suffix == "mp4" else {}
-    whole = make_film(tmp_path / f"a.{suffix}", 100, (320, 192), options=options)
+    whole = make_video(tmp_path / f"a.{suffix}", 100, (320, 192), options=options)
     source = open_source(damage(whole, tmp_path / f"b.{suffix}", (0.45, 0.6), how))
     frames = list(source)
     assert [f.index for f in frames][:20] == list(range(20))
@@ -143,14 +143,14 @@ def test_damage_in_the_middle_is_passed_over_counted_and_said(tmp_path, suffix, 
 
 
 def test_damage_reads_the_same_every_time(tmp_path):
-    whole = make_film(tmp_path / "a.mp4", 60, (320, 192), options={"movflags": "+faststart"})
+    whole = make_video(tmp_path / "a.mp4", 60, (320, 192), options={"movflags": "+faststart"})
     source = open_source(damage(whole, tmp_path / "b.mp4", (0.5, 0.55)))
     first, second = ([(f.index, f.time_s, int(f.image.sum())) for f in source] for _ in range(2))
     assert first == second
 
 
-def test_truncated_film_gives_what_there_is(tmp_path):
-    whole = make_film(tmp_path / "a.mp4", 100, (320, 192), options={"movflags": "+faststart"})
+def test_truncated_video_gives_what_there_is(tmp_path):
+    whole = make_video(tmp_path / "a.mp4", 100, (320, 192), options={"movflags": "+faststart"})
     source = open_source(damage(whole, tmp_path / "b.mp4", (0.6, 1), "cut"))
     frames = list(source)
     assert 30 < len(frames) < 80
@@ -160,7 +160,7 @@ def test_truncated_film_gives_what_there_is(tmp_path):
 
 @pytest.mark.parametrize("size", [(160, 96), (320, 192)])
 def test_recordings_cut_together_are_read_through(tmp_path, size):
-    parts = [make_film(tmp_path / "a.ts", 20), make_film(tmp_path / "b.ts", 20, size)]
+    parts = [make_video(tmp_path / "a.ts", 20), make_video(tmp_path / "b.ts", 20, size)]
     (tmp_path / "c.ts").write_bytes(b"".join(p.read_bytes() for p in parts))
     source = open_source(tmp_path / "c.ts")
     frames = list(source)
@@ -171,9 +171,9 @@ def test_recordings_cut_together_are_read_through(tmp_path, size):
     assert "ran backwards" in notes(source)
 
 
-def test_small_films_and_colourless_ones_are_read(tmp_path):
+def test_small_videos_and_colourless_ones_are_read(tmp_path):
     assert (
-        len(list(open_source(make_film(tmp_path / "a.mkv", 3, (16, 16), codec="ffv1", pix_fmt="gray")))) == 3
+        len(list(open_source(make_video(tmp_path / "a.mkv", 3, (16, 16), codec="ffv1", pix_fmt="gray")))) == 3
     )
 
 
@@ -183,7 +183,7 @@ def text(path: Path) -> Path:
 
 
 def recording_without_index(path: Path) -> Path:
-    data = make_film(path, 20).read_bytes()
+    data = make_video(path, 20).read_bytes()
     path.write_bytes(data[: data.rfind(b"moov")])
     return path
 
@@ -207,32 +207,32 @@ def page(path: Path) -> Path:
         (lambda p: p.write_bytes(b"\xff\xfe" * 3000) and p, "a.mov", "not a video"),  # noise
     ],
 )
-def test_what_is_no_film_is_told_apart(tmp_path, make, name, said):
+def test_what_is_no_video_is_told_apart(tmp_path, make, name, said):
     with pytest.raises(SourceError, match=said) as caught:
         open_source(make(tmp_path / name))
     assert caught.value.seen
     assert caught.value.next_step
 
 
-def test_film_name_with_a_colon_is_no_address(tmp_path):
-    assert len(list(open_source(make_film(tmp_path / "12:30 %d #1.mp4", 3)))) == 3
+def test_video_name_with_a_colon_is_no_address(tmp_path):
+    assert len(list(open_source(make_video(tmp_path / "12:30 %d #1.mp4", 3)))) == 3
 
 
 # ---------------------------------------------------------------- paths
 
 
 def test_missing_file_names_its_neighbours(tmp_path):
-    make_film(tmp_path / "street.mp4", 2)
+    make_video(tmp_path / "street.mp4", 2)
     with pytest.raises(SourceError, match=r"No such file.*did you mean .*street\.mp4"):
         open_source(tmp_path / "stret.mp4")
 
 
 def test_missing_folder_says_how_far_the_path_exists(tmp_path):
     with pytest.raises(SourceError, match=f"exists up to {tmp_path}"):
-        open_source(tmp_path / "no" / "such" / "film.mp4")
+        open_source(tmp_path / "no" / "such" / "video.mp4")
 
 
-@pytest.mark.parametrize("spec", ["", "ftp://host/film.mp4", "rtsp://me:secret@host/cam"])
+@pytest.mark.parametrize("spec", ["", "ftp://host/video.mp4", "rtsp://me:secret@host/cam"])
 def test_what_cannot_be_a_source_is_refused_without_its_password(spec):
     with pytest.raises(SourceError) as caught:
         open_source(spec)
@@ -240,7 +240,7 @@ def test_what_cannot_be_a_source_is_refused_without_its_password(spec):
 
 
 def test_unreadable_file_is_said(tmp_path, monkeypatch):
-    path = make_film(tmp_path / "a.mp4", 2)
+    path = make_video(tmp_path / "a.mp4", 2)
 
     def refuse(*_args, **_kwargs):  # chmod does not stop root, as whom tests may run
         raise PermissionError(13, "Permission denied", str(path))
@@ -253,16 +253,16 @@ def test_unreadable_file_is_said(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("name", "value"), [("every", 0), ("frames", 0), ("start", -1), ("every", 1.5)])
 def test_sampling_that_makes_no_sense_is_refused(tmp_path, name, value):
     with pytest.raises(SettingsError, match=f"{name} must be"):
-        open_source(make_film(tmp_path / "a.mp4", 2), **{name: value})
+        open_source(make_video(tmp_path / "a.mp4", 2), **{name: value})
 
 
 def test_start_behind_the_end_is_refused(tmp_path):
     with pytest.raises(SourceError, match="has 2 frames"):
-        open_source(make_film(tmp_path / "a.mp4", 2), start=2)
+        open_source(make_video(tmp_path / "a.mp4", 2), start=2)
 
 
 def test_fingerprint_follows_content_not_name(tmp_path):
-    a, b = make_film(tmp_path / "a.mp4", 5), make_film(tmp_path / "b.mp4", 6)
+    a, b = make_video(tmp_path / "a.mp4", 5), make_video(tmp_path / "b.mp4", 6)
     copied = tmp_path / "c.mp4"
     copied.write_bytes(a.read_bytes())
     prints = [open_source(p).info.fingerprint for p in (a, b, copied)]
@@ -285,7 +285,7 @@ def test_what_cannot_be_a_path_is_an_error_of_ours(spec, said):
 
 def test_file_in_a_folder_that_may_not_be_entered_is_said_to_be_forbidden(tmp_path):
     (tmp_path / "lock").mkdir()
-    make_film(tmp_path / "lock" / "a.mp4", 3)
+    make_video(tmp_path / "lock" / "a.mp4", 3)
     for spec in ("lock", "lock/a.mp4", "lock/none.mp4", "lock/b/c.jpg"):
         with forbidden(tmp_path / "lock"), pytest.raises(SourceError, match="may not be read") as raised:
             open_source(tmp_path / spec)
@@ -293,9 +293,9 @@ def test_file_in_a_folder_that_may_not_be_entered_is_said_to_be_forbidden(tmp_pa
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "libx264"])
-def test_a_film_that_no_gpu_decodes_is_read_by_the_cpu_and_it_is_said(tmp_path, codec, monkeypatch):
+def test_a_video_that_no_gpu_decodes_is_read_by_the_cpu_and_it_is_said(tmp_path, codec, monkeypatch):
     """FFV1, which no NVDEC knows, and H.264 where there is no device to make a decoder on."""
-    path = make_film(tmp_path / "a.mkv", 12, codec=codec)
+    path = make_video(tmp_path / "a.mkv", 12, codec=codec)
 
     def no_device(*args, **kwargs):
         raise av.error.PermissionError(1, "Operation not permitted")
@@ -308,13 +308,13 @@ def test_a_film_that_no_gpu_decodes_is_read_by_the_cpu_and_it_is_said(tmp_path, 
         assert ours.index == theirs.index
         np.testing.assert_array_equal(ours.image, theirs.image)
     (note,) = [note for note in asked.info.notes if note not in plain.info.notes]
-    assert note.startswith("No GPU here decodes this film (")
+    assert note.startswith("No GPU here decodes this video (")
     assert note.endswith("): the CPU does.")
     assert str(asked.decoder) == "cpu"
     assert (asked.every, asked.info.fingerprint) == (2, plain.info.fingerprint)
 
 
-def test_images_are_decoded_as_ever_whatever_decodes_films(tmp_path):
+def test_images_are_decoded_as_ever_whatever_decodes_videos(tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), picture(3))
     (frame,) = open_source(tmp_path / "a.png", decoder="nvdec")
     assert number_of(frame.image) == 3

@@ -1,4 +1,4 @@
-"""The clock and the frame counter that keep a reader going over imperfect films."""
+"""The clock and the frame counter that keep a reader going over imperfect videos."""
 
 from __future__ import annotations
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from films import make_film, number_of, picture
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.stills import is_truncated, natural_key
+from videos import make_video, number_of, picture
 
 
 def write_image(path: Path, number: int = 1, size: tuple[int, int] = (160, 96)) -> Path:
@@ -66,7 +66,7 @@ def test_damaged_images_of_a_folder_leave_gaps_and_are_said_once(tmp_path):
     ("fill", "said"),
     [
         (lambda folder: (folder / "a.txt").write_text("x"), "holds no images"),
-        (lambda folder: make_film(folder / "a.mp4", 2), r"holds films; name one, e.g. a\.mp4"),
+        (lambda folder: make_video(folder / "a.mp4", 2), r"holds videos; name one, e.g. a\.mp4"),
         (lambda folder: (folder / "a.jpg").write_bytes(b""), "None of the 1 images"),
     ],
 )

@@ -10,13 +10,13 @@ import pytest
 import yt_dlp
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError, YoutubeDLError
 
-from films import make_film
 from peoplenet_nb.errors import InstallationError, SourceError
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.sources import open_source, youtube
+from videos import make_video
 
-FILM = "dQw4w9WgXcQ"
-ADDRESS = f"https://www.youtube.com/watch?v={FILM}"
+VIDEO = "dQw4w9WgXcQ"
+ADDRESS = f"https://www.youtube.com/watch?v={VIDEO}"
 
 
 class FakeDownloader:
@@ -40,7 +40,7 @@ class FakeDownloader:
         assert download
         self.asked.append(address)
         self.act(self)
-        return {"id": FILM}
+        return {"id": VIDEO}
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def refuse(
         if warning:
             downloader.options["logger"].warning(warning)
         try:
-            raise cause(message, video_id=FILM, expected=True)
+            raise cause(message, video_id=VIDEO, expected=True)
         except ExtractorError as error:
             raise DownloadError(f"\x1b[0;31mERROR:\x1b[0m {error}", sys.exc_info()) from error
 
@@ -69,40 +69,40 @@ def refuse(
 
 
 @pytest.mark.parametrize(
-    ("address", "film"),
+    ("address", "video"),
     [
-        (ADDRESS, FILM),
-        (f"https://youtu.be/{FILM}?t=30", FILM),  # shared
-        (f"https://m.youtube.com/watch?list=PL123&v={FILM}&index=2", FILM),  # one film of a list
-        (f"https://www.youtube.com/shorts/{FILM}", FILM),
-        (f"https://www.youtube.com/live/{FILM}?feature=share", FILM),
-        (f"https://www.youtube-nocookie.com/embed/{FILM}", FILM),
+        (ADDRESS, VIDEO),
+        (f"https://youtu.be/{VIDEO}?t=30", VIDEO),  # shared
+        (f"https://m.youtube.com/watch?list=PL123&v={VIDEO}&index=2", VIDEO),  # one video of a list
+        (f"https://www.youtube.com/shorts/{VIDEO}", VIDEO),
+        (f"https://www.youtube.com/live/{VIDEO}?feature=share", VIDEO),
+        (f"https://www.youtube-nocookie.com/embed/{VIDEO}", VIDEO),
         ("https://www.youtube.com/@channel/videos", None),
         ("https://www.youtube.com/playlist?list=PL123", None),
         ("https://www.youtube.com/watch?v=short", None),
     ],
 )
-def test_film_is_named_by_its_address(address, film):
+def test_video_is_named_by_its_address(address, video):
     assert youtube.is_youtube(address)
-    assert youtube.film_id(address) == film
+    assert youtube.video_id(address) == video
 
 
 @pytest.mark.parametrize(
-    "address", ["https://example.com/youtube.com", "https://notyoutube.com/watch?v=" + FILM]
+    "address", ["https://example.com/youtube.com", "https://notyoutube.com/watch?v=" + VIDEO]
 )
 def test_other_hosts_are_not_youtube(address):
     assert not youtube.is_youtube(address)
 
 
-def test_film_is_fetched_once_and_kept(downloader, monkeypatch):
+def test_video_is_fetched_once_and_kept(downloader, monkeypatch):
     def act(d):
         d.options["progress_hooks"][0]({"status": "downloading", "downloaded_bytes": 5, "total_bytes": 10})
-        make_film(cache_dir() / "youtube" / f"{FILM}.mp4", 6)
+        make_video(cache_dir() / "youtube" / f"{VIDEO}.mp4", 6)
 
     monkeypatch.setattr(FakeDownloader, "act", staticmethod(act))
-    source = open_source(f"https://youtu.be/{FILM}", progress=False)
+    source = open_source(f"https://youtu.be/{VIDEO}", progress=False)
     assert len(list(source)) == 6
-    assert source.info.stem == FILM
+    assert source.info.stem == VIDEO
     assert downloader.asked == [ADDRESS]
     assert "height<=720" in downloader.options["format"]
     assert downloader.options["noplaylist"]
@@ -111,11 +111,11 @@ def test_film_is_fetched_once_and_kept(downloader, monkeypatch):
     assert len(list(open_source(ADDRESS, progress=False))) == 6
 
 
-def test_half_a_film_is_not_taken_for_one(downloader, monkeypatch):
+def test_half_a_video_is_not_taken_for_one(downloader, monkeypatch):
     folder = cache_dir() / "youtube"
     folder.mkdir(parents=True)
-    (folder / f"{FILM}.mp4.part").write_bytes(b"half")
-    (folder / f"{FILM}.mp4").touch()
+    (folder / f"{VIDEO}.mp4.part").write_bytes(b"half")
+    (folder / f"{VIDEO}.mp4").touch()
     refuse(monkeypatch, "Video unavailable")
     with pytest.raises(SourceError):
         youtube.fetch(ADDRESS, progress=False)
@@ -150,7 +150,7 @@ def test_half_a_film_is_not_taken_for_one(downloader, monkeypatch):
         ("Unable to download webpage: The read operation timed out", "cannot be reached"),
         ("unable to write data: [Errno 28] No space left on device", "disk of the cache is full"),
         ("Requested format is not available. Use --list-formats", "no form that can be used"),
-        ("Something that nobody has seen before", "did not give the film"),
+        ("Something that nobody has seen before", "did not give the video"),
     ],
 )
 def test_every_refusal_has_its_sentence(downloader, monkeypatch, message, said):
@@ -159,7 +159,7 @@ def test_every_refusal_has_its_sentence(downloader, monkeypatch, message, said):
         youtube.fetch(ADDRESS, progress=False)
     assert caught.value.next_step
     assert "\x1b" not in str(caught.value)
-    assert FILM in str(caught.value.seen)
+    assert VIDEO in str(caught.value.seen)
 
 
 def test_region_is_told_from_the_error_type(downloader, monkeypatch):
@@ -182,7 +182,7 @@ def test_missing_javascript_runtime_is_named_where_formats_are_missing(downloade
         youtube.fetch(ADDRESS, progress=False)
 
 
-def test_live_film_is_refused(downloader, monkeypatch):
+def test_live_video_is_refused(downloader, monkeypatch):
     seen = []
 
     def act(d):
@@ -196,7 +196,7 @@ def test_live_film_is_refused(downloader, monkeypatch):
 
 
 def test_channel_is_refused_before_anything_is_asked(downloader):
-    with pytest.raises(SourceError, match="names no single film"):
+    with pytest.raises(SourceError, match="names no single video"):
         open_source("https://www.youtube.com/@channel")
     assert downloader.asked == []
 
@@ -249,5 +249,5 @@ def test_unexpected_errors_of_yt_dlp_are_explained_too(downloader, monkeypatch):
         raise YoutubeDLError("what is this")
 
     monkeypatch.setattr(FakeDownloader, "act", staticmethod(act))
-    with pytest.raises(SourceError, match="did not give the film"):
+    with pytest.raises(SourceError, match="did not give the video"):
         youtube.fetch(ADDRESS, progress=False)

@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from films import make_film
 from onnx_builder import detectnet, write
 from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.hardware import peak_memory_mb
@@ -23,17 +22,18 @@ from peoplenet_nb.speed import bench as module
 from peoplenet_nb.speed import build_int8
 from peoplenet_nb.speed.bench import COLUMNS, STAGES, Case, bench, measure, ran, write_report
 from test_cli import invoke
+from videos import make_video
 
 
 @pytest.fixture
 def case(tmp_path: Path) -> tuple[Path, Path]:
-    return write(detectnet(), tmp_path / "m.onnx"), make_film(tmp_path / "film.mp4", frames=12)
+    return write(detectnet(), tmp_path / "m.onnx"), make_video(tmp_path / "video.mp4", frames=12)
 
 
 @pytest.mark.slow
 def test_what_runs_is_timed_and_what_does_not_says_why(case: tuple[Path, Path], tmp_path: Path) -> None:
-    model, film = case
-    table = bench(model, film, devices=("cpu", "tpu"), frames=8)
+    model, video = case
+    table = bench(model, video, devices=("cpu", "tpu"), frames=8)
     assert tuple(table.columns) == COLUMNS
     assert table["device"].tolist() == ["cpu", "cpu", "tpu"]
     assert table["precision"].tolist()[:2] == ["fp32", "int8"], "all that the device offers"
@@ -57,22 +57,22 @@ def test_what_runs_is_timed_and_what_does_not_says_why(case: tuple[Path, Path], 
 def test_int8_carries_its_agreement_where_there_were_boxes_to_compare(
     case: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, film = case
-    frames = [frame.image for frame in open_source(film)]
+    model, video = case
+    frames = [frame.image for frame in open_source(video)]
     record = build_int8(read_model_file(model), frames)
     assert record.agreement.boxes < derived.LEAST_BOXES
-    assert measure(Case(str(model), str(film), "cpu", "int8", 6, False))["agreement"] is None
+    assert measure(Case(str(model), str(video), "cpu", "int8", 6, False))["agreement"] is None
     monkeypatch.setattr(derived, "LEAST_BOXES", record.agreement.boxes)
-    told = measure(Case(str(model), str(film), "cpu", "int8", 6, False))
+    told = measure(Case(str(model), str(video), "cpu", "int8", 6, False))
     assert told["agreement"] == record.agreement.ap50
     assert told["form"] == record.path.name
     assert told["encode"] >= 0
-    assert measure(Case(str(model), str(film), "cpu", "fp32", 6, False, 3))["agreement"] is None
+    assert measure(Case(str(model), str(video), "cpu", "fp32", 6, False, 3))["agreement"] is None
 
 
 def test_a_batch_that_was_named_is_what_runs(case: tuple[Path, Path]) -> None:
-    model, film = case
-    told = measure(Case(str(model), str(film), "cpu", "fp32", 8, False, 3))
+    model, video = case
+    told = measure(Case(str(model), str(video), "cpu", "fp32", 8, False, 3))
     assert told["batch"] == 3
     assert told["bare_fps"] > 0
 
@@ -93,8 +93,8 @@ def test_each_device_is_tried_in_what_it_offers(
     reason: str,
 ) -> None:
     monkeypatch.setattr(module, "_in_own_process", lambda case, timeout: {"fps": 1.0, "note": ""})
-    film = make_film(tmp_path / "film.mp4", 2)
-    table = bench(None, film, devices=("cpu", "openvino"), precisions=precisions)
+    video = make_video(tmp_path / "video.mp4", 2)
+    table = bench(None, video, devices=("cpu", "openvino"), precisions=precisions)
     assert [f"{d} {p}" for d, p in zip(table["device"], table["precision"], strict=True)] == expected, reason
 
 
@@ -109,8 +109,8 @@ def test_a_device_that_is_not_there_is_asked_once(monkeypatch: pytest.MonkeyPatc
         return {"note": "no int8 here", "absent": True} if case.precision == "int8" else {"fps": 2.0}
 
     monkeypatch.setattr(module, "_in_own_process", answer)
-    film = make_film(tmp_path / "film.mp4", 2)
-    table = bench(None, film, devices=("openvino", "cpu", "tensorrt"))
+    video = make_video(tmp_path / "video.mp4", 2)
+    table = bench(None, video, devices=("openvino", "cpu", "tensorrt"))
     tensorrt = [f"tensorrt {p}" for p in precisions_of("tensorrt")]
     assert asked == ["openvino fp32", "cpu fp32", "cpu int8", *tensorrt]
     assert table["note"][0] == "not installed"
@@ -132,11 +132,11 @@ def test_peak_memory_is_had_where_there_is_no_proc(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_timed_at_all_is_an_error(tmp_path: Path) -> None:
-    film = make_film(tmp_path / "film.mp4", 2)
+    video = make_video(tmp_path / "video.mp4", 2)
     with pytest.raises(SettingsError, match="fp64"):
-        bench(None, film, precisions=("fp64",))
+        bench(None, video, precisions=("fp64",))
     with pytest.raises(SettingsError, match="nothing to time.*tf32"):
-        bench(None, film, devices=("cpu",), precisions=("tf32",))
+        bench(None, video, devices=("cpu",), precisions=("tf32",))
     with pytest.raises(SourceError, match="No such file"):
         bench(None, tmp_path / "none.mp4")
 
@@ -144,11 +144,11 @@ def test_what_cannot_be_timed_at_all_is_an_error(tmp_path: Path) -> None:
 def test_a_process_that_dies_or_hangs_is_a_row(
     case: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, film = case
-    table = bench(model, film, devices=("cpu",), precisions=("fp32",), timeout=0.01)
+    model, video = case
+    table = bench(model, video, devices=("cpu",), precisions=("fp32",), timeout=0.01)
     assert "not done within" in table["note"][0]
     monkeypatch.setattr(module.sys, "executable", "/bin/false")
-    table = bench(model, film, devices=("cpu",), precisions=("fp32",))
+    table = bench(model, video, devices=("cpu",), precisions=("fp32",))
     assert table["note"][0] == "ended without an answer: exit code 1"
 
 
@@ -185,5 +185,5 @@ def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyP
     (tmp_path / "json.py").write_text("open('was-run', 'w')", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
-    module._in_own_process(Case("", "no such video.mp4", "cpu", "fp32", 1, film=False), timeout=60)
+    module._in_own_process(Case("", "no such video.mp4", "cpu", "fp32", 1, video=False), timeout=60)
     assert not (tmp_path / "was-run").exists()

@@ -215,7 +215,7 @@ def test_browser_decodes_the_real_network_as_python(node: Run, real_grids: list[
     found = iter(node(jobs))
     for number, grids in enumerate(real_grids):
         for case, settings in cases.items():
-            check_same(next(found), grids, settings, f"film frame {number}, {case}")
+            check_same(next(found), grids, settings, f"video frame {number}, {case}")
 
 
 @needs_node

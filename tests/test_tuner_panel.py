@@ -15,7 +15,7 @@ from peoplenet_nb.errors import GridsError, SourceError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import preset
 from peoplenet_nb.tuner import Tuner, tune, tune_run, wire
-from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
 FRAME = np.full((720, 1280, 3), 90, np.uint8)
 
@@ -147,9 +147,9 @@ def run_folder(tmp_path: Path) -> Path:
     """A run's folder with every second frame, and the images it came from."""
     for i in range(0, 8, 2):
         random_grids(i).save(tmp_path / "run" / "grids" / f"{i:06d}.npz")
-    (tmp_path / "film").mkdir()
+    (tmp_path / "video").mkdir()
     for i in range(8):
-        cv2.imwrite(str(tmp_path / "film" / f"{i}.png"), np.full((720, 1280, 3), 20 * i, np.uint8))
+        cv2.imwrite(str(tmp_path / "video" / f"{i}.png"), np.full((720, 1280, 3), 20 * i, np.uint8))
     return tmp_path
 
 
@@ -163,7 +163,7 @@ def sent(panel: Tuner, monkeypatch: pytest.MonkeyPatch) -> dict[int, list[bytes]
 
 
 def test_a_clip_scrubs_over_saved_grids(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = tune_run(run_folder / "run", run_folder / "film")
+    panel = tune_run(run_folder / "run", run_folder / "video")
     assert panel.canvas.frame_names == [0, 2, 4, 6]
     assert panel.canvas.floor == 0.005
     frames, arrived = sent(panel, monkeypatch), threading.Event()
@@ -181,7 +181,7 @@ def test_a_clip_scrubs_over_saved_grids(run_folder: Path, monkeypatch: pytest.Mo
     panel.close()
 
 
-def test_a_clip_without_its_film_is_tuned_on_dark(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_clip_without_its_video_is_tuned_on_dark(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = tune_run(run_folder / "run" / "grids")
     frames = sent(panel, monkeypatch)
     panel._on_message(None, {"type": "frame", "index": 1}, [])
@@ -210,8 +210,8 @@ def test_frames_of_different_sizes_are_refused(run_folder: Path) -> None:
         tune_run(run_folder / "run")
 
 
-def test_a_film_that_ends_early_answers_with_no_picture(run_folder: Path) -> None:
-    pictures = FilmPictures(run_folder / "film", [0, 2, 100])
+def test_a_video_that_ends_early_answers_with_no_picture(run_folder: Path) -> None:
+    pictures = VideoPictures(run_folder / "video", [0, 2, 100])
     answers: dict[int, bytes] = {}
     done = threading.Event()
     pictures.ask(2, lambda position, data: (answers.update({position: data}), done.set()))
@@ -226,7 +226,7 @@ def test_large_frames_are_sent_smaller() -> None:
 
 
 def test_fallback_scrubs_a_clip(run_folder: Path) -> None:
-    panel = tune_run(run_folder / "run", run_folder / "film", fallback=True)
+    panel = tune_run(run_folder / "run", run_folder / "video", fallback=True)
     before = panel.kernel_picture.image.value
     panel.controls.frame.value = 3
     done = threading.Event()

@@ -18,7 +18,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from films import FakeModel, damage, make_film, number_of, picture
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
@@ -29,28 +28,29 @@ from peoplenet_nb.video import RunInterrupted
 from peoplenet_nb.video.mp4 import writing
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.results import COLUMNS, STAGES, write_image
-from peoplenet_nb.video.writer import check_film
+from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
+from videos import FakeModel, damage, make_video, number_of, picture
 
 
 @pytest.fixture
 def clip(tmp_path) -> Path:
-    return make_film(tmp_path / "clip.mp4", 40)
+    return make_video(tmp_path / "clip.mp4", 40)
 
 
 # ---------------------------------------------------------------- what is written
 
 
-def test_run_leaves_film_tables_and_summary(clip, tmp_path):
+def test_run_leaves_video_tables_and_summary(clip, tmp_path):
     result = run(clip, tmp_path / "out", part_frames=15)
     assert result.folder == tmp_path / "out" / "clip"
     assert sorted(p.name for p in result.folder.iterdir()) == [
         "detections.csv",
         "detections.parquet",
-        "film.mp4",
         "frames.csv",
         "run.json",
         "summary.json",
+        "video.mp4",
     ]
     found = result.to_pandas()
     assert tuple(found.columns) == COLUMNS
@@ -60,7 +60,7 @@ def test_run_leaves_film_tables_and_summary(clip, tmp_path):
     counts = result.frames_to_pandas()
     assert list(counts["frame"]) == list(range(40))
     assert list(counts[["person", "bag", "face"]].sum(axis=1)) == [int(i % 5 > 0) for i in range(40)]
-    assert check_film(result.film, frames=40).problems == ()
+    assert check_video(result.video, frames=40).problems == ()
     assert not result.interrupted
 
 
@@ -102,12 +102,12 @@ def test_summary_says_what_was_done(clip, tmp_path):
 
 @pytest.mark.parametrize("batch", [2, 3, 40, 64])
 def test_batches_change_nothing_but_how_many_go_at_once(batch, clip, tmp_path):
-    """Sizes that divide the film, leave a rest, are all of it and more than it."""
+    """Sizes that divide the video, leave a rest, are all of it and more than it."""
     one = run(clip, tmp_path / "one")
     model = FakeModel()
     many = run(clip, tmp_path / "many", model, batch=batch, part_frames=7)
     assert tables(many.folder) == tables(one.folder)
-    assert check_film(many.film, frames=40).problems == ()
+    assert check_video(many.video, frames=40).problems == ()
     assert many.summary["model"]["batch"] == batch
     assert sorted(model.batches) == sorted([batch] * (40 // batch) + [40 % batch] * bool(40 % batch))
 
@@ -157,37 +157,37 @@ def test_a_gpu_gets_the_batch_that_a_probe_finds_best(clip, tmp_path):
     assert result.summary["frames"] == 40
 
 
-def test_sampled_film_shows_frames_at_their_times(clip, tmp_path):
+def test_sampled_video_shows_frames_at_their_times(clip, tmp_path):
     result = run(clip, tmp_path, every=10, start=5)
-    frames = list(open_source(result.film))
+    frames = list(open_source(result.video))
     assert [number_of(f.image) for f in frames] == [5, 15, 25, 35]
     assert [f.time_s for f in frames] == pytest.approx([0.0, 0.4, 0.8, 1.2])
-    assert result.summary["film"]["starts_at_s"] == pytest.approx(0.2)
+    assert result.summary["video"]["starts_at_s"] == pytest.approx(0.2)
 
 
-def test_variable_frame_rate_reaches_the_film(tmp_path):
+def test_variable_frame_rate_reaches_the_video(tmp_path):
     times = [0.0, 0.1, 0.15, 0.9, 1.0, 2.5]
-    result = run(make_film(tmp_path / "a.mp4", 6, times=times), tmp_path / "out", part_frames=2)
-    assert [f.time_s for f in open_source(result.film)] == pytest.approx(times, abs=1e-3)
+    result = run(make_video(tmp_path / "a.mp4", 6, times=times), tmp_path / "out", part_frames=2)
+    assert [f.time_s for f in open_source(result.video)] == pytest.approx(times, abs=1e-3)
     assert "frame rate varies" in " ".join(result.notes)
 
 
-def test_odd_size_is_padded_in_the_film_only(tmp_path):
-    path = make_film(tmp_path / "a.mkv", 4, (161, 97), codec="ffv1", pix_fmt="bgr0")
+def test_odd_size_is_padded_in_the_video_only(tmp_path):
+    path = make_video(tmp_path / "a.mkv", 4, (161, 97), codec="ffv1", pix_fmt="bgr0")
     result = run(path, tmp_path / "out")
-    check = check_film(result.film, frames=4)
+    check = check_video(result.video, frames=4)
     assert (check.width, check.height) == (162, 98)
     assert "162x98" in " ".join(result.notes)
     assert (result.summary["source"]["width"], result.summary["source"]["height"]) == (161, 97)
 
 
-def test_damaged_film_is_run_to_its_end(tmp_path):
-    whole = make_film(tmp_path / "a.mp4", 100, (320, 192), options={"movflags": "+faststart"})
+def test_damaged_video_is_run_to_its_end(tmp_path):
+    whole = make_video(tmp_path / "a.mp4", 100, (320, 192), options={"movflags": "+faststart"})
     result = run(damage(whole, tmp_path / "b.mp4", (0.45, 0.6)), tmp_path / "out")
     counts = result.frames_to_pandas()
     assert counts["frame"].iloc[-1] == 99
     assert "damaged" in " ".join(result.notes)
-    assert check_film(result.film, frames=len(counts)).problems == ()
+    assert check_video(result.video, frames=len(counts)).problems == ()
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_damaged_film_is_run_to_its_end(tmp_path):
     ],
     ids=["FFmpeg's own, which is no OSError", "the disk's"],
 )
-def test_what_goes_wrong_while_a_film_is_written_is_an_output_error(tmp_path, error):
+def test_what_goes_wrong_while_a_video_is_written_is_an_output_error(tmp_path, error):
     with pytest.raises(OutputError, match="cannot be written") as raised, writing(tmp_path / "a.mp4"):
         raise error
     assert error.strerror in str(raised.value.seen)
@@ -211,10 +211,10 @@ def test_grids_are_kept_by_frame_number(clip, tmp_path):
     assert grids[1].coverage.max() == pytest.approx(0.57)
 
 
-def test_without_film_nothing_is_drawn(clip, tmp_path):
-    result = run(clip, tmp_path, film=False)
-    assert result.film is None
-    assert not (result.folder / "film.mp4").exists()
+def test_without_video_nothing_is_drawn(clip, tmp_path):
+    result = run(clip, tmp_path, video=False)
+    assert result.video is None
+    assert not (result.folder / "video.mp4").exists()
     assert len(result.to_pandas()) == 32
 
 
@@ -225,7 +225,7 @@ def test_images_are_annotated_one_by_one(tmp_path):
         cv2.imwrite(str(folder / f"{number}.png"), picture(number))
     (folder / "12.jpg").write_bytes(b"\xff\xd8\xff broken")
     result = run(folder, tmp_path / "out")
-    assert result.film is None
+    assert result.video is None
     assert sorted(p.name for p in result.images.iterdir()) == ["1.png", "13.png", "2.png"]
     found = result.to_pandas()
     assert list(found["source"]) == ["1.png", "2.png", "13.png"]
@@ -274,21 +274,21 @@ def test_quality_is_for_jpeg_only(tmp_path, monkeypatch, name, options):
 
 
 def test_commas_and_quotes_in_names_survive_the_tables(tmp_path):
-    path = make_film(tmp_path / 'a, "b".mp4', 8)
+    path = make_video(tmp_path / 'a, "b".mp4', 8)
     result = run(path, tmp_path / "out")
     assert set(result.to_pandas()["source"]) == {path.name}
     assert set(pd.read_parquet(result.parquet)["source"]) == {path.name}
 
 
-def test_film_without_any_detection_has_empty_tables(clip, tmp_path):
+def test_video_without_any_detection_has_empty_tables(clip, tmp_path):
     result = run(clip, tmp_path, settings=Settings(default=ClassSettings(threshold=1.0)))
     assert len(result.to_pandas()) == len(pd.read_parquet(result.parquet)) == 0
     assert tuple(result.to_pandas().columns) == COLUMNS
 
 
-@pytest.mark.parametrize("film", [True, False])
-def test_standin_on_somebodys_own_film_warns_and_says_so(clip, tmp_path, caplog, film):
-    result = run(clip, tmp_path, FakeModel(standin=True), film=film)
+@pytest.mark.parametrize("video", [True, False])
+def test_standin_on_somebodys_own_video_warns_and_says_so(clip, tmp_path, caplog, video):
+    result = run(clip, tmp_path, FakeModel(standin=True), video=video)
     assert "stand-in" in caplog.text
     assert "stand-in" in " ".join(result.notes)
     assert result.summary["model"]["standin"]
@@ -309,14 +309,14 @@ def test_order_holds_whatever_the_workers_do(clip, tmp_path, workers):
     delays = [rng.choice([0, 0, 0.001, 0.02]) for _ in range(40)]
     result = run(clip, tmp_path, FakeModel(lambda n: delays[n]), workers=workers, part_frames=9)
     assert list(result.frames_to_pandas()["frame"]) == list(range(40))
-    assert [number_of(f.image) for f in open_source(result.film)] == list(range(40))
+    assert [number_of(f.image) for f in open_source(result.video)] == list(range(40))
     expected = run(clip, tmp_path / "plain", workers=1)
     assert tables(result.folder) == tables(expected.folder)
 
 
 def test_reading_waits_for_slow_workers(tmp_path):
     """What bounds the memory: the reader is never more than a few frames per worker ahead."""
-    source = open_source(make_film(tmp_path / "a.mp4", 60))
+    source = open_source(make_video(tmp_path / "a.mp4", 60))
     ahead, most, lock = 0, 0, threading.Lock()
     real = source._pixels
 
@@ -340,20 +340,20 @@ def test_reading_waits_for_slow_workers(tmp_path):
 
 MEMORY = """
 import sys
-from films import FakeModel, make_film
+from videos import FakeModel, make_video
 from peoplenet_nb.hardware import peak_memory_mb
-from peoplenet_nb.video import running as video
+from peoplenet_nb.video import running
 from peoplenet_nb.settings import Settings
-video.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
+running.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
 print(round(peak_memory_mb()))
 """
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_film(tmp_path):
+def test_memory_does_not_grow_with_the_video(tmp_path):
     peaks = []
     for frames in (40, 400):
-        path = make_film(tmp_path / f"{frames}.mp4", frames, (640, 360))
+        path = make_video(tmp_path / f"{frames}.mp4", frames, (640, 360))
         done = subprocess.run(
             [sys.executable, "-c", MEMORY, str(path), str(tmp_path / "out")],
             env=environment(),
@@ -375,12 +375,12 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.real
 @pytest.mark.slow
-def test_real_weights_find_people_on_the_real_film(shared, real_model_path, tmp_path):
+def test_real_weights_find_people_on_the_real_video(shared, real_model_path, tmp_path):
     from peoplenet_nb.network.model import PeopleNet
 
     model = PeopleNet.load(real_model_path, device="cpu")
     result = run(shared / "data" / "vtest.avi", tmp_path, model, every=100, frames=5)
     assert list(result.frames_to_pandas()["frame"]) == [0, 100, 200, 300, 400]
     assert (result.frames_to_pandas()["person"] >= 2).all()
-    assert check_film(result.film, frames=5).problems == ()
+    assert check_video(result.video, frames=5).problems == ()
     assert result.summary["model"]["workers"] >= 1

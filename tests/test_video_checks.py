@@ -7,19 +7,19 @@ from pathlib import Path
 import cv2
 import pytest
 
-from films import FakeModel, make_film, picture
 from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.settings import Settings, preset
-from peoplenet_nb.video import running as video
+from peoplenet_nb.video import running
+from videos import FakeModel, make_video, picture
 
 
 def run(source, output, settings=None, **options):
-    return video.run(source, FakeModel(), settings or Settings(), output, progress=False, **options)
+    return running.run(source, FakeModel(), settings or Settings(), output, progress=False, **options)
 
 
 @pytest.fixture
 def clip(tmp_path) -> Path:
-    return make_film(tmp_path / "clip.mp4", 8)
+    return make_video(tmp_path / "clip.mp4", 8)
 
 
 def test_results_do_not_go_into_the_folder_of_the_images(tmp_path):
@@ -34,7 +34,7 @@ def test_results_do_not_go_into_the_folder_of_the_images(tmp_path):
 @pytest.mark.parametrize(
     ("file", "spec"),
     [
-        ("film/film.mp4", "film/film.mp4"),  # --overwrite would delete it
+        ("video/video.mp4", "video/video.mp4"),  # --overwrite would delete it
         ("clip/raw/clip.mp4", "clip/raw/clip.mp4"),  # deeper
         ("a/images/a.jpg", "a/images/a.jpg"),  # the annotated image has the same name
         ("a/images/1.png", "a/images"),  # a folder of images; the run would be called images, see name
@@ -47,7 +47,7 @@ def test_run_never_writes_to_a_folder_that_holds_its_source(tmp_path, file, spec
     file, spec = tmp_path / file, tmp_path / spec
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".mp4":
-        make_film(file, 3)
+        make_video(file, 3)
     else:
         cv2.imwrite(str(file), picture(3))
     if spec.parent.name == "link":
@@ -73,9 +73,9 @@ def test_annotated_images_do_not_go_through_a_link_into_the_source(tmp_path):
 
 
 def test_result_of_a_run_can_be_the_next_ones_source(clip, tmp_path):
-    film = run(clip, tmp_path / "out").film
-    assert run(film, tmp_path / "out").folder == tmp_path / "out" / "film"
-    assert film.is_file()
+    video = run(clip, tmp_path / "out").video
+    assert run(video, tmp_path / "out").folder == tmp_path / "out" / "video"
+    assert video.is_file()
 
 
 def test_settings_of_another_preprocessing_are_refused_before_anything_is_written(clip, tmp_path):

@@ -13,19 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from films import FakeModel, make_film, number_of
 from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError
 from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
-from peoplenet_nb.video.writer import check_film
+from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
+from videos import FakeModel, make_video, number_of
 
 
 @pytest.fixture
 def clip(tmp_path) -> Path:
-    return make_film(tmp_path / "clip.mp4", 40)
+    return make_video(tmp_path / "clip.mp4", 40)
 
 
 def environment() -> dict[str, str]:
@@ -37,28 +37,28 @@ def environment() -> dict[str, str]:
 CUT = """
 import sys
 from pathlib import Path
-from films import FakeModel
-from peoplenet_nb.video import running as video
+from videos import FakeModel
+from peoplenet_nb.video import running
 from peoplenet_nb.settings import Settings
 try:
-    video.run(sys.argv[1], FakeModel(lambda n: 0.02), Settings(), sys.argv[2], progress=False, workers=2,
+    running.run(sys.argv[1], FakeModel(lambda n: 0.02), Settings(), sys.argv[2], progress=False, workers=2,
               part_frames=10, save_grids=True)
-except video.RunInterrupted as stopped:
+except running.RunInterrupted as stopped:
     print("interrupted", stopped.result.summary["frames"], stopped.result.interrupted)
     sys.exit(130)
 """
 
 
-def cut_run(film: Path, output: Path, how: signal.Signals, parts: int) -> subprocess.Popen[str]:
+def cut_run(video: Path, output: Path, how: signal.Signals, parts: int) -> subprocess.Popen[str]:
     """Start a run in a process of its own and send it a signal once some parts are finished."""
     process = subprocess.Popen(
-        [sys.executable, "-c", CUT, str(film), str(output)],
+        [sys.executable, "-c", CUT, str(video), str(output)],
         env=environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    manifest = output / film.stem / "run.json"
+    manifest = output / video.stem / "run.json"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         if manifest.exists() and len(json.loads(manifest.read_text())["parts"]) >= parts:
@@ -70,30 +70,30 @@ def cut_run(film: Path, output: Path, how: signal.Signals, parts: int) -> subpro
 
 
 @pytest.fixture(scope="module")
-def long_film(tmp_path_factory) -> Path:
-    return make_film(tmp_path_factory.mktemp("film") / "long.mp4", 200)
+def long_video(tmp_path_factory) -> Path:
+    return make_video(tmp_path_factory.mktemp("video") / "long.mp4", 200)
 
 
 @pytest.fixture(scope="module")
-def uncut(long_film, tmp_path_factory):
-    return run(long_film, tmp_path_factory.mktemp("uncut"), save_grids=True)
+def uncut(long_video, tmp_path_factory):
+    return run(long_video, tmp_path_factory.mktemp("uncut"), save_grids=True)
 
 
 @pytest.mark.parametrize("parts", [1, 4])
-def test_killed_run_continues_to_the_same_tables(long_film, uncut, tmp_path, parts):
-    process = cut_run(long_film, tmp_path, signal.SIGKILL, parts)
+def test_killed_run_continues_to_the_same_tables(long_video, uncut, tmp_path, parts):
+    process = cut_run(long_video, tmp_path, signal.SIGKILL, parts)
     assert process.wait(30) == -signal.SIGKILL
     folder = tmp_path / "long"
-    assert not (folder / "film.mp4").exists()
+    assert not (folder / "video.mp4").exists()
     # A kill in the middle of a rename leaves a part that the manifest does not know; it must not be used.
     (folder / "parts" / "00099.detections.csv").write_text("rubbish")
     model = FakeModel()
     seen = []
     model.delay = lambda n: seen.append(n) or 0.0
-    result = run(long_film, tmp_path, model, resume=True, save_grids=True)
+    result = run(long_video, tmp_path, model, resume=True, save_grids=True)
     assert tables(result.folder) == tables(uncut.folder)
-    assert check_film(result.film, frames=200).problems == ()
-    assert [number_of(f.image) for f in open_source(result.film)] == list(range(200))
+    assert check_video(result.video, frames=200).problems == ()
+    assert [number_of(f.image) for f in open_source(result.video)] == list(range(200))
     assert min(seen) >= 10 * parts  # finished parts are not inferred again
     assert GridsFolder(result.folder / "grids").frames == list(range(200))
     assert result.summary["complete"]
@@ -101,8 +101,8 @@ def test_killed_run_continues_to_the_same_tables(long_film, uncut, tmp_path, par
     assert not (folder / "parts").exists()
 
 
-def test_interrupted_run_leaves_valid_files_and_continues(long_film, uncut, tmp_path):
-    process = cut_run(long_film, tmp_path, signal.SIGINT, 2)
+def test_interrupted_run_leaves_valid_files_and_continues(long_video, uncut, tmp_path):
+    process = cut_run(long_video, tmp_path, signal.SIGINT, 2)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     folder = tmp_path / "long"
@@ -110,12 +110,12 @@ def test_interrupted_run_leaves_valid_files_and_continues(long_film, uncut, tmp_
     assert out.split() == ["interrupted", str(told["frames"]), "True"]
     assert not told["complete"]
     assert 20 <= told["frames"] < 200
-    assert check_film(folder / "film.mp4", frames=told["frames"]).problems == ()
+    assert check_video(folder / "video.mp4", frames=told["frames"]).problems == ()
     whole = (uncut.folder / "detections.csv").read_bytes()
     assert whole.startswith((folder / "detections.csv").read_bytes())  # valid, and a beginning of the whole
-    result = run(long_film, tmp_path, resume=True, save_grids=True)
+    result = run(long_video, tmp_path, resume=True, save_grids=True)
     assert tables(result.folder) == tables(uncut.folder)
-    assert check_film(result.film, frames=200).problems == ()
+    assert check_video(result.video, frames=200).problems == ()
     assert not result.interrupted
 
 
@@ -163,7 +163,7 @@ def test_source_that_breaks_off_keeps_what_was_done(clip, tmp_path, every):
             for candidate in super()._walk():
                 if self.broken and candidate.index == 22:
                     raise SourceError(
-                        "The connection to the film broke off", next_step="continue with --resume."
+                        "The connection to the video broke off", next_step="continue with --resume."
                     )
                 yield candidate
 
@@ -193,7 +193,7 @@ def test_complete_run_returns_at_once(clip, tmp_path):
     model = FakeModel(lambda n: pytest.fail("it was run again"))
     again = run(clip, tmp_path, model, resume=True)
     assert again.summary == first.summary
-    assert again.film == first.film
+    assert again.video == first.video
     assert not (first.folder / "parts").exists()
 
 
@@ -221,7 +221,7 @@ def test_overwrite_begins_anew_and_leaves_other_files_alone(clip, tmp_path):
         ({"settings": Settings(nms_iou=0.3)}, "settings.nms.iou was 0.5 and is 0.3"),  # other boxes
         ({"every": 2}, "sampling.every was 1 and is 2"),  # other frames
         ({"model": FakeModel(sha256="0" * 64)}, "model.sha256"),  # another network
-        ({"film": False}, "film was True and is False"),  # parts without a picture
+        ({"video": False}, "video was True and is False"),  # parts without a picture
     ],
 )
 def test_another_run_is_not_continued(clip, tmp_path, change, named):
@@ -231,10 +231,10 @@ def test_another_run_is_not_continued(clip, tmp_path, change, named):
         run(clip, tmp_path, **({"resume": True} | change))
 
 
-def test_another_film_of_the_same_name_is_not_continued(clip, tmp_path):
+def test_another_video_of_the_same_name_is_not_continued(clip, tmp_path):
     run(clip, tmp_path / "out")
     (tmp_path / "other").mkdir()
-    other = make_film(tmp_path / "other" / "clip.mp4", 30)
+    other = make_video(tmp_path / "other" / "clip.mp4", 30)
     with pytest.raises(OutputError, match="another run"):
         run(other, tmp_path / "out", resume=True)
     assert run(other, tmp_path / "out", name="clip-2").folder.name == "clip-2"
@@ -284,20 +284,20 @@ def test_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(clip, 
 def test_full_disk_is_said_and_the_run_continues_when_there_is_room(clip, tmp_path, monkeypatch):
     from peoplenet_nb.video.results import PartWriter
 
-    real = PartWriter._write_film
+    real = PartWriter._write_video
 
     def full(self, image, at_s):
         if len(self._run.manifest.parts) == 2:
             raise OSError(28, "No space left on device")
         real(self, image, at_s)
 
-    monkeypatch.setattr(PartWriter, "_write_film", full)
+    monkeypatch.setattr(PartWriter, "_write_video", full)
     with pytest.raises(OutputError, match="No space left"):
         run(clip, tmp_path, part_frames=10)
-    monkeypatch.setattr(PartWriter, "_write_film", real)
+    monkeypatch.setattr(PartWriter, "_write_video", real)
     result = run(clip, tmp_path, resume=True)
     assert list(result.frames_to_pandas()["frame"]) == list(range(40))
-    assert check_film(result.film, frames=40).problems == ()
+    assert check_video(result.video, frames=40).problems == ()
 
 
 def test_wrong_class_name_is_said_before_anything_is_written(clip, tmp_path):
@@ -307,6 +307,6 @@ def test_wrong_class_name_is_said_before_anything_is_written(clip, tmp_path):
 
 
 def test_source_without_any_frame_left_is_an_error(tmp_path):
-    path = make_film(tmp_path / "a.mkv", 5)  # it does not state its number of frames
+    path = make_video(tmp_path / "a.mkv", 5)  # it does not state its number of frames
     with pytest.raises(SourceError, match="gave no frame"):
         run(path, tmp_path / "out", start=50)

@@ -1,4 +1,4 @@
-"""Make the README's first picture: one frame of the real film, as coverage cells and as decoded boxes.
+"""Make the README's first picture: one frame of the real video, as coverage cells and as decoded boxes.
 
     PEOPLENET_SHARED=... python tools/make_result_picture.py [--frame 360] [--output docs/images/result.jpg]
 

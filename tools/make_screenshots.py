@@ -56,7 +56,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "02": [("fetch", "02-model", 500)],
     "03": [("heads", "03-heads", 420), ("heat", "03-heatmaps", 820)],
     "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
-    "05": [("film", "05-film", 720), ("counts", "05-counts", 520)],
+    "05": [("video", "05-video", 720), ("counts", "05-counts", 520)],
     "06": [("runs", "06-speed", 620), ("stages", "06-stages", 520)],
 }
 
@@ -71,9 +71,9 @@ class Lab:
 
 
 def prepare(root: Path, shared: Path) -> None:
-    """Lay out a folder as a pod has it: notebooks with their parameters, the film, the model."""
-    (root / "films").mkdir()
-    shutil.copy(shared / "data" / "vtest.avi", root / "films")
+    """Lay out a folder as a pod has it: notebooks with their parameters, the video, the model."""
+    (root / "videos").mkdir()
+    shutil.copy(shared / "data" / "vtest.avi", root / "videos")
     for folder in (shared / "models").iterdir():
         shutil.copytree(folder, root / "peoplenet" / "models" / folder.name)
     (root / "notebooks").mkdir()
@@ -84,7 +84,7 @@ def prepare(root: Path, shared: Path) -> None:
         if "SOURCE" in "".join(
             cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
         ):
-            chosen["SOURCE"] = str(root / "films" / "vtest.avi")
+            chosen["SOURCE"] = str(root / "videos" / "vtest.avi")
         if chosen:
             notebook = parameterize_notebook(notebook, chosen)
         for cell in notebook.cells:
@@ -165,7 +165,7 @@ def run_notebook(page: Any, lab: Lab, path: Path, timeout_s: float) -> list[str]
         raise SystemExit(f"{path.name}: {failed[0]}")
     if not ended:
         raise SystemExit(f"{path.name} did not end within {timeout_s:.0f} s")
-    page.wait_for_timeout(2500)  # pictures, film and canvas settle
+    page.wait_for_timeout(2500)  # pictures, video and canvas settle
     return ids
 
 

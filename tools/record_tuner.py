@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from tuner_lab import Notebook, Panel, browser, jupyter_lab, write_notebook
 
 NOTEBOOK = """from peoplenet_nb.tuner import tune_run
-panel = tune_run({grids!r}, {film!r})
+panel = tune_run({grids!r}, {video!r})
 panel.model.go({start})
 panel"""
 LIMIT = 1_000_000
@@ -40,7 +40,7 @@ POINTER = """() => {
 }"""
 
 
-def film_and_model() -> tuple[Path, Path]:
+def video_and_model() -> tuple[Path, Path]:
     """Return what to record with."""
     named = os.environ.get("PEOPLENET_SHARED")
     if named:
@@ -52,16 +52,16 @@ def film_and_model() -> tuple[Path, Path]:
     return demo.demo_clip(), demo.STANDIN
 
 
-def save_grids(film: Path, model: Path, folder: Path, frames: int) -> Path:
+def save_grids(video: Path, model: Path, folder: Path, frames: int) -> Path:
     """Run the network and save its grids."""
     from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     network = PeopleNet.load(model, device="cpu")
-    source = open_source(film)
-    # The busier second half of the film, where there is one.
+    source = open_source(video)
+    # The busier second half of the video, where there is one.
     start = 450 if (source.info.frame_count or 0) > 700 else 0
-    for frame in open_source(film, every=3, frames=frames, start=start):
+    for frame in open_source(video, every=3, frames=frames, start=start):
         network.infer(frame.image).save(folder / f"{frame.index:06d}.npz")
     return folder
 
@@ -139,12 +139,12 @@ def scenes(hand: Hand) -> Iterator[Any]:
     yield from hand.slide("person", sweep(0.25, 0.95, 7))
 
 
-def record(film: Path, grids: Path, folder: Path, width: int) -> list[Any]:
+def record(video: Path, grids: Path, folder: Path, width: int) -> list[Any]:
     """Open the panel in JupyterLab and take the pictures."""
     from PIL import Image
 
     write_notebook(
-        folder / "tuner.ipynb", [NOTEBOOK.format(grids=str(grids), film=str(film), start=liveliest(grids))]
+        folder / "tuner.ipynb", [NOTEBOOK.format(grids=str(grids), video=str(video), start=liveliest(grids))]
     )
     with jupyter_lab(folder) as lab, browser(1180, 1000) as page:
         notebook = Notebook(page, lab, "tuner.ipynb")
@@ -196,15 +196,15 @@ def main() -> None:
     parser.add_argument("--grids", type=Path, help="saved grids, instead of running the network")
     parser.add_argument("--width", type=int, default=860, help="pixels across (default 860)")
     asked = parser.parse_args()
-    film, model = film_and_model()
+    video, model = video_and_model()
     with tempfile.TemporaryDirectory(prefix="peoplenet-record-") as name:
         folder = Path(name)
-        grids = asked.grids.resolve() if asked.grids else save_grids(film, model, folder / "grids", 60)
-        pictures = record(film, grids, folder, asked.width)
+        grids = asked.grids.resolve() if asked.grids else save_grids(video, model, folder / "grids", 60)
+        pictures = record(video, grids, folder, asked.width)
     quality = write(pictures, asked.out)
     size = asked.out.stat().st_size
     print(
-        f"{asked.out}: {len(pictures)} pictures, {size / 1e3:.0f} KB at quality {quality}, film {film.name}"
+        f"{asked.out}: {len(pictures)} pictures, {size / 1e3:.0f} KB at quality {quality}, video {video.name}"
     )
 
 

@@ -55,11 +55,11 @@ def build(task: Task) -> tuple[Answer, Jobs]:
 
     jobs.update(nms=our_nms, opencv_nms=opencv_nms, dbscan=our_dbscan)
     if "clip" in task:
-        jobs.update(_film_jobs(task))
+        jobs.update(_video_jobs(task))
     return about("numpy", "opencv-python", "onnxruntime"), jobs
 
 
-def _film_jobs(task: Task) -> Jobs:
+def _video_jobs(task: Task) -> Jobs:
     model = PeopleNet.load(task["model"], device="cpu", precision="fp32")
     single = model.with_threads(1)  # made once, outside the measurement, as a notebook would
     inputs = [model.preprocess(frame.image)[0] for frame in open_source(task["clip"], frames=8)]
@@ -72,13 +72,15 @@ def _film_jobs(task: Task) -> Jobs:
             model.backend.run(inputs[i % len(inputs)])
         return int(task["frames"])
 
-    def whole(film: bool) -> int:
+    def whole(video: bool) -> int:
         folder = Path(task["folder"]) / f"ours{next(numbers)}"
-        result = run(open_source(task["clip"]), single, preset("default"), folder, film=film, progress=False)
+        result = run(
+            open_source(task["clip"]), single, preset("default"), folder, video=video, progress=False
+        )
         shutil.rmtree(folder)
         return int(result.summary["frames"])
 
-    return {"bare": lambda: once(bare), "run": lambda film: once(lambda: whole(film))}
+    return {"bare": lambda: once(bare), "run": lambda video: once(lambda: whole(video))}
 
 
 serve(build)

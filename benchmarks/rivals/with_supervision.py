@@ -31,12 +31,12 @@ def build(task: Task) -> tuple[Answer, Jobs]:
     jobs: Jobs = {"nms": nms}
     names = ["supervision", "numpy"]
     if "clip" in task:
-        jobs["film"] = _film_job(task)
+        jobs["video"] = _video_job(task)
         names.append("onnxruntime")
     return about(*names), jobs
 
 
-def _film_job(task: Task) -> Callable[[], Answer]:
+def _video_job(task: Task) -> Callable[[], Answer]:
     import cv2
     import supervision as sv
 

@@ -75,7 +75,7 @@ def build(task: Task) -> tuple[Answer, Jobs]:
 
     threads = session.get_session_options().intra_op_num_threads or "ONNX Runtime's choice"
     notes.append(f"Ultralytics' session, in predict and bare, as it makes it: spinning, threads: {threads}")
-    jobs: Jobs = {"bare": lambda: once(bare), "run": lambda film: once(lambda: whole(film))}
+    jobs: Jobs = {"bare": lambda: once(bare), "run": lambda video: once(lambda: whole(video))}
     return about("ultralytics", "torch", "onnxruntime", notes=tuple(notes)), jobs
 
 

@@ -87,7 +87,7 @@ def _load(model: str | None, device: str, settings: Settings, precision: str = "
 def detect(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE...", help="Images, folders, films, URLs, YouTube addresses."),
+        typer.Argument(metavar="SOURCE...", help="Images, folders, videos, URLs, YouTube addresses."),
     ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where results go, a folder a source.")
@@ -103,19 +103,19 @@ def detect(
     save_grids: Annotated[
         bool, typer.Option(help="Keep the raw grids of every frame for the tuner.")
     ] = False,
-    film: Annotated[bool, typer.Option(help="Write the annotated film or images.")] = True,
+    video: Annotated[bool, typer.Option(help="Write the annotated video or images.")] = True,
     batch: Annotated[
         int | None, typer.Option(min=1, help="Frames per inference. Else: 1 on a CPU, probed on a GPU.")
     ] = None,
-    decoder: Annotated[str, typer.Option(help="What decodes films: cpu, or nvdec.")] = "cpu",
+    decoder: Annotated[str, typer.Option(help="What decodes videos: cpu, or nvdec.")] = "cpu",
     encoder: Annotated[
-        str, typer.Option(help="What writes the film: x264, nvenc, or auto: nvenc where it opens.")
+        str, typer.Option(help="What writes the video: x264, nvenc, or auto: nvenc where it opens.")
     ] = "auto",
     resume: Annotated[bool, typer.Option(help="Go on with a run that was cut.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace the results of an earlier run.")] = False,
     progress: Annotated[bool, typer.Option(help="Show a progress bar.")] = True,
 ) -> None:
-    """Find people, bags and faces; write a film, a table and a summary."""
+    """Find people, bags and faces; write a video, a table and a summary."""
     from peoplenet_nb.paths import outputs_dir
     from peoplenet_nb.sources import open_source
     from peoplenet_nb.video import run
@@ -130,7 +130,7 @@ def detect(
     for spec in sources:
         source = open_source(spec, every=every, frames=frames, decoder=decoder)
         names[source.info.stem] += 1
-        number = names[source.info.stem]  # films of the same name from different folders do not share one
+        number = names[source.info.stem]  # videos of the same name from different folders do not share one
         result = run(
             source,
             loaded,
@@ -138,7 +138,7 @@ def detect(
             output or outputs_dir(),
             name=source.info.stem + (f"-{number}" if number > 1 else ""),
             save_grids=save_grids,
-            film=film,
+            video=video,
             batch=batch,
             encoder=encoder,
             resume=resume,
@@ -182,7 +182,7 @@ def demo(
 @app.command()
 @guarded
 def report(
-    source: Annotated[str, typer.Argument(help="An image, folder, film, URL or YouTube address.")],
+    source: Annotated[str, typer.Argument(help="An image, folder, video, URL or YouTube address.")],
     model: Model = None,
     device: DeviceName = "auto",
     fit: FitName = None,

@@ -15,17 +15,17 @@ from peoplenet_nb.errors import choose
 
 # All columns, each stage's milliseconds too, are in bench.json and the chart.
 _SHOWN = ["device", "precision", "batch", "fps", "bare_fps", "ratio", "first_s", "peak_mb", "note"]
-_STEP = 25  # frames between those that INT8 is calibrated on, where a film does not say how long it is
+_STEP = 25  # frames between those that INT8 is calibrated on, where a video does not say how long it is
 
 
 @guarded
 def optimise(
     model: Model = None,
     int8: Annotated[
-        str | None, typer.Option(help="Also build INT8, calibrated on frames of this film or folder.")
+        str | None, typer.Option(help="Also build INT8, calibrated on frames of this video or folder.")
     ] = None,
     every: Annotated[
-        int | None, typer.Option(min=1, help="Take every Nth frame. Else: spread over the film.")
+        int | None, typer.Option(min=1, help="Take every Nth frame. Else: spread over the video.")
     ] = None,
     frames: Annotated[int, typer.Option(min=6, help="Frames to calibrate on and measure with.")] = 30,
     device: Annotated[
@@ -57,7 +57,7 @@ def optimise(
 
 @guarded
 def bench(
-    source: Annotated[str, typer.Argument(help="A film or folder to run over.")],
+    source: Annotated[str, typer.Argument(help="A video or folder to run over.")],
     model: Model = None,
     devices: Annotated[str, typer.Option(help="Which to try, with commas.")] = "cpu,openvino,cuda,tensorrt",
     precisions: Annotated[
@@ -67,7 +67,7 @@ def bench(
         int | None, typer.Option(min=1, help="Frames per inference. Else: 1 on a CPU, probed on a GPU.")
     ] = None,
     frames: Annotated[int, typer.Option(min=2, help="Frames of the source to run over.")] = 60,
-    film: Annotated[bool, typer.Option(help="Write the film too, as `detect` does.")] = True,
+    video: Annotated[bool, typer.Option(help="Write the video too, as `detect` does.")] = True,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where bench.json and bench.png go.")
     ] = None,
@@ -84,7 +84,7 @@ def bench(
         precisions=[name.strip() for name in precisions.split(",")] if precisions else None,
         batch=batch,
         frames=frames,
-        film=film,
+        video=video,
     )
     shown = table[_SHOWN].astype({"batch": "Int64"})  # a whole number, and none where it did not run
     say(shown.to_string(index=False, float_format="{:.2f}".format, na_rep="-"))

@@ -210,7 +210,7 @@ def iter_name(requirement: str) -> str:
 
 
 def check_codecs() -> list[Check]:
-    """Return whether films can be written (libx264, needed) and whether the GPU's encoder opens."""
+    """Return whether videos can be written (libx264, needed) and whether the GPU's encoder opens."""
     answer = ask("pyav")
     if not answer["ok"]:
         return [Check("H.264 (PyAV)", "fail", answer["reason"], SETUP)]
@@ -218,8 +218,8 @@ def check_codecs() -> list[Check]:
     if answer["nvenc"]:
         return [*checks, Check("NVENC", "ok", "h264_nvenc opens")]
     if hardware.gpu_driver() is None:
-        return [*checks, Check("NVENC", "ok", "no GPU for it; films are encoded by libx264")]
-    hint = "films are encoded by libx264; some GPUs (A100, H100) have no encoder at all"
+        return [*checks, Check("NVENC", "ok", "no GPU for it; videos are encoded by libx264")]
+    hint = "videos are encoded by libx264; some GPUs (A100, H100) have no encoder at all"
     return [*checks, Check("NVENC", "ok", f"does not open: {answer['nvenc_reason']}", hint)]
 
 

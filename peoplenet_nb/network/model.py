@@ -40,7 +40,7 @@ _AUTO = (Device.CUDA, Device.CPU)
 
 STANDIN_NAMES = ("standin", "stand-in", "demo")
 STANDIN_WARNING = (
-    "This is the small stand-in network of the demo clip, not NVIDIA's PeopleNet: what it finds in other films "
+    "This is the small stand-in network of the demo clip, not NVIDIA's PeopleNet: what it finds in other videos "
     "means nothing. Fetch the real model with `peoplenet-nb download`."
 )
 

@@ -1,7 +1,7 @@
 """What the notebooks call: one function a cell, each with a result that shows itself.
 
 A notebook holds no logic. What a cell needs beyond the package's own functions is here: choosing a model and
-a source (and saying what was taken instead), a field for a key, a film that plays in the page, charts, a run
+a source (and saying what was taken instead), a field for a key, a video that plays in the page, charts, a run
 that is continued, what is fastest here.
 
 One decision to know: names are imported when they are first used, so the notebook on set-up runs even where
@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "CutRun": "film_run",
-    "FilmRun": "film_run",
+    "CutRun": "video_run",
+    "VideoRun": "video_run",
     "KeyField": "keyfield",
     "Player": "player",
     "Table": "rich",
@@ -24,7 +24,7 @@ _HOMES = {
     "by_hand": "fetch",
     "choose_best": "speed",
     "choose_settings": "folders",
-    "cut_and_continue": "film_run",
+    "cut_and_continue": "video_run",
     "describe": "inside",
     "explain_missing": "samples",
     "failures": "fetch",
@@ -35,7 +35,7 @@ _HOMES = {
     "models_here": "folders",
     "places": "folders",
     "probe_batches": "speed",
-    "run_film": "film_run",
+    "run_video": "video_run",
     "sample_frames": "samples",
     "this_machine": "speed",
     "time_devices": "timing",

@@ -2,7 +2,7 @@
 
 One decision to know: only what the outside world withholds is replaced (no PeopleNet: the stand-in; an
 address that does not answer: the demo clip), and it is said. A mistyped path or a device that was asked for and is
-not there stays an error: nobody wants eight hours of the wrong film.
+not there stays an error: nobody wants eight hours of the wrong video.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from peoplenet_nb.speed.profile import Choice, frames_at_once
 logger = logging.getLogger(__name__)
 
 DEMO = "demo"
-EXPECT_BOXES = "PEOPLENET_NB_EXPECT_BOXES"  # set for a film that is known to show people
+EXPECT_BOXES = "PEOPLENET_NB_EXPECT_BOXES"  # set for a video that is known to show people
 
 
 @dataclass(repr=False)
@@ -63,7 +63,7 @@ class Workbench(Rich):
     def expects_boxes(self) -> bool:
         """Whether finding nothing would be a fault: in the demo clip, or where ``PEOPLENET_NB_EXPECT_BOXES`` is set.
 
-        A film of one's own may show an empty street, and a run that finds nobody there went well.
+        A video of one's own may show an empty street, and a run that finds nobody there went well.
         """
         return self.is_demo or os.environ.get(EXPECT_BOXES, "") not in ("", "0")
 
@@ -73,7 +73,7 @@ class Workbench(Rich):
         Parameters
         ----------
         index : int, optional
-            0-based; past the end, or left out, it is the middle of the film.
+            0-based; past the end, or left out, it is the middle of the video.
 
         Raises
         ------
@@ -148,7 +148,7 @@ def workbench(
     Raises
     ------
     PeopleNetError
-        For a path that is not there, a file that is no film, a device that was asked for and is not there.
+        For a path that is not there, a file that is no video, a device that was asked for and is not there.
     """
     instead: list[str] = []
     choice, loaded = (
@@ -163,7 +163,7 @@ def workbench(
         )
     if loaded.is_standin and not is_demo:
         instead.append(
-            "The stand-in knows the rendered demo clip only: what it finds in a film of your own means nothing."
+            "The stand-in knows the rendered demo clip only: what it finds in a video of your own means nothing."
         )
     return Workbench(loaded, opened, spec, is_demo, instead, choice)
 
@@ -198,6 +198,6 @@ def _open(spec: str, instead: list[str]) -> tuple[Source, str, bool]:
             if "://" not in spec:
                 raise
             logger.info("%s: the demo clip takes its place", error)
-            instead.append(f"{hide_secrets(spec)} gave no film, so the demo clip takes its place. {error}")
+            instead.append(f"{hide_secrets(spec)} gave no video, so the demo clip takes its place. {error}")
     clip = str(demo_clip())
     return open_source(clip), clip, True

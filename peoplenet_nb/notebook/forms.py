@@ -67,7 +67,7 @@ class Forms(Rich):
             if form.agreement.boxes < LEAST_BOXES:
                 told.append(
                     f"The model found {form.agreement.boxes} boxes in the frames that {form.path.name} was measured "
-                    "on: too few to say what it costs, so it is timed below but not chosen. Take a film with people."
+                    "on: too few to say what it costs, so it is timed below but not chosen. Take a video with people."
                 )
                 continue
             taken = (

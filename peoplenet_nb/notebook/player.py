@@ -1,8 +1,8 @@
-"""A film inside a notebook: played from where it lies when the page can reach it, else as a small preview.
+"""A video inside a notebook: played from where it lies when the page can reach it, else as a small preview.
 
 One decision to know: a browser gets at files below the Jupyter server's root only, and at no hidden ones, so
-whether a film can be linked depends on the server that runs this kernel. Where none does (papermill, CI), or
-the film lies elsewhere, a preview of at most a few MB is embedded, and the film's path is named.
+whether a video can be linked depends on the server that runs this kernel. Where none does (papermill, CI), or
+the video lies elsewhere, a preview of at most a few MB is embedded, and the video's path is named.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.notebook.rich import Rich
 from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.video.writer import check_film
+from peoplenet_nb.video.writer import check_video
 
 #: Set by Jupyter's server for the kernels that it starts: the notebook's path.
 SESSION = "JPY_SESSION_NAME"
@@ -27,12 +27,12 @@ _PREVIEW_WIDTH = 640
 
 
 class Player(Rich):
-    """A film that plays in the page.
+    """A video that plays in the page.
 
     Parameters
     ----------
-    film : str or Path
-        An H.264 MP4, e.g. ``film.mp4`` of a run.
+    video : str or Path
+        An H.264 MP4, e.g. ``video.mp4`` of a run.
     alt : str
         What it shows, for people who do not see it.
     width : int
@@ -41,38 +41,38 @@ class Player(Rich):
     Attributes
     ----------
     linked : str or None
-        Path of the film relative to the notebook, None when a preview is embedded.
+        Path of the video relative to the notebook, None when a preview is embedded.
 
     Raises
     ------
     OutputError
-        When the film is not there or no browser would play it.
+        When the video is not there or no browser would play it.
     """
 
-    def __init__(self, film: str | Path, alt: str = "The film with its boxes.", width: int = 800) -> None:
-        self.film = Path(film).resolve()
-        if not self.film.is_file():
-            raise OutputError("There is no such film", seen=self.film, next_step="run the film first.")
-        problems = check_film(self.film).problems
+    def __init__(self, video: str | Path, alt: str = "The video with its boxes.", width: int = 800) -> None:
+        self.video = Path(video).resolve()
+        if not self.video.is_file():
+            raise OutputError("There is no such video", seen=self.video, next_step="run the video first.")
+        problems = check_video(self.video).problems
         if problems:
             raise OutputError(
-                "No browser would play this film",
-                seen=f"{self.film}: {'; '.join(problems)}",
+                "No browser would play this video",
+                seen=f"{self.video}: {'; '.join(problems)}",
                 next_step="run it again with overwrite=True.",
             )
         self.alt, self.width = alt, width
-        self.linked = link_from_notebook(self.film)
+        self.linked = link_from_notebook(self.video)
 
     def to_html(self) -> str:
-        """Return a ``<video>`` element with controls and the film's path."""
-        where, said = self.linked, f"{self.film} ({self.film.stat().st_size / 1e6:.1f} MB)"
+        """Return a ``<video>`` element with controls and the video's path."""
+        where, said = self.linked, f"{self.video} ({self.video.stat().st_size / 1e6:.1f} MB)"
         if where is None:
-            small = preview(self.film)
+            small = preview(self.video)
             where = "data:video/mp4;base64," + base64.b64encode(small.read_bytes()).decode("ascii")
-            said = ("" if small == self.film else "A small preview of ") + said
+            said = ("" if small == self.video else "A small preview of ") + said
         else:
-            # A film that was run again has the same name; the browser must not show the old one.
-            where = f"{quote(where)}?t={self.film.stat().st_mtime_ns // 1_000_000}"
+            # A video that was run again has the same name; the browser must not show the old one.
+            where = f"{quote(where)}?t={self.video.stat().st_mtime_ns // 1_000_000}"
         return (
             f'<video controls loop muted playsinline preload="auto" src="{where}" title="{html.escape(self.alt)}" '
             f'aria-label="{html.escape(self.alt)}" style="width:{self.width}px;max-width:100%;background:#000">'
@@ -80,12 +80,12 @@ class Player(Rich):
         )
 
     def to_text(self) -> str:
-        """Return the film's path."""
-        return f"Player({self.film})"
+        """Return the video's path."""
+        return f"Player({self.video})"
 
 
-def link_from_notebook(film: Path) -> str | None:
-    """Return a film's path relative to the notebook, None when the notebook's page cannot reach it."""
+def link_from_notebook(video: Path) -> str | None:
+    """Return a video's path relative to the notebook, None when the notebook's page cannot reach it."""
     from peoplenet_nb.diagnostics.folders import running_servers
 
     if not os.environ.get(SESSION):
@@ -93,29 +93,29 @@ def link_from_notebook(film: Path) -> str | None:
     here = Path.cwd().resolve()
     for server in running_servers():
         root = Path(str(server.get("root_dir") or server.get("notebook_dir") or "/")).resolve()
-        if root not in (here, *here.parents) or root not in film.parents:
+        if root not in (here, *here.parents) or root not in video.parents:
             continue
-        if not any(part.startswith(".") for part in film.relative_to(root).parts):
-            return Path(os.path.relpath(film, here)).as_posix()
+        if not any(part.startswith(".") for part in video.relative_to(root).parts):
+            return Path(os.path.relpath(video, here)).as_posix()
     return None
 
 
-def preview(film: Path) -> Path:
-    """Return the film itself when it is small, else a smaller and shorter copy in the cache."""
+def preview(video: Path) -> Path:
+    """Return the video itself when it is small, else a smaller and shorter copy in the cache."""
     from peoplenet_nb.sources import open_source
-    from peoplenet_nb.video.writer import FilmWriter
+    from peoplenet_nb.video.writer import VideoWriter
 
-    if film.stat().st_size <= _LARGEST_EMBEDDED:
-        return film
-    stamp = f"{film.parent.name}-{film.stem}-{film.stat().st_mtime_ns}.mp4"
+    if video.stat().st_size <= _LARGEST_EMBEDDED:
+        return video
+    stamp = f"{video.parent.name}-{video.stem}-{video.stat().st_mtime_ns}.mp4"
     target = cache_dir() / "previews" / stamp
     if target.is_file():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    source = open_source(film)
+    source = open_source(video)
     width = min(_PREVIEW_WIDTH, source.info.width)
     size = (width, max(2, round(source.info.height * width / source.info.width)))
-    with FilmWriter(target, size, source.info.fps or 25.0) as writer:
+    with VideoWriter(target, size, source.info.fps or 25.0) as writer:
         for frame in source:
             if frame.time_s > _PREVIEW_SECONDS or _too_large(target):
                 break

@@ -1,6 +1,6 @@
 """The tutorial's five frames, with the report of each; and which cell to ask about when nobody pointed at one.
 
-One decision to know: the frames are a hundred apart, as in the tutorial, unless the film is too short for
+One decision to know: the frames are a hundred apart, as in the tutorial, unless the video is too short for
 that; then they are spread evenly over it.
 """
 
@@ -32,7 +32,7 @@ _ALREADY_FOUND = 0.3  # a cell whose box overlaps a final one this much is about
 
 
 class Samples(Rich):
-    """Some frames of a film, what the network said of each, and a sheet of them.
+    """Some frames of a video, what the network said of each, and a sheet of them.
 
     Attributes
     ----------
@@ -68,7 +68,7 @@ class Samples(Rich):
             y, x = i // 2 * tallest, i % 2 * _TILE
             sheet[y : y + tile.shape[0], x : x + _TILE] = tile
         told = ", ".join(str(frame.index) for frame in self.frames)
-        return frame_picture(sheet, f"Frames {told} of the film with their boxes.")
+        return frame_picture(sheet, f"Frames {told} of the video with their boxes.")
 
     def to_html(self) -> str:
         """Return the sheet, a line of counts per frame, and each frame's report behind a fold."""
@@ -94,7 +94,7 @@ class Samples(Rich):
 
 
 def sample_frames(bench: Workbench, settings: Settings, count: int = 5, apart: int = _APART) -> Samples:
-    """Run the network on a few frames of a film.
+    """Run the network on a few frames of a video.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def sample_frames(bench: Workbench, settings: Settings, count: int = 5, apart: i
     settings : Settings
         Thresholds and clustering.
     count, apart : int
-        How many frames, and how far apart; nearer where the film is too short.
+        How many frames, and how far apart; nearer where the video is too short.
     """
     total = bench.source.info.frame_count
     if total is not None and total < (count - 1) * apart + 1:

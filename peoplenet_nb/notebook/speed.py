@@ -214,7 +214,7 @@ class Speeds(Rich):
 
 
 def time_runs(bench: Workbench, devices: Sequence[str] = DEVICES, frames: int = 40) -> Speeds:
-    """Time whole runs, film and tables written, on each device in each precision it offers.
+    """Time whole runs, video and tables written, on each device in each precision it offers.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""A button that brings a film or picture from the reader's own machine.
+"""A button that brings a video or picture from the reader's own machine.
 
 One decision to know: an upload travels through the kernel's websocket and is held in memory on the way, so it
-is for small files; a large film is dragged into JupyterLab's file browser and named as a source.
+is for small files; a large video is dragged into JupyterLab's file browser and named as a source.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class UploadField:
     def __init__(self) -> None:
         self.path: Path | None = None
         self._button = widgets.FileUpload(
-            accept="video/*,image/*", multiple=False, description="Upload a film"
+            accept="video/*,image/*", multiple=False, description="Upload a video"
         )
         self._said = widgets.HTML("&nbsp;optional; up to some ten MB")
         self._whole = widgets.HBox([self._button, self._said])

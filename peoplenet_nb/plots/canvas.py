@@ -186,5 +186,5 @@ def note(axes: Axes, x: float, y: float, text: str, **kwargs: Any) -> None:
 
 
 def class_colour(labels: Sequence[str], class_id: int) -> str:
-    """Return the colour of a class as ``#rrggbb``, the same as in films and widgets."""
+    """Return the colour of a class as ``#rrggbb``, the same as in videos and widgets."""
     return hex_colour(labels[class_id], class_id)

@@ -92,7 +92,7 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
         ax.grid(axis="y", color="#e5e5e5")
         told.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
     axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left")
-    axes[-1].set_xlabel("time in the film (seconds)" if timed else "frame")
+    axes[-1].set_xlabel("time in the video (seconds)" if timed else "frame")
     return render(figure, f"Boxes per frame over the run: {'; '.join(told)}.")
 
 

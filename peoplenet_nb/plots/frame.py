@@ -42,7 +42,7 @@ _READING = (
 
 
 def boxes(frame: Frame, detections: Detections, caption: str = "") -> Picture:
-    """Return the frame with its final boxes, as films and images show them."""
+    """Return the frame with its final boxes, as videos and images show them."""
     counts = ", ".join(f"{n} {label}" for label, n in detections.counts().items())
     return frame_picture(
         draw_detections(frame, detections), f"The frame with its boxes: {counts}.", caption=caption

@@ -1,7 +1,7 @@
 """Reports on the way from cells to boxes: candidates per threshold, clustering, one cell, one that is missing.
 
 One decision to know: every picture here is drawn from what `peoplenet_nb.decoding` returned, fates included, so
-that none can tell another story than the film.
+that none can tell another story than the video.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Frames from images, folders, films, URLs and YouTube; no inference here.
+"""Frames from images, folders, videos, URLs and YouTube; no inference here.
 
 One decision to know: a frame's index is its place in the source, counted from 0, whatever was skipped.
 """

@@ -29,7 +29,7 @@ _PIECES, _PIECE = 64, 1 << 20  # how much of a large file its fingerprint reads:
 
 
 class Decoder(StrEnum):
-    """What decodes a film."""
+    """What decodes a video."""
 
     CPU = "cpu"
     NVDEC = "nvdec"
@@ -44,11 +44,11 @@ class Frame:
     index : int
         0-based place in the source.
     time_s : float
-        Seconds from the start of the film; NaN for images, which have no time.
+        Seconds from the start of the video; NaN for images, which have no time.
     image : ndarray
         ``(H, W, 3)`` BGR uint8.
     name : str
-        The file's name for images, empty for frames of a film.
+        The file's name for images, empty for frames of a video.
     """
 
     index: int
@@ -64,7 +64,7 @@ class SourceInfo:
     Attributes
     ----------
     name : str
-        Short name: a file's name, the last part of an address, a film's YouTube id.
+        Short name: a file's name, the last part of an address, a video's YouTube id.
     spec : str
         What was asked for, without user names, passwords and query.
     kind : str
@@ -72,7 +72,7 @@ class SourceInfo:
     width, height : int
         Of the frames as they are given (after rotation), in pixels; of the first where images differ.
     fps : float or None
-        Mean frames per second; None for images and where the film does not say.
+        Mean frames per second; None for images and where the video does not say.
     frame_count : int or None
         As the container states it; None where it does not.
     duration_s : float or None
@@ -80,9 +80,9 @@ class SourceInfo:
     rotation : int
         Degrees counter-clockwise that the frames were turned, as rotation data asked: 0, 90, 180 or 270.
     pixel_aspect : Fraction
-        Width of a pixel over its height, other than 1 for anamorphic film. Boxes are in pixels as stored.
+        Width of a pixel over its height, other than 1 for anamorphic video. Boxes are in pixels as stored.
     fingerprint : str
-        Stands for the content, so that a run is only continued on the same film.
+        Stands for the content, so that a run is only continued on the same video.
     notes : list of str
         Sentences for the reader.
     """

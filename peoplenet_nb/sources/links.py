@@ -1,6 +1,6 @@
-"""Films and images behind http(s) addresses.
+"""Videos and images behind http(s) addresses.
 
-One decision to know: the address is asked first what it holds. An image is fetched into the cache; a film is
+One decision to know: the address is asked first what it holds. An image is fetched into the cache; a video is
 left where it is and read by FFmpeg as it comes, so that a long one starts at once and fills no disk.
 """
 
@@ -33,12 +33,12 @@ _SAID = {
 
 
 def open_link(address: str) -> Source:
-    """Open a film or image behind an address.
+    """Open a video or image behind an address.
 
     Raises
     ------
     SourceError
-        When nobody answers, the server refuses, or what is there is neither film nor image.
+        When nobody answers, the server refuses, or what is there is neither video nor image.
     """
     import requests
 
@@ -56,9 +56,9 @@ def open_link(address: str) -> Source:
                 )
             if kind == "text/html" or head.lstrip()[:9].lower().startswith(_PAGE):
                 raise SourceError(
-                    "The address leads to a web page, not to a film",
+                    "The address leads to a web page, not to a video",
                     seen=hide_secrets(answer.url),
-                    next_step="name the address of the film itself (it ends in .mp4 or alike), or a YouTube address.",
+                    next_step="name the address of the video itself (it ends in .mp4 or alike), or a YouTube address.",
                 )
             if _is_image(address, kind, head):
                 return _fetched(address, head, chunks)

@@ -1,4 +1,4 @@
-"""Frames from wherever they are: an image, a folder of images, a film, an address, YouTube.
+"""Frames from wherever they are: an image, a folder of images, a video, an address, YouTube.
 
 One decision to know: `open_source` looks at the content before the name (a PNG called ``.jpg`` is a PNG), and
 what a person should be told about a source (rotation, a damaged stretch, a missing frame count) collects in
@@ -31,7 +31,7 @@ def open_source(
     progress: bool = True,
     decoder: Decoder | str = Decoder.CPU,
 ) -> Source:
-    """Open an image, a folder of images, a video file, an address or a YouTube film.
+    """Open an image, a folder of images, a video file, an address or a YouTube video.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def open_source(
     progress : bool
         Whether to show a bar while something is fetched.
     decoder : Decoder or str
-        ``cpu``, or ``nvdec``: films are decoded on the GPU, where there is one that can.
+        ``cpu``, or ``nvdec``: videos are decoded on the GPU, where there is one that can.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def open_source(
     Raises
     ------
     SourceError
-        When there is no such file, it is not a picture or film, it is damaged beyond use, or an address
+        When there is no such file, it is not a picture or video, it is damaged beyond use, or an address
         does not answer.
     SettingsError
         When ``every``, ``frames``, ``start`` or ``decoder`` make no sense.
@@ -133,7 +133,7 @@ def _named(source: Source, name: str, spec: str) -> Source:
 
 
 def open_path(path: Path) -> Source:
-    """Open an existing file or folder: images by content or name, all else as a film."""
+    """Open an existing file or folder: images by content or name, all else as a video."""
     from peoplenet_nb.sources import stills
 
     try:

@@ -1,4 +1,4 @@
-"""What keeps a reader going over imperfect films: a clock, a frame counter, a tally of damage, upright frames.
+"""What keeps a reader going over imperfect videos: a clock, a frame counter, a tally of damage, upright frames.
 
 One decision to know: frames that were lost leave a gap in the frame numbers (by the timestamps of the packets
 that went in), so that what comes after a damaged stretch still has the index an annotator would give it.
@@ -22,7 +22,7 @@ UPRIGHT = np.array([[1, 0], [0, 1]])
 
 
 class Clock:
-    """Timestamps in seconds from the film's start, strictly rising whatever the container says.
+    """Timestamps in seconds from the video's start, strictly rising whatever the container says.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class Clock:
             else:
                 self.backward += 1
                 self._run += 1
-                # A straggler is moved a little; a film that stays behind was cut together, and is shifted.
+                # A straggler is moved a little; a video that stays behind was cut together, and is shifted.
                 step = _LEAST_STEP_S if self._run < _CUT else self._step
                 if self._run >= _CUT:
                     self._shift += before + step - time
@@ -113,7 +113,7 @@ class FrameCounter:
 
 
 class Damage:
-    """What could not be read of a film."""
+    """What could not be read of a video."""
 
     def __init__(self) -> None:
         self.packets = self.frames = self.holes = self.corrupt_packets = 0
@@ -133,9 +133,9 @@ class Damage:
         )
         told = [f"{some(number, word)} {fate}" for number, word, fate in parts if number]
         if not told:
-            return "The film is damaged or cut together: some data is marked as corrupt, frames may be missing there."
+            return "The video is damaged or cut together: some data is marked as corrupt, frames may be missing there."
         gaps = " Lost frames leave gaps in the frame numbers." if self.packets or self.holes else ""
-        return f"The film is damaged: {', '.join(told)}. The rest was read.{gaps}"
+        return f"The video is damaged: {', '.join(told)}. The rest was read.{gaps}"
 
 
 def some(number: int, word: str) -> str:

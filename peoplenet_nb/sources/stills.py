@@ -23,7 +23,7 @@ from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fi
 IMAGE_NAME = re.compile(
     r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.IGNORECASE
 )
-_FILM_NAME = re.compile(r"\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.IGNORECASE)
+_VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.IGNORECASE)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ")
 # The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -31,7 +31,7 @@ _SHOWN = 3  # damaged names that a note lists
 
 
 def is_image(path: Path, head: bytes) -> bool:
-    """Tell a picture from a film by its first bytes, and by its name where those say nothing."""
+    """Tell a picture from a video by its first bytes, and by its name where those say nothing."""
     if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
     if head[4:8] == b"ftyp":
@@ -197,9 +197,9 @@ class ImageFolder(Source):
 
 
 def _advice(names: list[Path]) -> str:
-    films = sorted(p.name for p in names if _FILM_NAME.search(p.name))
-    if films:
-        return f"it holds films; name one, e.g. {films[0]}."
+    videos = sorted(p.name for p in names if _VIDEO_NAME.search(p.name))
+    if videos:
+        return f"it holds videos; name one, e.g. {videos[0]}."
     return "name a folder with files such as .jpg, .png, .bmp, .tif or .webp."
 
 

@@ -1,6 +1,6 @@
-"""Films as sources, read with PyAV: rotation, missing counts, odd timestamps and damage are handled and said.
+"""Videos as sources, read with PyAV: rotation, missing counts, odd timestamps and damage are handled and said.
 
-One decision to know: a packet that cannot be decoded is skipped and the film goes on; what was lost is
+One decision to know: a packet that cannot be decoded is skipped and the video goes on; what was lost is
 counted and said in the notes once the reading is over.
 """
 
@@ -36,7 +36,7 @@ _RECONNECT = {"reconnect": "1", "reconnect_delay_max": "5", "rw_timeout": "30000
 
 
 class VideoFile(Source):
-    """A film in a file or behind an address.
+    """A video in a file or behind an address.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class VideoFile(Source):
     Raises
     ------
     SourceError
-        When it is not a film, holds no pictures, or no frame of it can be decoded.
+        When it is not a video, holds no pictures, or no frame of it can be decoded.
     """
 
     def __init__(self, path: Path | str, *, name: str = "", spec: str = "", fingerprint: str = "") -> None:
@@ -67,7 +67,7 @@ class VideoFile(Source):
 
     @property
     def files(self) -> list[Path]:
-        """The film, unless it is behind an address."""
+        """The video, unless it is behind an address."""
         return [] if isinstance(self._path, str) else [self._path]
 
     def _open(self) -> Any:
@@ -89,33 +89,33 @@ class VideoFile(Source):
                 hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:
-            raise not_a_film(self._path, error) from error
+            raise not_a_video(self._path, error) from error
         if not container.streams.video or container.format.name in ("tty", "lrc"):
             kinds = ", ".join(sorted({stream.type for stream in container.streams}))
             container.close()
             if "audio" in kinds:
                 raise SourceError(
-                    "The file holds sound but no pictures", seen=self.info.spec, next_step="name a film."
+                    "The file holds sound but no pictures", seen=self.info.spec, next_step="name a video."
                 )
-            raise not_a_film(self._path, f"streams: {kinds or 'none'}")
+            raise not_a_video(self._path, f"streams: {kinds or 'none'}")
         return container
 
     def _stream(self, container: Any) -> Any:
-        films = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
-        if not films:
+        videos = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+        if not videos:
             raise SourceError(
-                "The file holds sound and a cover picture, but no film",
+                "The file holds sound and a cover picture, but no video",
                 seen=self.info.spec,
-                next_step="name a film.",
+                next_step="name a video.",
             )
         best = container.streams.best("video")
-        stream = next((s for s in films if best is not None and s.index == best.index), films[0])
+        stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1 if stream.codec_context.is_hwaccel else _DECODER_THREADS
         return stream
 
     def decoded_by(self, decoder: Decoder) -> Self:
-        """Return the same film decoded elsewhere: by the GPU where it can, by the CPU and with a note where not."""
+        """Return the same video decoded elsewhere: by the GPU where it can, by the CPU and with a note where not."""
         other = super().decoded_by(decoder)
         other._nvdec = decoder is Decoder.NVDEC
         if other._nvdec:
@@ -128,7 +128,7 @@ class VideoFile(Source):
             except SourceError as error:
                 other._nvdec, told = False, str(error.seen)
             if not other._nvdec:
-                other.info.notes.append(f"No GPU here decodes this film ({told}): the CPU does.")
+                other.info.notes.append(f"No GPU here decodes this video ({told}): the CPU does.")
         other.decoder = Decoder.NVDEC if other._nvdec else Decoder.CPU
         return other
 
@@ -152,13 +152,13 @@ class VideoFile(Source):
         if not np.array_equal(self._turn, UPRIGHT):
             info.rotation = frame.rotation % 360 if np.linalg.det(self._turn) > 0 else 0
             turned = f"turned by {info.rotation}° counter-clockwise" if info.rotation else "mirrored"
-            info.notes.append(f"The frames are {turned}, as the film's rotation data says.")
+            info.notes.append(f"The frames are {turned}, as the video's rotation data says.")
         if info.frame_count is None:
             about = f"; about {self.expected} by its duration" if self.expected else ""
-            info.notes.append(f"The film does not state its number of frames{about}.")
+            info.notes.append(f"The video does not state its number of frames{about}.")
         if self._pixels(frame, VideoReformatter()) is None:
             raise SourceError(
-                "The film's pixel format cannot be read",
+                "The video's pixel format cannot be read",
                 seen=frame.format.name,
                 next_step="convert it to H.264.",
             )
@@ -177,7 +177,7 @@ class VideoFile(Source):
             if frames:
                 return frames[0], stream.start_time if failed else frames[0].pts
         raise SourceError(
-            "No frame of the film can be decoded",
+            "No frame of the video can be decoded",
             seen=f"{self.info.spec}, codec {stream.codec_context.name}, {failed} packets failed",
             next_step="play it in a player; if it plays there, convert it with ffmpeg to H.264.",
         )
@@ -232,9 +232,9 @@ class VideoFile(Source):
                         yield Candidate(index, clock(frame.pts), pixels)
                 if damage.broke_off and self._is_link:
                     raise SourceError(
-                        "The connection to the film broke off",
+                        "The connection to the video broke off",
                         seen=f"after frame {counter.next - 1}: {damage.broke_off}",
-                        next_step="continue with --resume, or download the film first.",
+                        next_step="continue with --resume, or download the video first.",
                     )
                 finished = True
             finally:
@@ -254,7 +254,7 @@ class VideoFile(Source):
         if clock.missing:
             rate = f"{info.fps:g}" if info.fps else "25"
             said["pts"] = (
-                f"The film lacks timestamps ({some(clock.missing, 'frame')}); "
+                f"The video lacks timestamps ({some(clock.missing, 'frame')}); "
                 f"times are counted at {rate} frames per second."
             )
         if clock.backward:
@@ -269,7 +269,7 @@ class VideoFile(Source):
                 "times are kept as they are."
             )
         for topic, text in said.items():
-            if self._said.get(topic) in info.notes:  # from an earlier reading of the same film
+            if self._said.get(topic) in info.notes:  # from an earlier reading of the same video
                 info.notes.remove(self._said[topic])
             if text:
                 self._said[topic] = text
@@ -279,13 +279,13 @@ class VideoFile(Source):
     def _early_end(self, count: int, last_s: float) -> str:
         stated, duration = self.info.frame_count, self.info.duration_s
         if stated is not None and count < stated - max(2, stated // 50):
-            return f"The film is incomplete: it states {stated} frames and {count} could be reached."
+            return f"The video is incomplete: it states {stated} frames and {count} could be reached."
         if stated is None and duration is not None and last_s < 0.95 * duration - 1.0:
-            return f"The film is incomplete: it states {duration:.1f} s and breaks off at {last_s:.1f} s."
+            return f"The video is incomplete: it states {duration:.1f} s and breaks off at {last_s:.1f} s."
         return ""
 
 
-def not_a_film(path: Path | str, reason: object) -> SourceError:
+def not_a_video(path: Path | str, reason: object) -> SourceError:
     """Return the error for what FFmpeg cannot open, with the likeliest cause."""
     head = b""
     if isinstance(path, Path):
@@ -293,10 +293,10 @@ def not_a_film(path: Path | str, reason: object) -> SourceError:
             with path.open("rb") as stream:
                 head = stream.read(4096)
         except OSError as error:
-            return SourceError("The film cannot be read", seen=error, next_step="check its permissions.")
+            return SourceError("The video cannot be read", seen=error, next_step="check its permissions.")
     if isinstance(path, Path) and head[4:8] == b"ftyp" and b"moov" not in boxes_of(path):
         return SourceError(
-            "The film has no index: the recording or download was cut off before its end was written",
+            "The video has no index: the recording or download was cut off before its end was written",
             seen=path,
             next_step="copy or download it again; a recording can be repaired with untrunc.",
         )
@@ -309,5 +309,5 @@ def not_a_film(path: Path | str, reason: object) -> SourceError:
     return SourceError(
         f"This is not a video{kind}",
         seen=f"{path} ({reason})",
-        next_step="name a film that a player shows, e.g. MP4, MKV, AVI, MOV or WebM.",
+        next_step="name a video that a player shows, e.g. MP4, MKV, AVI, MOV or WebM.",
     )

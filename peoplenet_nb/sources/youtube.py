@@ -1,4 +1,4 @@
-"""Films from YouTube, fetched once by yt-dlp into the cache.
+"""Videos from YouTube, fetched once by yt-dlp into the cache.
 
 One decision to know: only the picture is fetched (no sound is needed), so no ffmpeg has to join streams, and
 720 lines at most, because the network sees 544. YouTube refuses often and for many reasons, above all from
@@ -26,7 +26,7 @@ _HOSTS = re.compile(r"^((www|m|music|gaming)\.)?youtube(-nocookie)?\.com$|^(www\
 _ID = re.compile(r"^[\w-]{11}$")
 # H.264 first: every machine decodes it fast. "bv" is picture only; "b", with sound, where nothing else is.
 _FORMATS = "bv[height<=720][vcodec^=avc1][protocol^=http]/bv[height<=720][vcodec^=avc1]/bv[height<=720]/b[height<=720]"
-_ELSEWHERE = "or download the film on another machine and name the file here."
+_ELSEWHERE = "or download the video on another machine and name the file here."
 _COOKIES_HINT = (
     f"export cookies.txt from a signed-in browser and set {COOKIES}=/path/to/cookies.txt, {_ELSEWHERE}"
 )
@@ -40,29 +40,29 @@ FAILURES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"confirm your age|age.restricted|inappropriate for some users",
-        "YouTube shows this film only to signed-in adults",
+        "YouTube shows this video only to signed-in adults",
         _COOKIES_HINT,
     ),
     (
         r"members.only|Join this channel|available to this channel's members|requires payment|rent",
-        "This film is for paying viewers or members of the channel",
+        "This video is for paying viewers or members of the channel",
         _COOKIES_HINT,
     ),
     (
         r"not (made this video )?available (in|from) your (country|location)|geo.?restrict|blocked it in your country",
-        "This film is not shown in the country of this machine",
+        "This video is not shown in the country of this machine",
         f"run on a machine in another region, {_ELSEWHERE}",
     ),
-    (r"Private video|video is private", "This film is private", "ask its owner, or choose another film."),
+    (r"Private video|video is private", "This video is private", "ask its owner, or choose another video."),
     (
         r"Premieres in|live event will begin|Premiere will begin|This live event",
-        "This film has not begun yet",
-        "come back when it is over, or choose another film.",
+        "This video has not begun yet",
+        "come back when it is over, or choose another video.",
     ),
     (
         r"removed|terminated|no longer available|Video unavailable|does not exist|content isn't available",
-        "This film was removed or never was there",
-        "check the address in a browser, or choose another film.",
+        "This video was removed or never was there",
+        "check the address in a browser, or choose another video.",
     ),
     (
         r"HTTP Error 429|Too Many Requests|rate.?limit",
@@ -81,7 +81,7 @@ FAILURES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         r"not a valid URL|Unsupported URL|Incomplete YouTube ID|looks truncated",
-        "This is not the address of a YouTube film",
+        "This is not the address of a YouTube video",
         "copy it from the browser; it looks like https://www.youtube.com/watch?v=XXXXXXXXXXX.",
     ),
     (
@@ -91,15 +91,15 @@ FAILURES: tuple[tuple[str, str, str], ...] = (
     ),
 )
 _NO_JAVASCRIPT = (
-    "yt-dlp found no JavaScript runtime (deno), without which YouTube hides its films",
+    "yt-dlp found no JavaScript runtime (deno), without which YouTube hides its videos",
     "pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
 )
 _NO_FORMAT = (
-    "YouTube offers this film in no form that can be used (720 lines at most)",
+    "YouTube offers this video in no form that can be used (720 lines at most)",
     f"update yt-dlp (pip install -U 'yt-dlp[default,deno]'), {_ELSEWHERE}",
 )
 _UNKNOWN = (
-    "YouTube did not give the film",
+    "YouTube did not give the video",
     f"update yt-dlp (pip install -U 'yt-dlp[default,deno]'), {_ELSEWHERE}",
 )
 
@@ -109,8 +109,8 @@ def is_youtube(address: str) -> bool:
     return _HOSTS.match((urlsplit(address).hostname or "").lower()) is not None
 
 
-def film_id(address: str) -> str | None:
-    """Return the 11 characters that name a film, or None for a channel, a playlist or a search."""
+def video_id(address: str) -> str | None:
+    """Return the 11 characters that name a video, or None for a channel, a playlist or a search."""
     parts = urlsplit(address)
     words = [word for word in parts.path.split("/") if word]
     named = parse_qs(parts.query).get("v", [""])[0]
@@ -122,12 +122,12 @@ def film_id(address: str) -> str | None:
 
 
 def fetch(address: str, folder: Path | None = None, *, progress: bool = True) -> Path:
-    """Fetch a film, or find it in the cache.
+    """Fetch a video, or find it in the cache.
 
     Parameters
     ----------
     address : str
-        A YouTube address of one film.
+        A YouTube address of one video.
     folder : Path, optional
         Where to keep it; ``cache_dir() / "youtube"`` when left out.
     progress : bool
@@ -146,32 +146,32 @@ def fetch(address: str, folder: Path | None = None, *, progress: bool = True) ->
         When yt-dlp is not installed.
     """
     folder = folder or cache_dir() / "youtube"
-    film = film_id(address)
-    if film is None:
+    video = video_id(address)
+    if video is None:
         raise SourceError(
-            "This YouTube address names no single film",
+            "This YouTube address names no single video",
             seen=address,
-            next_step="open the film in a browser and copy its address (…/watch?v=…).",
+            next_step="open the video in a browser and copy its address (…/watch?v=…).",
         )
-    kept = _kept(folder, film)
+    kept = _kept(folder, video)
     if kept is not None:
-        logger.info("%s is in the cache: %s", film, kept)
+        logger.info("%s is in the cache: %s", video, kept)
         return kept
-    return _download(f"https://www.youtube.com/watch?v={film}", folder, film, progress)
+    return _download(f"https://www.youtube.com/watch?v={video}", folder, video, progress)
 
 
-def _kept(folder: Path, film: str) -> Path | None:
-    done = (p for p in folder.glob(f"{film}.*") if p.suffix in (".mp4", ".webm", ".mkv", ".3gp"))
+def _kept(folder: Path, video: str) -> Path | None:
+    done = (p for p in folder.glob(f"{video}.*") if p.suffix in (".mp4", ".webm", ".mkv", ".3gp"))
     return next((path for path in sorted(done) if path.stat().st_size > 0), None)
 
 
-def _download(address: str, folder: Path, film: str, progress: bool) -> Path:
+def _download(address: str, folder: Path, video: str, progress: bool) -> Path:
     try:
         import yt_dlp
         from yt_dlp.utils import YoutubeDLError
     except ImportError as error:
         raise InstallationError(
-            "yt-dlp, which fetches films from YouTube, is not installed",
+            "yt-dlp, which fetches videos from YouTube, is not installed",
             seen=error,
             next_step="pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
         ) from error
@@ -179,7 +179,7 @@ def _download(address: str, folder: Path, film: str, progress: bool) -> Path:
 
     def refuse_live(info: dict[str, Any], *, incomplete: bool = False) -> str | None:
         if info.get("is_live"):
-            live.append(film)
+            live.append(video)
             return "it is live"
         return None
 
@@ -191,17 +191,17 @@ def _download(address: str, folder: Path, film: str, progress: bool) -> Path:
         raise explain(error, said.warnings, address) from error
     except OSError as error:
         raise SourceError(
-            "The film cannot be written to the cache",
+            "The video cannot be written to the cache",
             seen=error,
             next_step="free some space, or set PEOPLENET_HOME to a folder on the volume.",
         ) from error
     if live:
         raise SourceError(
-            "This film is being broadcast live and has no end",
+            "This video is being broadcast live and has no end",
             seen=address,
-            next_step="come back when it is over, or choose another film.",
+            next_step="come back when it is over, or choose another video.",
         )
-    path = _kept(folder, film)
+    path = _kept(folder, video)
     if path is None:
         raise explain(RuntimeError("no file came"), said.warnings, address)
     return path

@@ -53,8 +53,8 @@ class Case:
         As for `PeopleNet.load`.
     frames : int
         How many frames of the source.
-    film : bool
-        Whether to draw and write the film too.
+    video : bool
+        Whether to draw and write the video too.
     batch : int, optional
         Frames per inference, as for `peoplenet_nb.video.run`.
     """
@@ -64,7 +64,7 @@ class Case:
     device: str
     precision: str
     frames: int
-    film: bool
+    video: bool
     batch: int | None = None
 
 
@@ -76,7 +76,7 @@ def bench(
     precisions: Sequence[str] | None = None,
     batch: int | None = None,
     frames: int = 60,
-    film: bool = True,
+    video: bool = True,
     timeout: float = 1800.0,
     progress: bool = False,
 ) -> pd.DataFrame:
@@ -96,8 +96,8 @@ def bench(
         Frames per inference; left out, one on CPUs and what a short probe finds on GPUs.
     frames : int
         Frames of the source to run over.
-    film : bool
-        Whether to write the film too.
+    video : bool
+        Whether to write the video too.
     timeout : float
         Seconds for one configuration; TensorRT builds its first engine within it.
     progress : bool
@@ -124,7 +124,7 @@ def bench(
 
     from peoplenet_nb.sources import open_source
 
-    open_source(source)  # what is no film is an error now, and not a reason in every row
+    open_source(source)  # what is no video is an error now, and not a reason in every row
     wanted = None if precisions is None else {choose(Precision, name, "precision") for name in precisions}
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(devices), disable=not progress, unit=" devices", leave=False) as bar:
@@ -136,7 +136,7 @@ def bench(
                 rows.append({"device": device, "note": _reason(error)})
             for precision in tried:
                 bar.set_description(f"{device}, {precision}")
-                case = Case(str(model or ""), str(source), device, str(precision), frames, film, batch)
+                case = Case(str(model or ""), str(source), device, str(precision), frames, video, batch)
                 answer = _in_own_process(case, timeout)
                 absent = answer.pop("absent", False)
                 rows.append({"device": device, "precision": str(precision)} | answer)
@@ -203,7 +203,7 @@ def _run(case: Case, model: PeopleNet, batch: int | None) -> RunResult:
 
     source = open_source(case.source, frames=case.frames)
     with tempfile.TemporaryDirectory() as folder:
-        return run(source, model, preset("default"), folder, film=case.film, batch=batch, progress=False)
+        return run(source, model, preset("default"), folder, video=case.video, batch=batch, progress=False)
 
 
 def _bare(case: Case, model: PeopleNet, batch: int) -> float:

@@ -149,10 +149,10 @@ class Choice:
             partial.write_text(_HEAD + yaml.safe_dump(asdict(self), sort_keys=False), encoding="utf-8")
         return path
 
-    def command(self, film: str = "FILM") -> str:
-        """Return the shell command that runs a film with it."""
+    def command(self, video: str = "VIDEO") -> str:
+        """Return the shell command that runs a video with it."""
         return (
-            f"peoplenet-nb detect {film} --device {self.device} --precision {self.precision} "
+            f"peoplenet-nb detect {video} --device {self.device} --precision {self.precision} "
             f"--batch {self.batch}"
         )
 

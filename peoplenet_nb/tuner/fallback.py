@@ -21,7 +21,7 @@ from peoplenet_nb.decoding import Fate
 from peoplenet_nb.draw import colour_of, draw_detections, draw_grid, draw_heatmap
 from peoplenet_nb.tuner.canvas import VIEW
 from peoplenet_nb.tuner.model import TunerModel
-from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
 GRACE = 4.0  # seconds from display to when a canvas that said nothing counts as missing; a proxy may be slow
 
@@ -128,7 +128,7 @@ class KernelPicture:
         Whose frame and settings.
     first : bytes
         The first frame's JPEG, for clips without ``pictures``.
-    pictures : FilmPictures or None
+    pictures : VideoPictures or None
         The pictures of a clip.
 
     Attributes
@@ -137,7 +137,7 @@ class KernelPicture:
         Hidden until `show`.
     """
 
-    def __init__(self, model: TunerModel, first: bytes, pictures: FilmPictures | None) -> None:
+    def __init__(self, model: TunerModel, first: bytes, pictures: VideoPictures | None) -> None:
         self._model, self._first, self._pictures = model, first, pictures
         self.image = w.Image(format="jpeg", layout=w.Layout(width="100%"))
         self.toggles = [

@@ -18,7 +18,7 @@ from peoplenet_nb.preprocess import check_frame
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.panel import Tuner
-from peoplenet_nb.tuner.pictures import FilmPictures, jpeg
+from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 from peoplenet_nb.tuner.wire import pack_clip, same_shape
 
 # The lowest threshold of any preset is 0.005 (Triton, TAO); longer clips leave weaker cells out.
@@ -85,7 +85,7 @@ def tune_run(
     folder : str or Path or GridsFolder
         A run's folder, or the ``grids`` folder in it.
     source : str or Path, optional
-        The film or folder of images that was run, for the pictures; boxes are drawn on dark without it.
+        The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
     settings : Settings, optional
         Where to start; this project's default when left out.
     most : int
@@ -109,7 +109,7 @@ def tune_run(
     clip = Clip(saved, most)
     model = TunerModel(clip, settings or preset("default", clip[0].fit.mode))
     packed = pack_clip(clip, floors=FLOORS, limit=CLIP_BYTES)
-    pictures = FilmPictures(source, clip.frames) if source is not None else None
+    pictures = VideoPictures(source, clip.frames) if source is not None else None
     fps = (pictures.fps if pictures else None) or 10.0
     first = pictures.first() if pictures else b""
     return Tuner(

@@ -21,7 +21,7 @@ from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, numbers_from_traits, tr
 from peoplenet_nb.tuner.controls import STYLE, Controls
 from peoplenet_nb.tuner.fallback import KernelPicture, LatestWins, Patience
 from peoplenet_nb.tuner.model import TunerModel
-from peoplenet_nb.tuner.pictures import FilmPictures
+from peoplenet_nb.tuner.pictures import VideoPictures
 from peoplenet_nb.tuner.wire import (
     PackedClip,
     numbers_of,
@@ -66,12 +66,12 @@ class Tuner(w.VBox):  # type: ignore[misc]
         Settings and frames.
     picture : bytes
         The first frame as JPEG; empty for none.
-    pictures : FilmPictures, optional
+    pictures : VideoPictures, optional
         The pictures of a clip.
     packed : PackedClip, optional
         The cells of a clip.
     frame_names : list
-        What each position of the clip is called, e.g. its frame's place in the film.
+        What each position of the clip is called, e.g. its frame's place in the video.
     fps : float
         How fast "play" goes.
     fallback : bool
@@ -91,7 +91,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
         model: TunerModel,
         picture: bytes = b"",
         *,
-        pictures: FilmPictures | None = None,
+        pictures: VideoPictures | None = None,
         packed: PackedClip | None = None,
         frame_names: list[int] | None = None,
         fps: float = 10.0,

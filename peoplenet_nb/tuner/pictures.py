@@ -1,7 +1,7 @@
 """The pictures behind the grids of a clip, as JPEG bytes, any of them at any time.
 
-One decision to know: films can only be read well from front to back, but a hand scrubs to and fro. So a thread
-reads the film once and leaves a JPEG of each frame in a temporary folder; who asks for a frame that is not
+One decision to know: videos can only be read well from front to back, but a hand scrubs to and fro. So a thread
+reads the video once and leaves a JPEG of each frame in a temporary folder; who asks for a frame that is not
 there yet is called back when it is.
 """
 
@@ -46,8 +46,8 @@ def jpeg(frame: npt.NDArray[np.uint8], limit: int = LONGEST_SIDE) -> bytes:
     return data.tobytes()
 
 
-class FilmPictures:
-    """Pictures of some frames of a film.
+class VideoPictures:
+    """Pictures of some frames of a video.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class FilmPictures:
     def ask(self, position: int, arrived: Arrived) -> None:
         """Have ``arrived(position, jpeg)`` called: at once when it is there, else from the reading thread.
 
-        A frame that the film turns out not to have comes as empty bytes.
+        A frame that the video turns out not to have comes as empty bytes.
         """
         with self._lock:
             if not self._finished and not self._path(position).is_file():
@@ -113,9 +113,9 @@ class FilmPictures:
                     self._keep(position, jpeg(frame.image, self._limit))
                     missing.discard(position)
         except Exception as error:
-            # Whatever a damaged film brings: the boxes can be tuned without its pictures.
+            # Whatever a damaged video brings: the boxes can be tuned without its pictures.
             if self._folder.is_dir():
-                log.warning("The film's pictures end early: %s", error)
+                log.warning("The video's pictures end early: %s", error)
                 self.error = error
         finally:
             with self._lock:

@@ -1,4 +1,4 @@
-"""A run over a source: reading, inference and writing overlapped, resumable, with a film and tables at the end.
+"""A run over a source: reading, inference and writing overlapped, resumable, with a video and tables at the end.
 
 One decision to know: what is finished is on disk. A run writes in parts, and everything a person opens is made
 of them.

@@ -46,9 +46,9 @@ def check_request(source: Source, model: PeopleNet, settings: Settings, folder: 
 
 
 def fingerprint(
-    source: Source, model: PeopleNet, settings: Settings, film: bool, save_grids: bool
+    source: Source, model: PeopleNet, settings: Settings, video: bool, save_grids: bool
 ) -> dict[str, Any]:
-    """Return everything that the tables and the film depend on."""
+    """Return everything that the tables and the video depend on."""
     chosen = settings.to_dict()
     chosen.pop("preset")  # a name only
     return {
@@ -63,6 +63,6 @@ def fingerprint(
         },
         **({"decoder": str(source.decoder)} if source.decoder is not Decoder.CPU else {}),
         "settings": chosen,
-        "film": film,
+        "video": video,
         "save_grids": save_grids,
     }

@@ -1,6 +1,6 @@
-"""Finished films: joined without encoding again, and read back to see that a browser will play them.
+"""Finished videos: joined without encoding again, and read back to see that a browser will play them.
 
-One decision to know: joining relies on films without B-frames (`peoplenet_nb.video.writer`), where every packet's
+One decision to know: joining relies on videos without B-frames (`peoplenet_nb.video.writer`), where every packet's
 decoding time is its presentation time.
 """
 
@@ -20,14 +20,14 @@ from peoplenet_nb import files
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.sources.mp4boxes import boxes_of
 
-#: Ticks per second of all films written here: MPEG's clock, a multiple of every usual frame rate.
+#: Ticks per second of all videos written here: MPEG's clock, a multiple of every usual frame rate.
 CLOCK = 90_000
 _TICK = Fraction(1, CLOCK)
 
 
 @dataclass(frozen=True)
-class FilmCheck:
-    """What was read back from a film.
+class VideoCheck:
+    """What was read back from a video.
 
     Attributes
     ----------
@@ -55,8 +55,8 @@ class FilmCheck:
     problems: tuple[str, ...]
 
 
-def check_film(path: Path, frames: int | None = None) -> FilmCheck:
-    """Read a film back: its codec, pixel format, index, first and last picture.
+def check_video(path: Path, frames: int | None = None) -> VideoCheck:
+    """Read a video back: its codec, pixel format, index, first and last picture.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def check_film(path: Path, frames: int | None = None) -> FilmCheck:
                     problems.append(f"no picture can be decoded at {float(at):.1f} s")
     except (FFmpegError, IndexError, OSError) as error:
         raise OutputError(
-            "The film that was written cannot be read back",
+            "The video that was written cannot be read back",
             seen=f"{path}: {error}",
             next_step="check the free space on the disk and run again with --resume.",
         ) from error
@@ -99,16 +99,16 @@ def check_film(path: Path, frames: int | None = None) -> FilmCheck:
         problems.append("its index stands at the end")
     if frames is not None and count != frames:
         problems.append(f"it holds {count} frames instead of {frames}")
-    return FilmCheck(codec, pix_fmt, count, *size, float(end), faststart, tuple(problems))
+    return VideoCheck(codec, pix_fmt, count, *size, float(end), faststart, tuple(problems))
 
 
-def join_films(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
-    """Join films that `FilmWriter` wrote into one, by copying packets; nothing is encoded again.
+def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
+    """Join videos that `VideoWriter` wrote into one, by copying packets; nothing is encoded again.
 
     Parameters
     ----------
     parts : sequence of (Path, float)
-        The films in order, each with the second of the whole at which it begins.
+        The videos in order, each with the second of the whole at which it begins.
     out : Path
         Where the whole goes, through a temporary name, its index in front.
 
@@ -133,7 +133,7 @@ def join_films(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
                         target, header = whole.add_stream_from_template(stream), own
                     if own != header:
                         raise OutputError(
-                            "The parts of the film were encoded differently and cannot be joined",
+                            "The parts of the video were encoded differently and cannot be joined",
                             seen=path,
                             next_step="run again with --overwrite (was PyAV or the encoder changed in between?).",
                         )

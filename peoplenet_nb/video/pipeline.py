@@ -148,7 +148,7 @@ class Pipeline:
         end: BaseException | None = None
         taken: list[tuple[Frame, float]] = []
         try:
-            # Every source's iterator is a generator; closing it closes the film and completes its notes.
+            # Every source's iterator is a generator; closing it closes the video and completes its notes.
             with closing(cast("Generator[Frame]", iter(self._source))) as frames:
                 while True:
                     began = perf_counter()
@@ -164,7 +164,7 @@ class Pipeline:
                         taken = []
         except BaseException as error:
             end = error
-        if taken and not self._gone.is_set():  # the last ones, or those before the film broke off
+        if taken and not self._gone.is_set():  # the last ones, or those before the video broke off
             with suppress(RuntimeError):  # the caller has gone away this very moment
                 self._line.put(executor.submit(self._work, taken))
         self._line.put(end)

@@ -1,4 +1,4 @@
-"""What a run writes as it goes: lines of the tables, the pieces of film, the annotated images.
+"""What a run writes as it goes: lines of the tables, the pieces of video, the annotated images.
 
 One decision to know: a line is made where a frame is worked on and written where frames are put back in
 order, so that the tables do not depend on how many threads there were.
@@ -19,7 +19,7 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.files import writing
 from peoplenet_nb.sources.frames import Frame, Image
 from peoplenet_nb.video.runfolder import Part, RunFolder, partial_path
-from peoplenet_nb.video.writer import FilmWriter
+from peoplenet_nb.video.writer import VideoWriter
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
 COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")
@@ -39,23 +39,23 @@ class PartWriter:
     labels : tuple of str
         Names of the model's classes.
     fps : float
-        Frames per second that are to be expected in the film.
-    film : bool
-        Whether a piece of film is written (or pictures, for images).
+        Frames per second that are to be expected in the video.
+    video : bool
+        Whether a piece of video is written (or pictures, for images).
     pixel_aspect : Fraction
         Width of a pixel over its height.
     """
 
     def __init__(
-        self, run: RunFolder, labels: tuple[str, ...], *, fps: float, film: bool, pixel_aspect: Fraction
+        self, run: RunFolder, labels: tuple[str, ...], *, fps: float, video: bool, pixel_aspect: Fraction
     ) -> None:
         self._run, self._labels = run, labels
-        self._fps, self._wants_film, self._aspect = fps, film, pixel_aspect
-        self._film: FilmWriter | None = None
+        self._fps, self._wants_video, self._aspect = fps, video, pixel_aspect
+        self._video: VideoWriter | None = None
         self.part: Part | None = None
         name = f"{len(run.manifest.parts):05d}"
         self._paths = [run.parts / f"{name}.detections.csv", run.parts / f"{name}.frames.csv"]
-        self._film_path = run.parts / f"{name}.mp4"
+        self._video_path = run.parts / f"{name}.mp4"
         self._name = name
         with writing(run.path):
             self._tables = [
@@ -79,31 +79,31 @@ class PartWriter:
         with writing(self._run.path):
             for table, text in zip(self._tables, rows, strict=True):
                 table.write(text)
-            if picture is not None and self._wants_film:
+            if picture is not None and self._wants_video:
                 if frame.name:
                     write_image(self._run.path / "images" / image_name(frame.name), picture)
                 else:
-                    self._write_film(picture, time_s - manifest.origin_s - part.begins_s)
+                    self._write_video(picture, time_s - manifest.origin_s - part.begins_s)
         part.last = frame.index
         part.frames += 1
         for label, number in counts.items():
             part.counts[label] += number
             part.frames_with[label] += number > 0
 
-    def _write_film(self, picture: Image, at_s: float) -> None:
+    def _write_video(self, picture: Image, at_s: float) -> None:
         manifest = self._run.manifest
-        if self._film is None:
-            if manifest.film_size is None:
-                manifest.film_size = (picture.shape[1], picture.shape[0])
-            self._film = FilmWriter(
-                self._film_path,
-                manifest.film_size,
+        if self._video is None:
+            if manifest.video_size is None:
+                manifest.video_size = (picture.shape[1], picture.shape[0])
+            self._video = VideoWriter(
+                self._video_path,
+                manifest.video_size,
                 self._fps,
                 encoder=manifest.encoder,
                 pixel_aspect=self._aspect,
                 faststart=False,
             )
-        self._film.write(picture, at_s)
+        self._video.write(picture, at_s)
 
     def finish(self) -> None:
         """Move the part's files into place and name it in the manifest; a part without frames vanishes."""
@@ -111,9 +111,9 @@ class PartWriter:
             self.abandon()
             return
         with writing(self._run.path):
-            if self._film is not None:
-                self._film.close()
-                self.part.rescaled = self._film.rescaled
+            if self._video is not None:
+                self._video.close()
+                self.part.rescaled = self._video.rescaled
             for table, path in zip(self._tables, self._paths, strict=True):
                 table.flush()
                 os.fsync(table.fileno())
@@ -124,8 +124,8 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Give the part up; what was written of it goes."""
-        if self._film is not None:
-            self._film.abandon()
+        if self._video is not None:
+            self._video.abandon()
         for table, path in zip(self._tables, self._paths, strict=True):
             table.close()
             partial_path(path).unlink(missing_ok=True)

@@ -1,10 +1,10 @@
 """The folder of a run: parts that are finished one by one, and a manifest that says which are.
 
-A part is some ten seconds of work: a table of detections, a table of frames and a piece of film. It is
+A part is some ten seconds of work: a table of detections, a table of frames and a piece of video. It is
 written under temporary names, renamed when whole, and counts once the manifest names it. So a run that was
 killed at any moment is continued from its last finished part, and gives the same tables as one that was not.
 
-One decision to know: the manifest holds what the results depend on (film, sampling, model, settings), and a
+One decision to know: the manifest holds what the results depend on (video, sampling, model, settings), and a
 run is continued only when all of it is the same.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["Manifest", "OtherRunError", "Part", "RunFolder", "partial_path", "wr
 
 _FORMAT = 1
 _MANIFEST, _PARTS = "run.json", "parts"
-_FILES = ("film.mp4", "detections.csv", "detections.parquet", "frames.csv", "summary.json", _MANIFEST)
+_FILES = ("video.mp4", "detections.csv", "detections.parquet", "frames.csv", "summary.json", _MANIFEST)
 
 
 @dataclass
@@ -56,11 +56,11 @@ class Manifest:
     state : str
         ``running``, ``interrupted`` or ``complete``.
     origin_s : float
-        Time of the first frame, where the film begins.
-    film_size : tuple of int or None
-        ``(width, height)`` of the frames in the film.
+        Time of the first frame, where the video begins.
+    video_size : tuple of int or None
+        ``(width, height)`` of the frames in the video.
     encoder : str
-        Which encoder writes the film; parts of different encoders do not join.
+        Which encoder writes the video; parts of different encoders do not join.
     first_s : float
         Seconds from the start of the run to its first result.
     parts : list of Part
@@ -72,7 +72,7 @@ class Manifest:
     fingerprint: dict[str, Any]
     state: str = "running"
     origin_s: float = 0.0
-    film_size: tuple[int, int] | None = None
+    video_size: tuple[int, int] | None = None
     encoder: str = ""
     first_s: float = 0.0
     parts: list[Part] = field(default_factory=list)
@@ -159,7 +159,7 @@ class RunFolder:
             data = json.loads((self.path / _MANIFEST).read_text(encoding="utf-8"))
             data = {_FORMAT: data}[data.pop("format")]  # another format is a KeyError
             data["parts"] = [Part(**part) for part in data["parts"]]
-            data["film_size"] = tuple(data["film_size"]) if data["film_size"] else None
+            data["video_size"] = tuple(data["video_size"]) if data["video_size"] else None
             return Manifest(**data)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise OutputError(

@@ -1,4 +1,4 @@
-"""A run over a source: a film, tables and a summary left behind, written as it goes.
+"""A run over a source: a video, tables and a summary left behind, written as it goes.
 
 `peoplenet_nb.video.pipeline` reads and infers in threads of its own; here the results are written, part by part, so
 that a run that was cut can be continued.
@@ -51,7 +51,7 @@ def run(
     frames: int | None = None,
     start: int = 0,
     name: str | None = None,
-    film: bool = True,
+    video: bool = True,
     save_grids: bool = False,
     resume: bool = False,
     overwrite: bool = False,
@@ -78,8 +78,8 @@ def run(
         Sampling, as in `open_source`; left out when ``source`` is a `Source` (its own then counts).
     name : str, optional
         Name of the folder in ``output``.
-    film : bool
-        Whether to draw: ``film.mp4`` for films, ``images/`` for images.
+    video : bool
+        Whether to draw: ``video.mp4`` for videos, ``images/`` for images.
     save_grids : bool
         Whether to keep the raw grids of every frame as ``grids/<frame:06d>.npz``.
     resume : bool
@@ -89,7 +89,7 @@ def run(
     progress : bool
         Whether to show a bar with frames per second.
     encoder : str
-        ``x264``, ``nvenc``, or ``auto``: NVENC where it opens for this film, else x264.
+        ``x264``, ``nvenc``, or ``auto``: NVENC where it opens for this video, else x264.
     workers : int, optional
         Batches worked on at once; the cores this process may use when left out.
     batch : int, optional
@@ -122,7 +122,7 @@ def run(
     check_request(source, model, settings, path)
     run_folder = RunFolder(
         path,
-        fingerprint(source, model, settings, film, save_grids),
+        fingerprint(source, model, settings, video, save_grids),
         resume=resume,
         overwrite=overwrite,
     )
@@ -130,7 +130,7 @@ def run(
         if run_folder.manifest.state == "complete":
             logger.info("%s is complete", run_folder.path)
             return load_result(run_folder.path)
-        work = _Run(run_folder, source, model, settings, film, save_grids, encoder, workers, batch)
+        work = _Run(run_folder, source, model, settings, video, save_grids, encoder, workers, batch)
         return work.go(began, progress, part_seconds, part_frames)
     finally:
         run_folder.release()
@@ -145,31 +145,31 @@ class _Run:
         source: Source,
         model: PeopleNet,
         settings: Settings,
-        film: bool,
+        video: bool,
         save_grids: bool,
         encoder: str,
         workers: int | None,
         batch: int | None,
     ) -> None:
-        self.folder, self.source, self.settings, self.film = folder, source, settings, film
+        self.folder, self.source, self.settings, self.video = folder, source, settings, video
         manifest = folder.manifest
         if not manifest.parts:
             size = (source.info.width, source.info.height)
-            manifest.encoder = choose_encoder(encoder, size) if film and source.info.kind == "video" else ""
+            manifest.encoder = choose_encoder(encoder, size) if video and source.info.kind == "video" else ""
         # What was finished before is read over without being converted to pixels.
         self.rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
         self.pipeline = Pipeline(
             self.rest,
             model,
             settings,
-            draw=film,
+            draw=video,
             overlay="stand-in" if model.is_standin else "",
             grids=folder.path / "grids" if save_grids else None,
             workers=workers,
             batch=batch or best_batch(model, (source.info.width, source.info.height)),
         )
         self.model = self.pipeline.model
-        # A film is read from its start again, and says all of it again; images are not.
+        # A video is read from its start again, and says all of it again; images are not.
         self.earlier = manifest.notes if source.info.kind == "images" else []
         self.notes = []
         if model.is_standin and not _is_demo(source):
@@ -226,7 +226,7 @@ class _Run:
                         self._close(writer, began, keep=True)
                         writer, began = self._part(), perf_counter()
         except BaseException as error:
-            # A film that breaks off or a frame that fails leaves a good part; a full disk or a second Ctrl-C
+            # A video that breaks off or a frame that fails leaves a good part; a full disk or a second Ctrl-C
             # does not.
             keep = isinstance(error, Exception) and not isinstance(error, OutputError)
             self._close(writer, began, keep=keep)
@@ -248,7 +248,7 @@ class _Run:
             self.folder,
             self.model.labels,
             fps=(info.fps or 25.0) / self.source.every,
-            film=self.film,
+            video=self.video,
             pixel_aspect=info.pixel_aspect,
         )
 

@@ -1,6 +1,6 @@
-"""The end of a run: parts become one film and one table each, and a summary says what was done.
+"""The end of a run: parts become one video and one table each, and a summary says what was done.
 
-One decision to know: tables and film are joined by copying, a block at a time, so that a film of hours needs
+One decision to know: tables and video are joined by copying, a block at a time, so that a video of hours needs
 no more memory than one of seconds.
 """
 
@@ -22,7 +22,7 @@ from peoplenet_nb.errors import OutputError
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.video.results import COLUMNS, STAGES
 from peoplenet_nb.video.runfolder import Manifest, RunFolder, write_text, writing
-from peoplenet_nb.video.writer import FilmCheck, check_film, join_films, padding_note
+from peoplenet_nb.video.writer import VideoCheck, check_video, join_videos, padding_note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,8 +49,8 @@ class RunResult:
     ----------
     folder : Path
         All of it.
-    film : Path or None
-        ``film.mp4``, for films that were asked to be drawn.
+    video : Path or None
+        ``video.mp4``, for videos that were asked to be drawn.
     images : Path or None
         The folder of annotated images, for images.
     table : Path
@@ -66,7 +66,7 @@ class RunResult:
     """
 
     folder: Path
-    film: Path | None
+    video: Path | None
     images: Path | None
     table: Path
     frames_table: Path
@@ -108,7 +108,7 @@ class RunResult:
 def finish_run(
     run: RunFolder, labels: tuple[str, ...], summary: dict[str, Any], *, complete: bool
 ) -> RunResult:
-    """Join the parts, check the film, write the summary and return the result.
+    """Join the parts, check the video, write the summary and return the result.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def finish_run(
     Raises
     ------
     OutputError
-        When something cannot be written, or the film does not read back as one that a browser plays.
+        When something cannot be written, or the video does not read back as one that a browser plays.
     """
     manifest, folder = run.manifest, run.path
     with writing(folder):
@@ -133,21 +133,21 @@ def finish_run(
             paths = [run.parts / f"{part.name}.{table}.csv" for part in manifest.parts]
             _join_tables(paths, columns, folder / f"{table}.csv")
         parquet = _write_parquet(folder / "detections.csv")
-    film, check = _join_film(run)
-    files = {"film": film, "detections": folder / "detections.csv", "frames": folder / "frames.csv"}
+    video, check = _join_video(run)
+    files = {"video": video, "detections": folder / "detections.csv", "frames": folder / "frames.csv"}
     files |= {"parquet": parquet, "images": folder / "images", "grids": folder / "grids"}
-    about_film = None
+    about_video = None
     if check is not None:
-        about_film = asdict(check) | {"starts_at_s": manifest.origin_s, "encoder": manifest.encoder}
+        about_video = asdict(check) | {"starts_at_s": manifest.origin_s, "encoder": manifest.encoder}
     whole = {
         "complete": complete,
         **summary,
         **_totals(manifest),
-        "film": about_film,
+        "video": about_video,
         "files": {name: path.name for name, path in files.items() if path is not None and path.exists()},
         "versions": versions(),
     }
-    whole["notes"] = [*summary.get("notes", []), *_film_notes(manifest)]
+    whole["notes"] = [*summary.get("notes", []), *_video_notes(manifest)]
     text = json.dumps(whole, indent=2, default=str, ensure_ascii=False)
     with writing(folder):
         write_text(folder / "summary.json", text + "\n")
@@ -181,7 +181,7 @@ def _result(folder: Path, summary: dict[str, Any]) -> RunResult:
     files = {name: folder / file for name, file in summary["files"].items()}
     return RunResult(
         folder=folder,
-        film=files.get("film"),
+        video=files.get("video"),
         images=files.get("images"),
         table=files["detections"],
         frames_table=files["frames"],
@@ -225,28 +225,28 @@ def _write_parquet(table: Path) -> Path | None:
     return out
 
 
-def _join_film(run: RunFolder) -> tuple[Path | None, FilmCheck | None]:
+def _join_video(run: RunFolder) -> tuple[Path | None, VideoCheck | None]:
     pieces = [(run.parts / f"{part.name}.mp4", part.begins_s) for part in run.manifest.parts]
-    if run.manifest.film_size is None or not pieces:
+    if run.manifest.video_size is None or not pieces:
         return None, None
-    film = join_films(pieces, run.path / "film.mp4")
-    check = check_film(film, run.manifest.frames)
+    video = join_videos(pieces, run.path / "video.mp4")
+    check = check_video(video, run.manifest.frames)
     if check.problems:
         raise OutputError(
-            "The film does not read back as it should",
-            seen=f"{film}: {'; '.join(check.problems)}",
+            "The video does not read back as it should",
+            seen=f"{video}: {'; '.join(check.problems)}",
             next_step="check the free space on the disk and run again with --overwrite.",
         )
-    return film, check
+    return video, check
 
 
-def _film_notes(manifest: Manifest) -> list[str]:
-    if manifest.film_size is None:
+def _video_notes(manifest: Manifest) -> list[str]:
+    if manifest.video_size is None:
         return []
-    notes = [padding_note(manifest.film_size)]
+    notes = [padding_note(manifest.video_size)]
     rescaled = sum(part.rescaled for part in manifest.parts)
     if rescaled:
-        notes.append(f"{some(rescaled, 'frame')} of another size were scaled to fit the film.")
+        notes.append(f"{some(rescaled, 'frame')} of another size were scaled to fit the video.")
     return [note for note in notes if note]
 
 

@@ -1,6 +1,6 @@
-"""H.264 films that a browser plays, written with PyAV; `peoplenet_nb.video.mp4` joins them and reads them back.
+"""H.264 videos that a browser plays, written with PyAV; `peoplenet_nb.video.mp4` joins them and reads them back.
 
-One decision to know: no B-frames. Presentation order is then decoding order, so parts of a film join by
+One decision to know: no B-frames. Presentation order is then decoding order, so parts of a video join by
 copying their packets, without edit lists and without encoding again; x264 needs a few percent more bytes.
 """
 
@@ -20,14 +20,14 @@ from av.error import FFmpegError
 from peoplenet_nb.errors import DeviceError
 from peoplenet_nb.hardware import available_threads, gpus
 from peoplenet_nb.sources.frames import Image
-from peoplenet_nb.video.mp4 import CLOCK, FilmCheck, check_film, join_films, writing
+from peoplenet_nb.video.mp4 import CLOCK, VideoCheck, check_video, join_videos, writing
 
 __all__ = [
-    "FilmCheck",
-    "FilmWriter",
-    "check_film",
+    "VideoCheck",
+    "VideoWriter",
+    "check_video",
     "choose_encoder",
-    "join_films",
+    "join_videos",
     "nvenc_refusal",
     "padded_size",
 ]
@@ -38,17 +38,17 @@ _LEAST_SIDE = 16  # pixels; one macroblock, below which encoders refuse
 _MOST_THREADS = 4
 _X264 = {"preset": "veryfast", "crf": "23", "bf": "0"}
 _NVENC = {"preset": "p4", "rc": "vbr", "cq": "25", "bf": "0"}
-# OpenCV converts to BT.601 in limited range; saying so keeps a browser from guessing BT.709 for large films.
+# OpenCV converts to BT.601 in limited range; saying so keeps a browser from guessing BT.709 for large videos.
 _BT601, _LIMITED = 6, 1
 
 
-class FilmWriter:
-    """Writes one H.264 MP4; a context manager that moves the film into place when it is whole.
+class VideoWriter:
+    """Writes one H.264 MP4; a context manager that moves the video into place when it is whole.
 
     Parameters
     ----------
     path : Path
-        Where the film goes; written as ``<name>.part`` until `close`.
+        Where the video goes; written as ``<name>.part`` until `close`.
     size : tuple of int
         ``(width, height)`` of the frames. Odd sizes are padded by one pixel, because yuv420p halves them;
         frames of another size are scaled to it.
@@ -111,7 +111,7 @@ class FilmWriter:
         return stream
 
     def write(self, image: Image, time_s: float) -> None:
-        """Encode one BGR uint8 frame that is shown from ``time_s`` on, in seconds of the film."""
+        """Encode one BGR uint8 frame that is shown from ``time_s`` on, in seconds of the video."""
         if (image.shape[1], image.shape[0]) != self.size:
             self.rescaled += 1
             image = np.asarray(cv2.resize(image, self.size, interpolation=cv2.INTER_AREA), np.uint8)
@@ -143,7 +143,7 @@ class FilmWriter:
             self._held = None
 
     def close(self) -> None:
-        """Finish the film and move it into place; nothing is left behind when no frame was written."""
+        """Finish the video and move it into place; nothing is left behind when no frame was written."""
         with writing(self.path):
             if self.frames:
                 self._mux(self._stream.encode(None), last=True)
@@ -154,11 +154,11 @@ class FilmWriter:
                 self._partial.unlink(missing_ok=True)
 
     def abandon(self) -> None:
-        """Give the film up and remove what was written of it."""
+        """Give the video up and remove what was written of it."""
         try:
             self._container.close()
         except (FFmpegError, OSError) as error:
-            logger.debug("closing an abandoned film: %s", error)
+            logger.debug("closing an abandoned video: %s", error)
         self._partial.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -178,18 +178,18 @@ def padded_size(size: tuple[int, int]) -> tuple[int, int]:
 
 
 def padding_note(size: tuple[int, int]) -> str:
-    """Return what a person should know of a film's size; empty when it is the frames' own."""
+    """Return what a person should know of a video's size; empty when it is the frames' own."""
     padded = padded_size(size)
     if padded == size:
         return ""
     return (
-        f"The film is {padded[0]}x{padded[1]} (H.264 wants even sizes of at least {_LEAST_SIDE}); "
+        f"The video is {padded[0]}x{padded[1]} (H.264 wants even sizes of at least {_LEAST_SIDE}); "
         f"the frames and the table are {size[0]}x{size[1]}."
     )
 
 
 def choose_encoder(wanted: str, size: tuple[int, int]) -> str:
-    """Return ``x264`` or ``nvenc`` for a film of ``(width, height)`` pixels.
+    """Return ``x264`` or ``nvenc`` for a video of ``(width, height)`` pixels.
 
     Raises
     ------
@@ -209,12 +209,12 @@ def choose_encoder(wanted: str, size: tuple[int, int]) -> str:
             seen=reason,
             next_step="use encoder='x264'; some GPUs (A100, H100, H200) have no NVENC at all.",
         )
-    logger.info("NVENC does not open (%s); x264 writes the film", reason)
+    logger.info("NVENC does not open (%s); x264 writes the video", reason)
     return "x264"
 
 
 def nvenc_refusal(size: tuple[int, int] = (256, 256)) -> str | None:
-    """Return why NVENC does not encode films of a size here, None when it does: it is tried on one frame."""
+    """Return why NVENC does not encode videos of a size here, None when it does: it is tried on one frame."""
     try:
         context: Any = av.CodecContext.create("h264_nvenc", "w")
         context.width, context.height = padded_size(size)

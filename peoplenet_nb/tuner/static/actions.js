@@ -64,7 +64,7 @@ export class Actions {
     this.playing = 0;
   }
 
-  /** The next frame is shown when its picture is here: a slow kernel slows the film, nothing piles up. */
+  /** The next frame is shown when its picture is here: a slow kernel slows the video, nothing piles up. */
   #next(store) {
     const next = (this.model.get("frame") + 1) % store.length;
     store.want(next);

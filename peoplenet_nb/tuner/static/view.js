@@ -124,7 +124,7 @@ export class TunerView {
     this.schedule();
   }
 
-  /** Another frame: a film that plays never comes to rest, so Python learns of it every so often. */
+  /** Another frame: a video that plays never comes to rest, so Python learns of it every so often. */
   stepped() {
     if (!this.timers.has("state")) this.later("state", SETTLED, () => this.#tell());
     this.schedule();

@@ -1,4 +1,4 @@
-"""Films made for tests, odd ones among them, and a network that costs nothing.
+"""Videos made for tests, odd ones among them, and a network that costs nothing.
 
 Every picture carries its number as black and white bars, so that a test can tell which frame it was given
 after encoding, sampling, damage and rotation.
@@ -45,7 +45,7 @@ def number_of(image: np.ndarray) -> int:
     return int("".join("1" if row[m] > 128 else "0" for m in middles), 2)
 
 
-def make_film(
+def make_video(
     path: Path,
     frames: int = 30,
     size: tuple[int, int] = (160, 96),

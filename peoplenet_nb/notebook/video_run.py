@@ -1,8 +1,8 @@
-"""Whole films from a notebook: run, shown, counted, and continued when they were cut.
+"""Whole videos from a notebook: run, shown, counted, and continued when they were cut.
 
-One decision to know: every combination of film, sampling, model and settings has a folder of its own, so a
+One decision to know: every combination of video, sampling, model and settings has a folder of its own, so a
 cell can be run again and again: the same run is continued or returned at once, another one begins in another
-folder, and no film's results are overwritten unless that is asked for. The demonstration of a cut run is made
+folder, and no video's results are overwritten unless that is asked for. The demonstration of a cut run is made
 anew each time, below a folder of its own, where no other run writes.
 """
 
@@ -34,7 +34,7 @@ _CUTS = (
 )
 
 
-class FilmRun(Rich):
+class VideoRun(Rich):
     """A finished run and ways to look at it.
 
     Parameters
@@ -56,20 +56,22 @@ class FilmRun(Rich):
         return self.result.folder
 
     @property
-    def film(self) -> Path | None:
-        """The film, None for images."""
-        return self.result.film
+    def video(self) -> Path | None:
+        """The video, None for images."""
+        return self.result.video
 
     def player(self) -> Rich:
-        """Return the film, playing in the page; for images, the sentence where they are."""
-        if self.result.film is None:
-            return Sentence(f"There is no film of single images; the drawn ones are in {self.result.images}.")
+        """Return the video, playing in the page; for images, the sentence where they are."""
+        if self.result.video is None:
+            return Sentence(
+                f"There is no video of single images; the drawn ones are in {self.result.images}."
+            )
         said = self.result.summary
         found = ", ".join(f"{n} {label}" for label, n in said["counts"].items())
-        return Player(self.result.film, f"The film of {said['frames']} frames with its boxes ({found}).")
+        return Player(self.result.video, f"The video of {said['frames']} frames with its boxes ({found}).")
 
     def clip(self, bench: Workbench, frames: int = 200) -> Path:
-        """Return a folder with saved grids for the tuner: this run's, else that of some frames spread over the film.
+        """Return a folder with saved grids for the tuner: this run's, else that of some frames spread over the video.
 
         Parameters
         ----------
@@ -81,7 +83,7 @@ class FilmRun(Rich):
         if (self.folder / "grids").is_dir():
             return self.folder
         every = max(1, (bench.source.info.frame_count or frames) // frames)
-        return run_film(bench, self.settings, every=every, frames=frames, save_grids=True).folder
+        return run_video(bench, self.settings, every=every, frames=frames, save_grids=True).folder
 
     def counts(self) -> Picture:
         """Return counts per frame and class over time."""
@@ -122,7 +124,7 @@ class FilmRun(Rich):
         return str(self.result)
 
 
-def run_film(
+def run_video(
     bench: Workbench,
     settings: Settings,
     *,
@@ -132,7 +134,7 @@ def run_film(
     save_grids: bool | None = None,
     overwrite: bool = False,
     progress: bool = True,
-) -> FilmRun:
+) -> VideoRun:
     """Run the workbench's model over its source; continue where an earlier run was cut.
 
     Parameters
@@ -146,7 +148,7 @@ def run_film(
     frames : int, optional
         Stop after so many.
     name : str, optional
-        Name of the folder under ``outputs_dir()``; left out, it is made from film and settings.
+        Name of the folder under ``outputs_dir()``; left out, it is made from video and settings.
     save_grids : bool, optional
         Keep the raw grids, 122 KB a frame, so that thresholds can be moved afterwards without the network.
         Left out: for up to 2000 frames.
@@ -175,7 +177,7 @@ def run_film(
         progress=progress,
         batch=bench.batch,
     )
-    return FilmRun(result, settings, bench.model.labels)
+    return VideoRun(result, settings, bench.model.labels)
 
 
 def _folder_name(bench: Workbench, source: Source, settings: Settings, save_grids: bool) -> str:
@@ -195,22 +197,22 @@ class CutRun(Rich):
     ----------
     before, after : int
         Frames that were finished when it was cut, and in the end.
-    run : FilmRun
+    run : VideoRun
         The whole run.
     """
 
-    def __init__(self, before: int, run: FilmRun, error: SourceError) -> None:
+    def __init__(self, before: int, run: VideoRun, error: SourceError) -> None:
         self.before, self.run, self.error = before, run, error
         self.after = int(run.result.summary["frames"])
 
     def to_html(self) -> str:
         """Return what happened, step by step."""
         rows: list[tuple[str, object]] = [
-            ("the film broke off", str(self.error)),
+            ("the video broke off", str(self.error)),
             ("kept on the disk", f"{self.before} frames"),
             ("continued from there, to", f"{self.after} frames, in {self.run.folder}"),
         ]
-        whole = "The film and the tables are whole, as if nothing had happened."
+        whole = "The video and the tables are whole, as if nothing had happened."
         return Stack(pairs(rows), Sentence(whole, "ok")).to_html()
 
     def to_text(self) -> str:
@@ -244,9 +246,9 @@ def cut_and_continue(bench: Workbench, settings: Settings, *, frames: int = 8, e
         kept = json.loads((folder / name / "run.json").read_text(encoding="utf-8"))
         before = sum(part["frames"] for part in kept["parts"])
         result = run(whole, bench.model, settings, folder, name=name, resume=True, progress=False, batch=1)
-        return CutRun(before, FilmRun(result, settings, bench.model.labels), error)
+        return CutRun(before, VideoRun(result, settings, bench.model.labels), error)
     raise SourceError(
-        "The source is too short to be cut", seen=whole.info.spec, next_step="take a longer film."
+        "The source is too short to be cut", seen=whole.info.spec, next_step="take a longer video."
     )
 
 
@@ -267,7 +269,7 @@ class _BreaksOff(Source):
             if candidate.index >= due:
                 if given == self._after:
                     raise SourceError(
-                        "The film breaks off (on purpose, to show what then happens)",
+                        "The video breaks off (on purpose, to show what then happens)",
                         seen=f"after {given} frames",
                         next_step="continue with resume=True, which the next step does.",
                     )
