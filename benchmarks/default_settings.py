@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.evaluate import match, precision_recall, read_mot
+from peoplenet_nb.evaluate import IGNORED, Truth, match, precision_recall, read_mot
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import PRESETS, Settings, preset
@@ -25,12 +25,11 @@ from peoplenet_nb.sources import open_source
 
 EVERY = 4
 LEAST = 0.01  # coverage from which on a cell counts when the threshold is swept
-NONE = np.zeros((0, 4))
 
-Clip = list[tuple[Grids, np.ndarray]]
+Clip = list[tuple[Grids, Truth]]
 
 
-def people(clip: Clip, settings: Settings) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def people(clip: Clip, settings: Settings) -> list[tuple[np.ndarray, np.ndarray, Truth]]:
     found = [(decode(grids, settings).detections.of_class("person"), truth) for grids, truth in clip]
     return [(d.xyxy, d.confidence, truth) for d, truth in found]
 
@@ -38,8 +37,9 @@ def people(clip: Clip, settings: Settings) -> list[tuple[np.ndarray, np.ndarray,
 def as_it_stands(clip: Clip, settings: Settings) -> tuple[float, float, float]:
     hits = found = truths = 0
     for boxes, confidence, truth in people(clip, settings):
-        hits += int((match(boxes, confidence, truth) >= 0).sum())
-        found, truths = found + len(boxes), truths + len(truth)
+        matched = match(boxes, confidence, truth)
+        hits += int((matched >= 0).sum())
+        found, truths = found + int((matched != IGNORED).sum()), truths + len(truth)
     precision, recall = hits / max(found, 1), hits / max(truths, 1)
     return 2 * precision * recall / max(precision + recall, 1e-9), precision, recall
 
@@ -69,15 +69,18 @@ def main() -> None:
     for fit in ("stretch", "letterbox"):
         model = PeopleNet.load(weights, device="cpu", fit=fit)
         frames = open_source(str(shared / "data" / "vtest.avi"), every=EVERY)
-        clip = [(model.infer(frame.image), truth.get(frame.index, NONE)) for frame in frames]
+        clip = [(model.infer(frame.image), truth[frame.index]) for frame in frames]
         print(f"\n{fit}: {len(clip)} frames, {sum(len(t) for _, t in clip)} people")
-        print(f"{'NMS IoU':>10} {'AP':>7} {'best F1':>8} {'at':>6} {'precision':>10} {'recall':>7}")
+        print(
+            f"{'NMS IoU':>10} {'AP':>7} {'AP 0.75':>8} {'best F1':>8} {'at':>6} {'precision':>10} {'recall':>7}"
+        )
         for iou in (0.3, 0.4, 0.5, 0.6):
             low = preset("default", fit).with_class("person", threshold=LEAST).replace(nms_iou=iou)
-            curve = precision_recall(people(clip, low))
+            curve, strict = precision_recall(people(clip, low)), precision_recall(people(clip, low), iou=0.75)
             f1, threshold, precision, recall = curve.best()
             print(
-                f"{iou:>10} {curve.average_precision:>7.3f} {f1:>8.3f} {threshold:>6.2f} "
+                f"{iou:>10} {curve.average_precision:>7.3f} {strict.average_precision:>8.3f} {f1:>8.3f} "
+                f"{threshold:>6.2f} "
                 f"{precision:>10.3f} {recall:>7.3f}"
             )
         for name in PRESETS:

@@ -10,13 +10,18 @@ import errno
 import hashlib
 import logging
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 from peoplenet_nb.errors import OutputError
 
 logger = logging.getLogger(__name__)
+
+_DEEPEST = 32  # brackets within brackets of a YAML file
 
 
 def sha256_of(path: str | Path) -> str:
@@ -29,6 +34,57 @@ def sha256_of(path: str | Path) -> str:
     """
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def read_text(path: str | Path, most: int = 1 << 20) -> str:
+    """Return the text of a small file; bytes that are not UTF-8 are replaced, a byte order mark is left out.
+
+    Parameters
+    ----------
+    path : str or Path
+        A regular file: a pipe could block for ever, a device never end.
+    most : int
+        Bytes that such a file may have.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When it is no regular file, or larger than that.
+    """
+    path = Path(path)
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("that is not a regular file")
+    if status.st_size > most:
+        raise ValueError(f"it has {status.st_size:,} bytes, and such a file has {most:,} at most")
+    with path.open("rb") as stream:
+        return stream.read(most).decode("utf-8-sig", errors="replace")
+
+
+def read_yaml(path: str | Path, most: int = 1 << 16) -> Any:
+    """Return what a small YAML file holds, in bounded time and memory.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When it is no YAML, is large, nests deeply, or uses aliases, which let a small file describe an endless one.
+    """
+    import yaml
+
+    text = read_text(path, most)
+    opened = accumulate((char in "[{") - (char in "]}") for char in text)
+    if max(opened, default=0) > _DEEPEST:
+        raise ValueError(f"it nests more than {_DEEPEST} brackets")
+    try:
+        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
+            raise ValueError("it uses YAML's aliases (*name)")
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ValueError(str(error)) from error
 
 
 @contextmanager

@@ -91,3 +91,32 @@ def decode_nms(
             x1, y1, x2, y2 = boxes[k]
             found.append((c, *cells[k], scores[k], [x1 * sx, y1 * sy, x2 * sx, y2 * sy]))
     return found
+
+
+def average_precision(frames: list, least_iou: float) -> float:
+    """COCO's 101 points, one loop a step; frames of (boxes, confidence, truth, ignore)."""
+    flat = sorted(
+        ((c, f, i) for f, (_, conf, _, _) in enumerate(frames) for i, c in enumerate(conf)),
+        key=lambda e: -e[0],
+    )
+    used: set[tuple[int, int]] = set()
+    hits: list[bool] = []
+    for _, f, i in flat:
+        boxes, _, truth, ignore = frames[f]
+        options = [(iou(boxes[i], t), k) for k, t in enumerate(truth) if not ignore[k] and (f, k) not in used]
+        best = max(options, key=lambda o: (o[0], -o[1]), default=(0.0, -1))
+        if best[0] >= least_iou:
+            used.add((f, best[1]))
+            hits.append(True)
+            continue
+        x1, y1, x2, y2 = boxes[i]
+        inside = [
+            max(0, min(x2, t[2]) - max(x1, t[0])) * max(0, min(y2, t[3]) - max(y1, t[1]))
+            for t in truth[ignore]
+        ]
+        if not inside or max(inside) / ((x2 - x1) * (y2 - y1)) < least_iou:
+            hits.append(False)
+    total = sum(int((~ignore).sum()) for *_, ignore in frames)
+    points = [(sum(hits[: n + 1]) / total, sum(hits[: n + 1]) / (n + 1)) for n in range(len(hits))]
+    levels = [k / 100 for k in range(101)]
+    return sum(max((p for r, p in points if r >= level - 1e-12), default=0.0) for level in levels) / 101

@@ -179,6 +179,26 @@ def test_every_cell_can_be_a_candidate() -> None:
     check_fates(result.candidates, result.outcome, result)
 
 
+def test_border_point_joins_the_cluster_that_a_walk_by_columns_meets_first() -> None:
+    """As TAO deploy and the Triton client: scikit-learn's DBSCAN over cells column by column."""
+
+    def cell(row: int, col: int, x: int, weight: float) -> tuple:
+        """A cell with a box of 100x100 whose left edge is x; each overlaps the next 60 px along at IoU 1/4."""
+        gx, gy = 16 * col + 0.5, 16 * row + 0.5
+        return (0, row, col), (weight, tuple(v / 35 for v in (gx - x, gy - 100, x + 100 - gx, 200 - gy)))
+
+    right = [cell(0, 40, 220, 3 / 8), cell(0, 41, 280, 4 / 8)]
+    left = [cell(9, 10, 100, 3 / 8), cell(9, 11, 40, 4 / 8)]
+    border = cell(5, 20, 160, 1 / 8)
+    grids = make_grids(dict([*right, *left, border]))
+    chosen = Settings(clustering="dbscan", eps=0.76, min_samples=0.99, default=ClassSettings(threshold=0.1))
+    decoded = decode(grids, chosen)
+    cluster = dict(zip(decoded.candidates.col.tolist(), decoded.outcome.cluster.tolist(), strict=True))
+    assert cluster == {10: 0, 11: 0, 20: 0, 40: 1, 41: 1}, (
+        "row by row the border would be the right cluster's"
+    )
+
+
 def test_all_zero_coverage_makes_no_nan_in_dbscan() -> None:
     zero = Settings(default=ClassSettings(threshold=0.0), clustering="dbscan", min_samples=0.0)
     found = decode(make_grids({(0, 5, 5): (0.0, (1, 1, 1, 1))}), zero).detections

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import reference
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.evaluate import match, precision_recall, read_mot
+from peoplenet_nb.evaluate import IGNORED, Truth, match, precision_recall, read_mot
 
 A, B, C = [0, 0, 10, 10], [100, 0, 110, 10], [200, 0, 210, 10]
 NONE = np.zeros((0, 4))
@@ -51,13 +52,53 @@ def test_best_f1_names_its_threshold() -> None:
     assert precision_recall([]).best() == (0.0, 0.0, 0.0, 0.0)
 
 
-def test_mot_frames_count_from_zero_here(tmp_path: Path) -> None:
+def test_boxes_on_an_ignored_truth_are_neither_right_nor_wrong() -> None:
+    truth = Truth(np.array([A, B], float), np.array([False, True]))
+    inside_b, half_in_b = [102, 2, 106, 8], [105, 0, 115, 10]
+    assert match([A, B, inside_b, half_in_b, C], [0.9] * 5, truth).tolist() == [
+        0,
+        IGNORED,
+        IGNORED,
+        IGNORED,
+        -1,
+    ]
+    assert match([half_in_b], [0.9], truth, iou=0.51).tolist() == [-1]
+    curve = precision_recall([([B, inside_b, A], [0.9, 0.8, 0.7], truth)])
+    assert (curve.truths, curve.precision.tolist(), curve.recall.tolist()) == (1, [1.0], [1.0])
+    assert len(truth) == 1
+
+
+def test_a_box_on_both_prefers_the_truth_that_counts() -> None:
+    truth = Truth(np.array([A, A], float), np.array([True, False]))
+    assert match([A, A], [0.5, 0.9], truth).tolist() == [IGNORED, 1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("iou", [0.5, 0.75])
+def test_average_precision_is_that_of_a_plain_implementation(seed: int, iou: float) -> None:
+    rng = np.random.default_rng(seed)
+    frames, plain = [], []
+    for _ in range(6):
+        corner = rng.uniform(0, 40, (8, 2))
+        truth = np.concatenate([corner, corner + rng.uniform(5, 30, (8, 2))], axis=1)
+        ignore = rng.random(8) < 0.25
+        found = np.concatenate([truth + rng.normal(0, 2, truth.shape), truth[:3] + 9])
+        confidence = rng.permutation(len(found)) / len(found) + rng.uniform(0, 1e-3)
+        frames.append((found, confidence, Truth(truth, ignore)))
+        plain.append((found, confidence, truth, ignore))
+    assert precision_recall(frames, iou).average_precision == pytest.approx(
+        reference.average_precision(plain, iou), abs=1e-12
+    )
+
+
+def test_mot_counts_frames_and_pixels_from_one_and_flags_what_to_ignore(tmp_path: Path) -> None:
     path = tmp_path / "gt.txt"
     path.write_text("1,7,10,20,30,40,1,-1,-1,0\n3,7,1,2,3,4,1,-1,-1,0\n3,8,5,5,5,5,0,-1,-1,0\n")
     truth = read_mot(path)
     assert sorted(truth) == [0, 2]
-    assert truth[0].tolist() == [[10, 20, 40, 60]]
-    assert len(truth[2]) == 2
+    assert truth[0].xyxy.tolist() == [[9, 19, 39, 59]]
+    assert truth[2].xyxy.tolist() == [[0, 1, 3, 5], [4, 4, 9, 9]]
+    assert truth[2].ignore.tolist() == [False, True]
     path.write_text("hello")
     with pytest.raises(SourceError, match="ground truth cannot be read"):
         read_mot(path)

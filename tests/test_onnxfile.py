@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,32 @@ def test_labels_that_do_not_fit_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ModelError, match="3 classes") as raised:
         read_model_file(path)
     assert "labels.txt" in str(raised.value.seen)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    ("kind", "match"),
+    [
+        ("person\nbag\x1b[31m\nface", "printable text"),
+        ("person\n" + "b" * 61 + "\nface", "printable text"),
+        ("folder", "cannot be read"),
+        ("pipe", "cannot be read"),
+        ("broken link", "cannot be read"),
+    ],
+    ids=["terminal escape", "absurd length", "folder", "pipe", "broken link"],
+)
+def test_labels_that_could_do_harm_are_refused(kind: str, match: str, tmp_path: Path) -> None:
+    path, labels = write(detectnet(), tmp_path / "m.onnx"), tmp_path / "labels.txt"
+    if kind == "folder":
+        labels.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(labels)
+    elif kind == "broken link":
+        labels.symlink_to("nowhere")
+    else:
+        labels.write_text(kind)
+    with pytest.raises(ModelError, match=match):
+        read_model_file(path)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,33 @@ def test_with_class_changes_one_class_only() -> None:
         chosen.replace(nms_io=0.5)
 
 
+def test_a_slip_in_a_class_name_of_a_preset_is_met_at_once() -> None:
+    with pytest.raises(SettingsError, match=r"Unknown class.*'persn'.*did you mean 'person'"):
+        preset().with_class("persn", threshold=0.3)
+    assert preset().with_class("vehicle", threshold=0.3).for_class("Vehicle").threshold == 0.3
+    assert Settings().with_class("persn", threshold=0.3).for_class("persn").threshold == 0.3
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device", "large", "aliases", "deep"])
+def test_files_that_would_hang_or_fill_memory_are_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/zero")
+    else:
+        nine = "".join(
+            f"{b}: &{b} [{', '.join(f'*{a}' for _ in range(9))}]\n" for a, b in pairwise("abcdefghi")
+        )
+        text = {"large": "# \n" * 30_000, "aliases": f"a: &a [x]\n{nine}", "deep": "[" * 20_000}[kind]
+        path.write_text(text)
+    with pytest.raises(SettingsError, match="settings file cannot be read"):
+        Settings.from_yaml(path)
+
+
 def test_unknown_preset_lists_what_there_is() -> None:
+    with pytest.raises(SettingsError, match=r"did you mean 'deepstream'"):
+        preset("deepstrem")
     with pytest.raises(SettingsError, match=r"Unknown preset.*tlt.*default, deepstream"):
         preset("tlt")

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from peoplenet_nb.errors import SettingsError, choose, refuse_unknown, unknown
-from peoplenet_nb.files import atomic
+from peoplenet_nb.files import atomic, read_yaml
 from peoplenet_nb.fit import FitMode
 
 PEOPLENET_LABELS = ("person", "bag", "face")
@@ -236,14 +236,12 @@ class Settings:
         SettingsError
             When there is no such file, it is not YAML, or `from_dict` refuses what it says.
         """
-        import yaml
-
         path = Path(path)
         try:
-            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = read_yaml(path)
         except FileNotFoundError:
             raise SettingsError("No such settings file", seen=path, next_step="check the path.") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        except (OSError, ValueError) as error:
             raise SettingsError(
                 "The settings file cannot be read as YAML",
                 seen=f"{path}: {error}",
