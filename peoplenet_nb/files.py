@@ -1,7 +1,7 @@
 """Reading and writing files so that nothing is lost: hashes, locks, and writes under a temporary name.
 
 One decision to know: a file that cannot be written is an `OutputError` wherever it happens, never a bare
-``OSError``; everything in the package that writes goes through here.
+``OSError``; everything in the package that leaves a file behind goes through here.
 """
 
 from __future__ import annotations

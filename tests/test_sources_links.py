@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import threading
+import traceback
 from collections.abc import Iterator
 
 import cv2
@@ -24,6 +25,7 @@ def server(tmp_path) -> Iterator[str]:
     cv2.imwrite(str(folder / "image.png"), picture(5))
     (folder / "page").write_text("<html><body>a page</body></html>")
     (folder / "nothing.mp4").touch()
+    (folder / "garbage.mp4").write_bytes(bytes(range(256)) * 40)
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
@@ -68,6 +70,25 @@ def test_image_behind_an_address_is_fetched(server):
 def test_addresses_that_give_no_video_say_why(server, path, said):
     with pytest.raises(SourceError, match=said):
         open_source(server + path)
+
+
+@pytest.mark.parametrize("path", ["garbage.mp4", "page", "nothing.mp4", "gone.mp4"])
+def test_no_error_tells_the_password_or_token_of_its_address(server, path):
+    address = f"{server}/{path}?token=T0KEN".replace("http://", "http://me:PASSW0RD@")
+    with pytest.raises(SourceError) as raised:
+        open_source(address)
+    shown = "".join(traceback.format_exception(raised.value))
+    assert path in shown
+    assert "PASSW0RD" not in shown
+    assert "T0KEN" not in shown
+
+
+def test_image_whose_connection_breaks_is_not_a_full_disk(server, monkeypatch):
+    monkeypatch.setattr(
+        http.server.SimpleHTTPRequestHandler, "copyfile", lambda _, source, out: out.write(source.read(500))
+    )
+    with pytest.raises(SourceError, match="does not answer"):
+        open_source(f"{server}/image.png")
 
 
 def test_address_where_nobody_answers_is_said():

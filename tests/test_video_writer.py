@@ -37,7 +37,7 @@ def test_video_plays_in_a_browser(tmp_path):
     assert (check.codec, check.pix_fmt, check.frames, check.faststart) == ("h264", "yuv420p", 20, True)
     assert check.duration_s == pytest.approx(20 / 25)
     assert check.problems == ()
-    assert not (tmp_path / "a.mp4.part").exists()
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.mp4"]
 
 
 def test_pictures_and_times_come_back(tmp_path):
@@ -142,6 +142,7 @@ def test_check_refuses_what_is_no_video(tmp_path):
 
 
 def test_video_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "no").write_text("a file where a folder should be")
     with pytest.raises(OutputError, match="cannot be written"):
         VideoWriter(tmp_path / "no" / "a.mp4", (64, 64), 25)
 

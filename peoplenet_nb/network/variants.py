@@ -6,13 +6,12 @@ model at hand is as good as none.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from peoplenet_nb.files import atomic
+from peoplenet_nb.files import sha256_of, write_text
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import cache_dir, models_dir
@@ -122,17 +121,15 @@ class Variant:
                 data["recipe"],
                 Agreement(**data["agreement"]),
             )
+            whole = sha256_of(path) == data["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        if found.source_sha256 != source.sha256:
-            return None
-        return found if _sha256(path) == data.get("sha256") else None
+        return found if whole and found.source_sha256 == source.sha256 else None
 
     def save(self) -> None:
         """Write the record beside the model."""
-        data = asdict(self) | {"path": self.path.name, "sha256": _sha256(self.path)}
-        with atomic(self.path.with_suffix(".json")) as partial:
-            partial.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        data = asdict(self) | {"path": self.path.name, "sha256": sha256_of(self.path)}
+        write_text(self.path.with_suffix(".json"), json.dumps(data, indent=1) + "\n")
 
 
 def variants_dir(source: ModelFile) -> Path:
@@ -144,15 +141,6 @@ def variants_dir(source: ModelFile) -> Path:
     if source.path.resolve().is_relative_to(models_dir().resolve()):
         return source.path.parent / "derived"
     return cache_dir() / "derived" / source.sha256[:16]
-
-
-def _sha256(path: Path) -> str | None:
-    """Return the hash of a file, None where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return None
 
 
 def uint8_path(source: ModelFile, target: Target = Target.CPU) -> Path:

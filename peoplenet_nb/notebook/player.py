@@ -111,18 +111,16 @@ def preview(video: Path) -> Path:
     target = cache_dir() / "previews" / stamp
     if target.is_file():
         return target
-    target.parent.mkdir(parents=True, exist_ok=True)
     source = open_source(video)
     width = min(_PREVIEW_WIDTH, source.info.width)
     size = (width, max(2, round(source.info.height * width / source.info.width)))
     with VideoWriter(target, size, source.info.fps or 25.0) as writer:
         for frame in source:
-            if frame.time_s > _PREVIEW_SECONDS or _too_large(target):
+            if frame.time_s > _PREVIEW_SECONDS or _too_large(writer.partial):
                 break
             writer.write(frame.image, frame.time_s)
     return target
 
 
-def _too_large(target: Path) -> bool:
-    partial = target.with_name(target.name + ".part")
+def _too_large(partial: Path) -> bool:
     return partial.is_file() and partial.stat().st_size > 2 * _LARGEST_EMBEDDED

@@ -12,6 +12,8 @@ from typing import Any
 
 import ipywidgets as widgets
 
+from peoplenet_nb.errors import OutputError
+from peoplenet_nb.files import write_bytes
 from peoplenet_nb.paths import home
 
 
@@ -37,12 +39,10 @@ class UploadField:
         for item in change["new"]:
             name = Path(str(item["name"])).name.lstrip(".") or "upload"
             folder = home() / "uploads"
-            partial = folder / (name + ".part")
             try:
-                folder.mkdir(parents=True, exist_ok=True)
-                partial.write_bytes(bytes(item["content"]))
-                self.path = partial.replace(folder / name)
-            except OSError as error:
+                write_bytes(folder / name, bytes(item["content"]))
+                self.path = folder / name
+            except OutputError as error:
                 # An exception in a callback would vanish in the kernel's log.
                 self._said.value = f"&nbsp;not received: {html.escape(str(error))}"
             else:

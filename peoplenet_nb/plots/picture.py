@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import OutputError
+from peoplenet_nb.files import write_bytes
 from peoplenet_nb.preprocess import check_frame
 
 _SUFFIX = {"image/png": ".png", "image/webp": ".webp", "image/jpeg": ".jpg"}
@@ -75,15 +75,7 @@ class Picture:
             When it cannot be written.
         """
         path = Path(path).with_suffix(_SUFFIX[self.mime])
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(self.data)
-        except OSError as error:
-            raise OutputError(
-                "The picture cannot be written",
-                seen=f"{path}: {error}",
-                next_step="choose a folder that can be written.",
-            ) from error
+        write_bytes(path, self.data)
         return path
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from typing import Any, Self
 import numpy as np
 
 from peoplenet_nb.errors import SettingsError, choose, refuse_unknown, unknown
-from peoplenet_nb.files import atomic, read_yaml
+from peoplenet_nb.files import read_yaml, write_text
 from peoplenet_nb.fit import FitMode
 
 PEOPLENET_LABELS = ("person", "bag", "face")
@@ -223,8 +223,7 @@ class Settings:
         """Write the settings to a YAML file (through a temporary name) and return its path."""
         import yaml
 
-        with atomic(path) as partial:
-            partial.write_text(yaml.safe_dump(self.to_dict(), sort_keys=False), encoding="utf-8")
+        write_text(path, yaml.safe_dump(self.to_dict(), sort_keys=False))
         return Path(path)
 
     @classmethod

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from peoplenet_nb.errors import SourceError
+from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.files import write_bytes
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.sources import stills
 from peoplenet_nb.sources.frames import Source
@@ -95,26 +96,21 @@ def _fetched(address: str, head: bytes, chunks: Any) -> Source:
     """Write an image to the cache through a temporary name, and open it."""
     folder = cache_dir() / "links" / hashlib.sha256(address.encode()).hexdigest()[:16]
     target = folder / _name(address)
-    partial = target.with_name(target.name + ".part")
+    data = bytearray(head)
+    for chunk in chunks:
+        data += chunk
+        if len(data) > _LARGEST_IMAGE:
+            raise SourceError(
+                "The image is too large", seen=hide_secrets(address), next_step="make it smaller."
+            )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            size = stream.write(head)
-            for chunk in chunks:
-                size += stream.write(chunk)
-                if size > _LARGEST_IMAGE:
-                    raise SourceError(
-                        "The image is too large", seen=hide_secrets(address), next_step="make it smaller."
-                    )
-        partial.replace(target)
-    except OSError as error:
+        write_bytes(target, bytes(data))
+    except OutputError as error:
         raise SourceError(
             "The image cannot be written to the cache",
-            seen=error,
+            seen=error.seen,
             next_step="free some space, or set PEOPLENET_HOME.",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     source = stills.ImageFile(target)
     source.info.spec = hide_secrets(address)
     return source

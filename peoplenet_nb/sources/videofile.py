@@ -23,6 +23,7 @@ from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources.frames import Candidate, Decoder, Image, Source, SourceInfo, fingerprint_of
 from peoplenet_nb.sources.mp4boxes import boxes_of
 from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
+from peoplenet_nb.urls import hide_secrets_in
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class VideoFile(Source):
                 hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:
-            raise not_a_video(self._path, error) from error
+            raise not_a_video(self._path, error) from (None if self._is_link else error)
         if not container.streams.video or container.format.name in ("tty", "lrc"):
             kinds = ", ".join(sorted({stream.type for stream in container.streams}))
             container.close()
@@ -233,7 +234,7 @@ class VideoFile(Source):
                 if damage.broke_off and self._is_link:
                     raise SourceError(
                         "The connection to the video broke off",
-                        seen=f"after frame {counter.next - 1}: {damage.broke_off}",
+                        seen=f"after frame {counter.next - 1}: {hide_secrets_in(damage.broke_off, self._target)}",
                         next_step="continue with --resume, or download the video first.",
                     )
                 finished = True
@@ -308,6 +309,6 @@ def not_a_video(path: Path | str, reason: object) -> SourceError:
         kind = ", and looks like text"
     return SourceError(
         f"This is not a video{kind}",
-        seen=f"{path} ({reason})",
+        seen=f"{path} ({reason})" if isinstance(path, Path) else hide_secrets_in(f"{path} ({reason})", path),
         next_step="name a video that a player shows, e.g. MP4, MKV, AVI, MOV or WebM.",
     )

@@ -160,13 +160,12 @@ def ran(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 def write_report(table: pd.DataFrame, folder: str | Path) -> list[Path]:
     """Write a bench table as JSON and as a bar chart; return both paths."""
-    from peoplenet_nb.files import atomic
+    from peoplenet_nb.files import write_text
     from peoplenet_nb.plots import charts
 
     told, drawn = Path(folder) / "bench.json", Path(folder) / "bench.png"
     text = json.dumps(json.loads(table.to_json(orient="records")), indent=1) + "\n"
-    with atomic(told) as partial:
-        partial.write_text(text, encoding="utf-8")
+    write_text(told, text)
     return [told, charts.speed_bars(ran(table)).save(drawn)]
 
 

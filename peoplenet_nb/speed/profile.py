@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import DeviceError, SettingsError, choose
-from peoplenet_nb.files import atomic
+from peoplenet_nb.files import write_text
 from peoplenet_nb.hardware import available_threads, gpus, processor_name
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.precision import Precision, precisions_of
@@ -145,8 +145,7 @@ class Choice:
         import yaml
 
         path = choice_file()
-        with atomic(path) as partial:
-            partial.write_text(_HEAD + yaml.safe_dump(asdict(self), sort_keys=False), encoding="utf-8")
+        write_text(path, _HEAD + yaml.safe_dump(asdict(self), sort_keys=False))
         return path
 
     def command(self, video: str = "VIDEO") -> str:

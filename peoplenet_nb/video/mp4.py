@@ -117,32 +117,28 @@ def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
     OutputError
         When the parts do not fit together or cannot be read or written.
     """
-    partial = out.with_name(out.name + ".part")
-    try:
-        with (
-            writing(out),
-            av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
-        ):
-            target, header = None, b""
-            held: Any = None
-            for path, begins in parts:
-                with av.open(str(path)) as part:
-                    stream = part.streams.video[0]
-                    own = bytes(stream.codec_context.extradata or b"")
-                    if target is None:
-                        target, header = whole.add_stream_from_template(stream), own
-                    if own != header:
-                        raise OutputError(
-                            "The parts of the video were encoded differently and cannot be joined",
-                            seen=path,
-                            next_step="run again with --overwrite (was PyAV or the encoder changed in between?).",
-                        )
-                    held = _copy(part, stream, round(begins * CLOCK), whole, target, held)
-            if held is not None:
-                whole.mux(held)
-        partial.replace(out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with (
+        files.atomic(out) as partial,
+        writing(out),
+        av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
+    ):
+        target, header = None, b""
+        held: Any = None
+        for path, begins in parts:
+            with av.open(str(path)) as part:
+                stream = part.streams.video[0]
+                own = bytes(stream.codec_context.extradata or b"")
+                if target is None:
+                    target, header = whole.add_stream_from_template(stream), own
+                if own != header:
+                    raise OutputError(
+                        "The parts of the video were encoded differently and cannot be joined",
+                        seen=path,
+                        next_step="run again with --overwrite (was PyAV or the encoder changed in between?).",
+                    )
+                held = _copy(part, stream, round(begins * CLOCK), whole, target, held)
+        if held is not None:
+            whole.mux(held)
     return out
 
 

@@ -16,9 +16,9 @@ from pathlib import Path
 import cv2
 
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.files import writing
+from peoplenet_nb.files import PartialFile, write_bytes, writing
 from peoplenet_nb.sources.frames import Frame, Image
-from peoplenet_nb.video.runfolder import Part, RunFolder, partial_path
+from peoplenet_nb.video.runfolder import Part, RunFolder
 from peoplenet_nb.video.writer import VideoWriter
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
@@ -54,13 +54,11 @@ class PartWriter:
         self._video: VideoWriter | None = None
         self.part: Part | None = None
         name = f"{len(run.manifest.parts):05d}"
-        self._paths = [run.parts / f"{name}.detections.csv", run.parts / f"{name}.frames.csv"]
         self._video_path = run.parts / f"{name}.mp4"
         self._name = name
+        self._files = [PartialFile(run.parts / f"{name}.{table}.csv") for table in ("detections", "frames")]
         with writing(run.path):
-            self._tables = [
-                partial_path(path).open("w", encoding="utf-8", newline="") for path in self._paths
-            ]
+            self._tables = [file.partial.open("w", encoding="utf-8", newline="") for file in self._files]
 
     def add(self, frame: Frame, rows: tuple[str, str], counts: dict[str, int], picture: Image | None) -> None:
         """Add one frame: its lines for both tables, its counts per class and its picture, if any."""
@@ -114,11 +112,11 @@ class PartWriter:
             if self._video is not None:
                 self._video.close()
                 self.part.rescaled = self._video.rescaled
-            for table, path in zip(self._tables, self._paths, strict=True):
+            for table, file in zip(self._tables, self._files, strict=True):
                 table.flush()
                 os.fsync(table.fileno())
                 table.close()
-                partial_path(path).replace(path)
+                file.keep()
             self._run.manifest.parts.append(self.part)
             self._run.save()
 
@@ -126,9 +124,9 @@ class PartWriter:
         """Give the part up; what was written of it goes."""
         if self._video is not None:
             self._video.abandon()
-        for table, path in zip(self._tables, self._paths, strict=True):
+        for table, file in zip(self._tables, self._files, strict=True):
             table.close()
-            partial_path(path).unlink(missing_ok=True)
+            file.drop()
 
 
 def table_rows(source: str, frame: Frame, detections: Detections) -> tuple[str, str]:
@@ -152,11 +150,9 @@ def image_name(name: str) -> str:
 
 def write_image(path: Path, picture: Image) -> None:
     """Write a picture through a temporary name."""
-    path.parent.mkdir(exist_ok=True)
     kind = path.suffix.lower()
     quality = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY] if kind in (".jpg", ".jpeg") else []
     fine, data = cv2.imencode(kind, picture, quality)
     if not fine:
         raise OSError(f"OpenCV cannot encode {path.name}")
-    partial_path(path).write_bytes(data.tobytes())
-    partial_path(path).replace(path)
+    write_bytes(path, data.tobytes())

@@ -10,19 +10,18 @@ run is continued only when all of it is the same.
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import shutil
 from collections.abc import Mapping
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import writing
+from peoplenet_nb.files import lock, write_text, writing
 
-__all__ = ["Manifest", "OtherRunError", "Part", "RunFolder", "partial_path", "write_text", "writing"]
+__all__ = ["Manifest", "OtherRunError", "Part", "RunFolder"]
 
 _FORMAT = 1
 _MANIFEST, _PARTS = "run.json", "parts"
@@ -110,13 +109,21 @@ class RunFolder:
     def __init__(self, path: Path, fingerprint: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
         self.path = path
         self.parts = path / _PARTS
+        self._lock = ExitStack()
         if resume and overwrite:
             raise OutputError(
                 "resume and overwrite exclude each other", seen=path, next_step="choose one of the two."
             )
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(path)
+            try:
+                self._lock.enter_context(lock(path))
+            except BlockingIOError as error:
+                raise OutputError(
+                    "Another run is writing to this folder",
+                    seen=path,
+                    next_step="wait for it, or choose another --output.",
+                ) from error
         try:
             self.manifest = self._claim(fingerprint, resume, overwrite)
             if self.manifest.state != "complete":
@@ -170,7 +177,11 @@ class RunFolder:
 
     def save(self) -> None:
         """Write the manifest, atomically."""
-        write_text(self.path / _MANIFEST, json.dumps({"format": _FORMAT} | asdict(self.manifest), indent=1))
+        write_text(
+            self.path / _MANIFEST,
+            json.dumps({"format": _FORMAT} | asdict(self.manifest), indent=1),
+            durable=True,
+        )
 
     def _drop_unfinished(self) -> None:
         known = {part.name for part in self.manifest.parts}
@@ -187,51 +198,13 @@ class RunFolder:
         for path in ours:
             path.unlink(missing_ok=True)
         for emptied in ("grids", "images"):
-            with contextlib.suppress(OSError):  # not there, or it holds files of the user's
+            with suppress(OSError):  # not there, or it holds files of the user's
                 (self.path / emptied).rmdir()
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def release(self) -> None:
         """Let other processes write to the folder."""
-        if self._lock is not None:
-            os.close(self._lock)
-            self._lock = None
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text through a temporary name, safe against a machine that stops."""
-    with partial_path(path).open("w", encoding="utf-8") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial_path(path).replace(path)
-
-
-def partial_path(path: Path) -> Path:
-    """Return the temporary name of a file that is being written."""
-    return path.with_name(path.name + ".part")
-
-
-def _lock(path: Path) -> int | None:
-    """Take the folder for this process; the system gives it back when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        os.close(handle)
-        raise OutputError(
-            "Another run is writing to this folder",
-            seen=path,
-            next_step="wait for it, or choose another --output.",
-        ) from error
-    except OSError:  # some network volumes know no locks
-        os.close(handle)
-        return None
-    return handle
+        self._lock.close()
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

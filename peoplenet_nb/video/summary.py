@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import OutputError
+from peoplenet_nb.files import atomic, write_text, writing
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.video.results import COLUMNS, STAGES
-from peoplenet_nb.video.runfolder import Manifest, RunFolder, write_text, writing
+from peoplenet_nb.video.runfolder import Manifest, RunFolder
 from peoplenet_nb.video.writer import VideoCheck, check_video, join_videos, padding_note
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def finish_run(
     whole["notes"] = [*summary.get("notes", []), *_video_notes(manifest)]
     text = json.dumps(whole, indent=2, default=str, ensure_ascii=False)
     with writing(folder):
-        write_text(folder / "summary.json", text + "\n")
+        write_text(folder / "summary.json", text + "\n", durable=True)
         manifest.state = "complete" if complete else "interrupted"
         run.save()
         if complete:
@@ -192,15 +193,13 @@ def _result(folder: Path, summary: dict[str, Any]) -> RunResult:
 
 
 def _join_tables(parts: Sequence[Path], columns: Sequence[str], out: Path) -> None:
-    partial = out.with_name(out.name + ".part")
-    with partial.open("wb") as whole:
+    with atomic(out) as partial, partial.open("wb") as whole:
         head = io.StringIO()
         csv.writer(head, lineterminator="\n").writerow(columns)
         whole.write(head.getvalue().encode())
         for path in parts:
             with path.open("rb") as stream:
                 shutil.copyfileobj(stream, whole)
-    partial.replace(out)
 
 
 def _write_parquet(table: Path) -> Path | None:
@@ -216,12 +215,10 @@ def _write_parquet(table: Path) -> Path | None:
     types = dict(zip(COLUMNS, kinds, strict=True))
     options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False)
     out = table.with_suffix(".parquet")
-    partial = out.with_name(out.name + ".part")
     reader = pa_csv.open_csv(str(table), convert_options=options)
-    with pq.ParquetWriter(str(partial), pa.schema(list(types.items()))) as writer:
+    with atomic(out) as partial, pq.ParquetWriter(str(partial), pa.schema(list(types.items()))) as writer:
         for batch in reader:
             writer.write_batch(batch)
-    partial.replace(out)
     return out
 
 

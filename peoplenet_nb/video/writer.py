@@ -18,6 +18,7 @@ import numpy as np
 from av.error import FFmpegError
 
 from peoplenet_nb.errors import DeviceError
+from peoplenet_nb.files import PartialFile
 from peoplenet_nb.hardware import available_threads, gpus
 from peoplenet_nb.sources.frames import Image
 from peoplenet_nb.video.mp4 import CLOCK, VideoCheck, check_video, join_videos, writing
@@ -48,7 +49,7 @@ class VideoWriter:
     Parameters
     ----------
     path : Path
-        Where the video goes; written as ``<name>.part`` until `close`.
+        Where the video goes; written under a temporary name, `partial`, until `close`.
     size : tuple of int
         ``(width, height)`` of the frames. Odd sizes are padded by one pixel, because yuv420p halves them;
         frames of another size are scaled to it.
@@ -85,14 +86,15 @@ class VideoWriter:
         self.rescaled = 0
         self.encoder = choose_encoder(encoder, size)
         self._padded = padded_size(size)
-        self._partial = self.path.with_name(self.path.name + ".part")
+        self._file = PartialFile(self.path)
+        self.partial = self._file.partial
         self._nominal = max(1, round(CLOCK / (fps or 25.0)))
         self._last: int | None = None
         self._held: Any = None  # the newest packet: its duration is known when the next one comes
         options = {"movflags": "+faststart"} if faststart else {}
         with writing(self.path):
-            self._partial.touch()  # FFmpeg opens the file with the first packet: too late to refuse
-            self._container = av.open(str(self._partial), "w", format="mp4", container_options=options)
+            self.partial.touch()  # FFmpeg opens the file with the first packet: too late to refuse
+            self._container = av.open(str(self.partial), "w", format="mp4", container_options=options)
             self._stream = self._add_stream(Fraction(fps or 25.0).limit_denominator(1001), pixel_aspect)
 
     def _add_stream(self, rate: Fraction, pixel_aspect: Fraction) -> Any:
@@ -149,9 +151,8 @@ class VideoWriter:
                 self._mux(self._stream.encode(None), last=True)
             self._container.close()
             if self.frames:
-                self._partial.replace(self.path)
-            else:
-                self._partial.unlink(missing_ok=True)
+                self._file.keep()
+            self._file.drop()
 
     def abandon(self) -> None:
         """Give the video up and remove what was written of it."""
@@ -159,7 +160,7 @@ class VideoWriter:
             self._container.close()
         except (FFmpegError, OSError) as error:
             logger.debug("closing an abandoned video: %s", error)
-        self._partial.unlink(missing_ok=True)
+        self._file.drop()
 
     def __enter__(self) -> Self:
         return self
