@@ -36,6 +36,11 @@ def home() -> Path:
     return Path.cwd() / "workspace"
 
 
+def settings_file() -> Path:
+    """Return the file that holds the settings chosen last (``home()/settings.yaml``)."""
+    return home() / "settings.yaml"
+
+
 def models_dir() -> Path:
     """Return the folder that holds downloaded models (``home()/models``)."""
     return home() / "models"

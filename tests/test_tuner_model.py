@@ -15,7 +15,7 @@ from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 from peoplenet_nb.tuner import TunerModel, wire
-from peoplenet_nb.tuner.model import compare
+from peoplenet_nb.tuner.compare import compare
 
 
 def person(settings: Settings) -> float:
@@ -42,6 +42,36 @@ def test_undo_and_redo_walk_the_history(model: TunerModel) -> None:
     assert not model.undo(), "there is nothing before the start"
 
 
+def test_one_slow_drag_is_one_step_of_undo(model: TunerModel) -> None:
+    start = model.settings
+    for threshold in (0.3, 0.31, 0.35):
+        model.set(model.settings.with_class("person", threshold=threshold), gesture=1)
+    model.set(model.settings.with_class("person", threshold=0.5), gesture=2)
+    model.undo()
+    assert person(model.settings) == 0.35
+    model.undo()
+    assert model.settings == start
+
+
+def test_a_drag_back_to_its_start_leaves_no_step(model: TunerModel) -> None:
+    model.set(model.settings.replace(nms_iou=0.3))
+    for iou in (0.4, 0.3, 0.5, 0.6):
+        model.set(model.settings.replace(nms_iou=iou), gesture=1)
+    model.undo()
+    assert model.settings.nms_iou == 0.3
+    model.undo()
+    assert not model.can_undo
+
+
+def test_a_drag_after_undo_is_a_step_of_its_own(model: TunerModel) -> None:
+    for iou in (0.3, 0.4):
+        model.set(model.settings.replace(nms_iou=iou), gesture=iou)
+    model.undo()
+    model.set(model.settings.replace(nms_iou=0.6), gesture=0.3)
+    model.undo()
+    assert model.settings.nms_iou == 0.3
+
+
 def test_a_new_change_forgets_what_was_undone(model: TunerModel) -> None:
     model.set(model.settings.replace(nms_iou=0.4))
     model.undo()
@@ -51,21 +81,21 @@ def test_a_new_change_forgets_what_was_undone(model: TunerModel) -> None:
 
 
 def test_the_same_settings_again_are_no_change(model: TunerModel) -> None:
-    told: list[Settings] = []
-    model.on_change(lambda: told.append(model.settings))
+    heard: list[Settings] = []
+    model.on_change(lambda: heard.append(model.settings))
     assert not model.set(model.settings)
     assert not model.set_numbers(wire.numbers_of(model.settings, model.labels))
-    assert told == []
+    assert heard == []
     assert not model.can_undo
 
 
-def test_listeners_are_told_once_a_change(model: TunerModel) -> None:
-    told: list[int] = []
-    model.on_change(lambda: told.append(1))
+def test_listeners_hear_once_of_a_change(model: TunerModel) -> None:
+    heard: list[int] = []
+    model.on_change(lambda: heard.append(1))
     model.load_preset("deepstream")
     model.go(1)
     model.undo()
-    assert len(told) == 3
+    assert len(heard) == 3
 
 
 def test_reset_goes_back_to_the_preset_loaded_last(model: TunerModel) -> None:
@@ -140,9 +170,24 @@ def test_the_line_of_code_makes_the_settings(name: str, fit: str) -> None:
 
 
 def test_an_unchanged_presets_line_is_short(model: TunerModel) -> None:
-    assert model.code() == 'preset("default")'
+    assert model.code() == "preset('default')"
     model.set(model.settings.with_class("person", threshold=0.4))
-    assert model.code() == 'preset("default").with_class("person", threshold=0.4)'
+    assert model.code() == "preset('default').with_class('person', threshold=0.4)"
+
+
+@pytest.mark.parametrize(
+    "label",
+    ['x", threshold=0) or hacked.append(1) #', "' + hacked.append(1) + '", "a\\' , hacked.append(1) #", "\n"],
+)
+def test_a_label_in_the_line_of_code_stays_a_string(label: str) -> None:
+    """What a crafted labels.txt holds is pasted and run by the reader."""
+    model = TunerModel([make_grids(labels=("person", label))], preset("default"))
+    model.set(model.settings.with_class(label, threshold=0.4))
+    hacked: list[int] = []
+    made = eval(model.code(), {"preset": preset, "hacked": hacked})
+    assert hacked == []
+    assert made.for_class(label).threshold == 0.4
+    assert "\n" not in model.code()
 
 
 def test_saved_settings_load_again(model: TunerModel, tmp_path: Path) -> None:
@@ -228,7 +273,7 @@ def test_histogram_holds_every_cell(model: TunerModel) -> None:
     assert model.histogram("face").sum() == 2040
 
 
-def test_nothing_to_tune_on_is_said() -> None:
+def test_an_empty_clip_is_refused() -> None:
     with pytest.raises(GridsError, match="nothing to tune on"):
         TunerModel([], preset("default"))
 

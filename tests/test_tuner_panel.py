@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from conftest import make_grids, random_grids
 from peoplenet_nb.errors import GridsError, SourceError
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.notebook import choose_settings
 from peoplenet_nb.settings import preset
 from peoplenet_nb.tuner import Tuner, tune, tune_run, wire
+from peoplenet_nb.tuner.marks import LETTERS, marks_under
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
 FRAME = np.full((720, 1280, 3), 90, np.uint8)
@@ -26,7 +32,7 @@ def panel() -> Tuner:
 
 
 def moved(panel: Tuner, **changes: Any) -> None:
-    """The browser tells what its sliders show, as it does when the hand has come to rest."""
+    """The browser sends what its sliders show, as it does when the hand has come to rest."""
     numbers = wire.numbers_of(panel.settings, panel.model.labels) | changes
     panel.canvas.state = {
         "settings": numbers,
@@ -109,18 +115,85 @@ def test_save_and_load_buttons(panel: Tuner, tmp_path: Path) -> None:
     panel.controls.load.click()
     assert panel.settings.nms_iou == 0.41
     assert panel.errors == []
-    assert "Loaded" in panel.controls.said.value
+    assert f"Loaded {tmp_path}" in panel.controls.note.value
+
+
+def test_save_writes_where_the_other_notebooks_look(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path))
+    panel = tune(FRAME, random_grids(1))
+    moved(panel, nms_iou=0.41)
+    assert str(tmp_path / "settings.yaml") in panel.controls.note.value, "the whole path is shown before"
+    panel.controls.save.click()
+    assert str(tmp_path / "settings.yaml") in panel.controls.note.value
+    assert choose_settings().settings == panel.settings
+    panel.controls.path.value = "mine.yaml"
+    assert str(Path.cwd() / "mine.yaml") in panel.controls.note.value, "where a bare name goes"
+
+
+def test_a_good_load_takes_the_last_error_away(panel: Tuner, tmp_path: Path) -> None:
+    panel.controls.path.value = str(tmp_path / "none.yaml")
+    panel.controls.load.click()
+    assert "No such settings file" in panel._strip.value
+    panel.controls.path.value = str(preset("default").to_yaml(tmp_path / "some.yaml"))
+    panel.controls.load.click()
+    assert panel._strip.value == ""
+    assert len(panel.errors) == 1, "it stays on record"
+
+
+def test_states_of_one_drag_are_one_step_of_undo(panel: Tuner) -> None:
+    for iou in (0.6, 0.65, 0.7):
+        numbers = wire.numbers_of(panel.settings, panel.model.labels) | {"nms_iou": iou}
+        state = {"settings": numbers, "frame": 0, "revision": panel.canvas.revision, "gesture": 17.5}
+        panel.canvas.state = state
+    panel.controls.undo.click()
+    assert panel.settings.nms_iou == 0.5
+
+
+def test_a_dead_head_is_named_where_its_slider_is() -> None:
+    panel = tune(FRAME, random_grids(1), dead=["bag"])
+    notes = [panel.controls._rows[f"threshold_{c}"].children[2:] for c in range(3)]
+    assert [len(note) for note in notes] == [0, 1, 0]
+    assert "bag head of this model is dead" in notes[1][0].value
+    assert panel.canvas.shape["dead"] == [False, True, False]
+
+
+def test_sliders_step_as_finely_as_a_rescue_proposes(panel: Tuner) -> None:
+    assert panel.controls.tied["threshold_0"].step == 0.001
+
+
+def test_marks_of_presets_never_overlap() -> None:
+    text = marks_under(
+        {"default": 0.25, "deepstream": 0.3, "triton": 0.3, "tao": 0.9, "jetson-inference": 0.27}, 1
+    )
+    letters = re.findall(r'<span style="left:([\d.]+)%" title="([^"]*)">([A-Z]+)</span>', text)
+    assert [(title, group) for _, title, group in letters] == [
+        ("default: 0.25; jetson-inference: 0.27; deepstream: 0.3; triton: 0.3", "DJSN"),
+        ("tao: 0.9", "T"),
+    ]
+    assert len(re.findall("<i ", text)) == 4, "a tick for each value"
+    assert marks_under(dict.fromkeys(LETTERS, 0.5), 1) == "", "nothing to tell apart"
+
+
+@given(st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_letters_of_marks_keep_apart(values: list[float]) -> None:
+    text = marks_under(dict(zip(LETTERS, values, strict=True)), 1)
+    found = re.findall(r'<span style="left:([\d.]+)%" title="[^"]*">([A-Z]+)</span>', text)
+    spans = [(float(at) - 4 * len(group), float(at) + 4 * len(group)) for at, group in found]
+    assert all(a[1] <= b[0] + 0.02 for a, b in pairwise(spans))
+    assert sorted("".join(group for _, group in found)) in ([], sorted(LETTERS.values()))
 
 
 def test_errors_in_callbacks_are_kept_and_shown(panel: Tuner, tmp_path: Path) -> None:
-    panel.controls.path.value = str(tmp_path / "none.yaml")
+    panel.controls.path.value = str(tmp_path / "<b>none.yaml")
     panel.controls.load.click()
+    assert "&lt;b&gt;" in panel._strip.value, "shown as text"
     panel.canvas.state = {"settings": {"threshold": [1]}, "frame": 0, "revision": 99}
     panel._on_message(None, {"type": "error", "message": "TypeError: <b>x</b>"}, [])
     assert len(panel.errors) == 3
     assert "No such settings file" in panel.errors[0]
-    assert "in the browser: TypeError" in panel.errors[2]
-    assert "&lt;b&gt;" in panel._strip.value, "shown as text"
+    assert "in the browser: TypeError" in panel.errors[2], "the page shows its own"
+    assert "No such settings file" in panel._strip.value
+    assert "one value for each" in panel._strip.value
     assert 'role="alert"' in panel._strip.value
 
 

@@ -115,6 +115,11 @@ class Notebook:
     def __init__(self, page: Any, lab: str, name: str) -> None:
         self.page = page
         page.goto(lab.format(page=f"lab/tree/{name}") + "&reset", wait_until="domcontentloaded")
+        self.ready()
+
+    def ready(self) -> None:
+        """Wait until the notebook is open and its kernel answers."""
+        page = self.page
         page.wait_for_selector(".jp-NotebookPanel:not(.lm-mod-hidden) .jp-Notebook", timeout=60_000)
         page.wait_for_function("() => window.jupyterapp")
         page.evaluate(
@@ -142,6 +147,22 @@ class Notebook:
         )
         self.command("notebook:run-cell")
 
+    def clear_cell(self, index: int) -> None:
+        """Take one cell's output away."""
+        self.page.evaluate(
+            "(i) => window.jupyterapp.shell.currentWidget.content.widgets[i].model.clearExecution()", index
+        )
+
+    def save(self) -> None:
+        """Save the notebook and wait for it."""
+        self.page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel without being asked."""
+        self.page.evaluate(
+            "() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+
     def idle(self, timeout: float = 60) -> None:
         """Wait until the kernel says idle; one that sleeps in a cell says so too while it serves widgets."""
         self.page.wait_for_function(
@@ -162,7 +183,11 @@ class Panel:
         page.wait_for_function(
             "() => document.querySelector('.pnb-tuner')?.tunerStats?.paints > 0", timeout=60_000
         )
-        page.evaluate("() => document.querySelector('.pnb-tuner').scrollIntoView()")
+        self.top()
+
+    def top(self) -> None:
+        """Scroll the panel to the top of what is seen."""
+        self.page.evaluate("() => document.querySelector('.pnb-tuner').scrollIntoView()")
 
     @classmethod
     def without_canvas(cls, page: Any) -> Panel:
@@ -208,7 +233,11 @@ class Panel:
         slider.scroll_into_view_if_needed()
         return dict(slider.bounding_box())
 
-    def drag(self, text: str, values: list[float], top: float = 1.0) -> None:
+    def readout(self, text: str) -> str:
+        """What the slider with this label shows as its number."""
+        return str(self.row(text).locator(".widget-readout").inner_text())
+
+    def drag(self, text: str, values: list[float], top: float = 1.0, pause: float = 0) -> None:
         """Drag a slider's handle through values; the button stays down in between."""
         track, mouse = self.track(text), self.page.mouse
         handle = self.row(text).locator(".noUi-handle").first.bounding_box()
@@ -217,6 +246,7 @@ class Panel:
         mouse.down()
         for value in values:
             mouse.move(track["x"] + track["width"] * value / top, y)
+            time.sleep(pause)
         mouse.up()
 
     def toggle(self, name: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.notebook.rich import Fold, Rich, Sentence, Stack, Table
-from peoplenet_nb.paths import VOLUME, cache_dir, home, models_dir, outputs_dir
+from peoplenet_nb.paths import VOLUME, cache_dir, home, models_dir, outputs_dir, settings_file
 from peoplenet_nb.settings import PRESETS, Settings, preset
 from peoplenet_nb.speed.profile import choice_file
 
@@ -65,11 +65,6 @@ def models_here() -> Rich:
             }
         ]
     )
-
-
-def settings_file() -> Path:
-    """Return the file in which notebook 04 keeps the chosen settings."""
-    return home() / "settings.yaml"
 
 
 class ChosenSettings(Rich):

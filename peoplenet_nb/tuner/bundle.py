@@ -1,8 +1,7 @@
 """The browser's part as one ES module: the files of ``static/``, one after the other.
 
-One decision to know: there is no build step. The files are plain ES modules that import each other; bringing
-them together only takes their ``import`` lines away, so top-level names must differ, which a test sees to by
-loading the result in Node.
+There is no build step. The files are plain ES modules that import each other; joining them only takes their
+``import`` lines away, so top-level names must differ, which a test sees to by loading the result in Node.
 """
 
 from __future__ import annotations
@@ -14,17 +13,13 @@ from pathlib import Path
 STATIC = Path(__file__).resolve().parent / "static"
 
 # Each file after the ones it uses; the last one has the default export that anywidget asks for.
-ENGINE = ("geometry.js", "cluster.js", "decode.js", "explain.js", "clip.js")
-MODULES = (
-    *ENGINE,
-    "paint.js",
-    "charts.js",
-    "store.js",
-    "dom.js",
-    "inspector.js",
-    "actions.js",
-    "view.js",
-    "widget.js",
+MODULES = tuple(
+    f"{name}.js"
+    for name in (
+        *("geometry", "cluster", "decode", "explain", "clip"),
+        *("zoom", "labels", "heat", "paint", "charts", "store", "dom"),
+        *("inspector", "cliprow", "page", "kernel", "actions", "paced", "view", "widget"),
+    )
 )
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)

@@ -1,7 +1,7 @@
 """The canvas widget: traits that sliders are tied to, and the bytes that the browser draws from.
 
-One decision to know: each number is a trait of its own, because `jslink` ties single traits; what Python
-believes comes from ``state`` alone, which the browser sets when the hand has come to rest.
+Each number is a trait of its own, because `jslink` ties single traits; what Python believes comes from ``state``
+alone, which the browser sets when the hand has come to rest.
 """
 
 from __future__ import annotations
@@ -74,11 +74,17 @@ class TunerCanvas(anywidget.AnyWidget):
     flavour = t.Int(0).tag(sync=True)
     score = t.Int(0).tag(sync=True)
 
+    # What does nothing under the chosen clustering. Kept by the browser, so that it holds without a kernel too.
+    idle_nms = t.Bool(False).tag(sync=True)
+    idle_dbscan = t.Bool(False).tag(sync=True)
+    idle_score = t.Bool(False).tag(sync=True)
+
     def __init__(self, shape: Mapping[str, Any], numbers: Mapping[str, Any], **more: Any) -> None:
         names = [f"{name}_{c}" for name in PER_CLASS for c in range(len(shape["labels"]))]
         # Before the rest: the widget's model is made of the traits that are there when it opens.
         self.add_traits(**{name: t.Float(0.0).tag(sync=True) for name in names})
-        super().__init__(shape=dict(shape), **traits_of(numbers), **more)
+        idle = idle_under(numbers["clustering"], has_boxes=shape["hasBoxes"])
+        super().__init__(shape=dict(shape), **traits_of(numbers), **idle, **more)
 
 
 def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
@@ -90,6 +96,15 @@ def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
         "clustering": CLUSTERINGS.index(numbers["clustering"]),
         "flavour": FLAVOURS.index(numbers["flavour"]),
         "score": SCORES.index(numbers["score"]),
+    }
+
+
+def idle_under(clustering: str, *, has_boxes: bool) -> dict[str, bool]:
+    """Return which groups of controls do nothing under a clustering, as the canvas's traits; as ``idleNow`` in JS."""
+    return {
+        "idle_nms": not has_boxes or clustering == "dbscan",
+        "idle_dbscan": not has_boxes or clustering == "nms",
+        "idle_score": not has_boxes or clustering != "dbscan",
     }
 
 

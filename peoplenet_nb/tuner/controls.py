@@ -1,38 +1,60 @@
 """Sliders, menus and buttons, and the marks of the presets under the sliders.
 
-One decision to know: controls know their trait's name and nothing else. `Controls.tie` links each to the
-canvas in the browser; `Controls.show` sets them from Python; the same sliders serve the fallback.
+Controls know their trait's name and nothing else. `Controls.tie` links each to the canvas in the browser;
+`Controls.move` sets them from Python; the same sliders serve the fallback.
 """
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
+from peoplenet_nb.paths import settings_file
 from peoplenet_nb.settings import PRESETS
 from peoplenet_nb.tuner.canvas import CLUSTERINGS, FLAVOURS, SCORES, traits_of
+from peoplenet_nb.tuner.marks import LEGEND, marks_under
+from peoplenet_nb.tuner.model import TunerModel
 
-_LETTERS = {"default": "D", "deepstream": "S", "triton": "N", "tao": "T", "jetson-inference": "J"}
-_LABEL, _READOUT = 92, 52
+_LABEL, _READOUT = 84, 48
 
 STYLE = f"""<style>
+.pnb-left {{ flex: 4 1 330px; min-width: 0; }}
+.pnb-controls {{ flex: 1 1 240px; min-width: 230px; max-width: 420px; }}
 .pnb-row .widget-label {{ width: {_LABEL}px; min-width: {_LABEL}px; }}
 .pnb-row .widget-readout {{ width: {_READOUT}px; min-width: {_READOUT}px; text-align: right; }}
+.pnb-row:has([disabled], :disabled) {{ opacity: 0.45; }}
 .pnb-marks {{ position: relative; height: 16px; line-height: 12px; font-size: 10px; margin-top: -5px;
   margin-left: {_LABEL + 18}px; margin-right: {_READOUT + 18}px; color: var(--jp-ui-font-color2, #59636e); }}
-.pnb-marks span {{ position: absolute; padding-top: 4px; transform: translateX(-50%);
-  white-space: nowrap; cursor: help; }}
-.pnb-marks span::before {{ content: ""; position: absolute; left: 50%; top: 0; height: 4px;
-  border-left: 1px solid currentColor; }}
-.pnb-note {{ font-size: 12px; color: var(--jp-ui-font-color2, #59636e); line-height: 1.35; }}
-.pnb-errors {{ padding: 6px 9px; border-radius: 3px; color: #7a1010; background: #fde2e1; line-height: 1.4; }}
+.pnb-marks span {{ position: absolute; top: 4px; transform: translateX(-50%); white-space: nowrap; cursor: help; }}
+.pnb-marks i {{ position: absolute; top: 0; height: 4px; border-left: 1px solid currentColor; }}
+.pnb-note {{ font-size: 12px; color: var(--jp-ui-font-color2, #59636e); line-height: 1.35; overflow-wrap: anywhere;
+  white-space: normal; }}
+.pnb-warning {{ color: var(--jp-warn-color0, #9a5b00); }}
+.pnb-errors {{ padding: 6px 9px; border-radius: 3px; color: #7a1010; background: #fde2e1; line-height: 1.4;
+  white-space: normal; overflow-wrap: anywhere; }}
 .pnb-code code {{ font-size: 12px; user-select: all; overflow-wrap: anywhere; white-space: normal; }}
 </style>"""
 
-LEGEND = "Marks: " + ", ".join(f"<b>{letter}</b> {name}" for name, letter in _LETTERS.items())
+# name, text, top of the slider, step, tooltip, format of the readout
+_PER_CLASS = (
+    ("min_width", "min width", 300.0, 1.0, "Least width of a {} box, px", ".0f"),
+    ("min_height", "min height", 300.0, 1.0, "Least height of a {} box, px", ".0f"),
+    ("min_confidence", "min score", 3.0, 0.01, "Least confidence of a {} box", ".2f"),
+)
+_SHARED = (
+    ("nms_iou", "NMS IoU", 1.0, 0.01, "A box goes when a better one overlaps it more", ".2f"),
+    ("eps", "eps", 1.0, 0.01, "DBSCAN: neighbours differ by at most this 1 - IoU", ".2f"),
+    ("min_samples", "min samples", 10.0, 0.05, "DBSCAN: least coverage (or boxes) around a core", ".2f"),
+)
+_IDLE = {
+    "idle_nms": ("nms_iou",),
+    "idle_dbscan": ("eps", "min_samples", "flavour"),
+    "idle_score": ("score",),
+}
 
 
 class Controls:
@@ -46,137 +68,119 @@ class Controls:
         The numbers of each preset (`peoplenet_nb.tuner.wire.preset_numbers`), for the marks.
     frames : int
         How many frames the clip has; with one there is no frame slider.
+    dead : sequence of str
+        Classes whose head cannot work.
     """
 
-    def __init__(self, labels: Sequence[str], presets: Mapping[str, Mapping[str, Any]], frames: int) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        presets: Mapping[str, Mapping[str, Any]],
+        frames: int,
+        dead: Sequence[str] = (),
+    ) -> None:
         self.labels = tuple(labels)
         self._marks = {name: traits_of(numbers) for name, numbers in presets.items()}
         self.tied: dict[str, Any] = {}
         self._rows: dict[str, Any] = {}
         for c, label in enumerate(self.labels):
-            self._slider(f"threshold_{c}", label, 1.0, 0.005, f"Least coverage of a {label} cell", ".3f")
-            self._slider(
-                f"min_width_{c}", "min width", 300.0, 1.0, f"Least width of a {label} box, px", ".0f"
-            )
-            self._slider(
-                f"min_height_{c}", "min height", 300.0, 1.0, f"Least height of a {label} box, px", ".0f"
-            )
-            self._slider(
-                f"min_confidence_{c}", "min score", 3.0, 0.01, f"Least confidence of a {label} box", ".2f"
-            )
-        self._slider("nms_iou", "NMS IoU", 1.0, 0.01, "A box goes when a better one overlaps it more", ".2f")
-        self._slider("eps", "eps", 1.0, 0.01, "DBSCAN: neighbours differ by at most this 1 - IoU", ".2f")
-        self._slider(
-            "min_samples", "min mass", 10.0, 0.05, "DBSCAN: least coverage (or boxes) around a core", ".2f"
-        )
+            # Steps of 0.001, as fine as the thresholds that the answer to a click proposes.
+            self._slider(f"threshold_{c}", label, 1.0, 0.001, f"Least coverage of a {label} cell", ".3f")
+            if label in dead:
+                text = f"The {html.escape(label)} head of this model is dead: no threshold finds any."
+                self._rows[f"threshold_{c}"].children += (_note(text, "pnb-warning"),)
+            for name, text, top, step, tip, readout in _PER_CLASS:
+                self._slider(f"{name}_{c}", text, top, step, tip.format(label), readout)
+        for row in _SHARED:
+            self._slider(*row)
         self._slider("top_k", "top k", 100, 1, "Most boxes of a class; 0: all", "d", w.IntSlider)
         self._menu("clustering", "clustering", CLUSTERINGS, ("NMS", "DBSCAN", "hybrid"))
         self._menu("flavour", "DBSCAN of", FLAVOURS, ("TAO (coverage)", "DeepStream (count)"))
         self._menu("score", "score", SCORES, ("best cell", "sum of cells"))
-        self.frame = w.IntSlider(
-            0, 0, max(1, frames - 1), description="frame", layout=w.Layout(width="auto"), readout=True
-        )
-        self.frame.add_class("pnb-row")
-
-        wide = w.Layout(width="auto", flex="1 1 auto")
-        self.preset = w.Dropdown(
-            options=[("choose …", ""), *((name, name) for name in PRESETS)],
-            description="preset",
-            tooltip="Load a preset's numbers",
-            layout=w.Layout(width="auto"),
-        )
-        self.preset.add_class("pnb-row")
-        self.undo, self.redo, self.reset = (
-            w.Button(description=text, tooltip=tip, layout=wide)
-            for text, tip in (
-                ("Undo", "Take the last change back (key z)"),
-                ("Redo", "Do it again (key y)"),
-                ("Reset", "Back to the preset or file loaded last"),
+        self.frame = _row(w.IntSlider(0, 0, max(1, frames - 1), description="frame", readout=True))
+        self.preset = _row(
+            w.Dropdown(
+                options=[("choose …", ""), *((name, name) for name in PRESETS)],
+                description="preset",
+                tooltip="Load a preset's numbers",
             )
         )
-        self.path = w.Text("settings.yaml", description="file", layout=w.Layout(width="auto"))
-        self.path.add_class("pnb-row")
-        self.save, self.load = (w.Button(description=text, layout=wide) for text in ("Save", "Load"))
-        self.code = w.HTML()
+        self.undo = _button("Undo", "Take the last change back (key z)")
+        self.redo = _button("Redo", "Do it again (key y)")
+        self.reset = _button("Reset", "Back to the preset or file loaded last")
+        self.path = _row(w.Text(str(settings_file()), description="file"))
+        self.save = _button("Save", "Write the settings to this file")
+        self.load = _button("Load", "Take the settings from this file")
+        self.note, self.code = w.HTML(), w.HTML()
         self.code.add_class("pnb-code")
-        self.said = w.HTML()
+        self.path.observe(lambda _: self.write_note(f"Save writes {self.file()}"), names="value")
+        self.write_note(f"Save writes {self.file()}, where the other notebooks look.")
 
     def _slider(
         self, name: str, text: str, top: float, step: float, tip: str, readout: str, kind: Any = w.FloatSlider
     ) -> None:
-        slider = kind(
-            0,
-            min=0,
-            max=top,
-            step=step,
-            description=text,
-            tooltip=tip,
-            readout_format=readout,
-            layout=w.Layout(width="auto"),
-        )
-        slider.add_class("pnb-row")
-        self.tied[name] = slider
-        self._rows[name] = w.VBox(
-            [slider, w.HTML(self._marks_of(name, top))], layout=w.Layout(overflow="hidden")
-        )
-
-    def _marks_of(self, name: str, top: float) -> str:
-        """Return the presets' letters under the places of their values; presets that agree share a mark."""
-        at: dict[float, list[str]] = {}
-        for preset, traits in self._marks.items():
-            if 0 <= traits[name] <= top:
-                at.setdefault(traits[name], []).append(preset)
-        marks = "".join(
-            f'<span style="left:{100 * value / top:.2f}%" title="{html.escape(", ".join(names))}: {value:g}">'
-            f"{''.join(_LETTERS[n] for n in names)}</span>"
-            for value, names in at.items()
-            if len(names) < len(self._marks)
-        )
-        return f'<div class="pnb-marks" aria-hidden="true">{marks}</div>'
+        slider = kind(0, min=0, max=top, step=step, description=text, tooltip=tip, readout_format=readout)
+        self.tied[name] = _row(slider)
+        marks = marks_under({preset: traits[name] for preset, traits in self._marks.items()}, top)
+        below = [w.HTML(marks)] if marks else []
+        self._rows[name] = w.VBox([slider, *below], layout=w.Layout(overflow="hidden"))
 
     def _menu(self, name: str, text: str, values: Sequence[str], shown: Sequence[str]) -> None:
-        menu = w.Dropdown(
-            options=list(zip(shown, values, strict=True)), description=text, layout=w.Layout(width="auto")
-        )
-        menu.add_class("pnb-row")
-        self.tied[name] = self._rows[name] = menu
+        options = list(zip(shown, values, strict=True))
+        self.tied[name] = self._rows[name] = _row(w.Dropdown(options=options, description=text))
 
-    def box(self, frames: int) -> Any:
+    def box(self) -> Any:
         """Return all controls, arranged in a column."""
         rows = self._rows
-        sizes = [
-            w.VBox([rows[f"{name}_{c}"] for name in ("min_width", "min_height", "min_confidence")])
-            for c in range(len(self.labels))
-        ]
+        sizes = [w.VBox([rows[f"{name}_{c}"] for name, *_ in _PER_CLASS]) for c in range(len(self.labels))]
         folded = w.Accordion(children=sizes, titles=[f"Size and score: {label}" for label in self.labels])
-        dbscan = [rows[name] for name in ("eps", "min_samples", "flavour", "score", "top_k")]
-        return w.VBox(
+        shared = ("clustering", "nms_iou", "eps", "min_samples", "flavour", "score", "top_k")
+        column = w.VBox(
             [
                 self.preset,
                 w.HBox([self.undo, self.redo, self.reset]),
                 *(rows[f"threshold_{c}"] for c in range(len(self.labels))),
-                rows["clustering"],
-                rows["nms_iou"],
-                *dbscan,
-                w.HTML(f'<div class="pnb-note">{LEGEND}</div>'),
+                *(rows[name] for name in shared),
+                _note(LEGEND),
                 folded,
                 self.path,
                 w.HBox([self.save, self.load]),
-                self.said,
+                self.note,
                 self.code,
-            ],
-            layout=w.Layout(flex="1 1 290px", min_width="270px", max_width="420px"),
+            ]
         )
+        column.add_class("pnb-controls")
+        return column
 
-    def show(self, numbers: Mapping[str, Any]) -> None:
+    def file(self) -> Path:
+        """Return the file that Save writes and Load reads, in full."""
+        return Path(self.path.value.strip() or settings_file()).expanduser().absolute()
+
+    def write_note(self, text: str) -> None:
+        """Write a line under the file's buttons."""
+        self.note.value = _note(html.escape(text), role="status").value
+
+    def describe(self, model: TunerModel) -> None:
+        """Show what goes with the model's settings: the line of code, what can be undone, the preset's name."""
+        self.code.value = f"<code>{html.escape(model.code())}</code>"
+        self.undo.disabled, self.redo.disabled = not model.can_undo, not model.can_redo
+        name = model.settings.preset
+        self.preset.value = name if name in PRESETS else ""
+
+    def move(self, traits: Mapping[str, Any]) -> None:
         """Set the controls to some settings; a slider whose end is nearer than a value gets a further end."""
-        for name, value in traits_of(numbers).items():
-            control = self.tied[name]
+        for name, control in self.tied.items():
             if isinstance(control, w.Dropdown):
-                control.index = value
+                control.index = traits[name]
                 continue
-            control.max = max(control.max, value)
-            control.value = value
+            control.max = max(control.max, traits[name])
+            control.value = traits[name]
+
+    def switch_off(self, idle: Mapping[str, bool]) -> None:
+        """Disable what does nothing (`peoplenet_nb.tuner.canvas.idle_under`), where no canvas does it."""
+        for group, names in _IDLE.items():
+            for name in names:
+                self.tied[name].disabled = idle[group]
 
     def values(self) -> dict[str, Any]:
         """Return what the controls show, by the canvas's names."""
@@ -191,4 +195,21 @@ class Controls:
             ((control, "index" if isinstance(control, w.Dropdown) else "value"), (canvas, name))
             for name, control in [*self.tied.items(), ("frame", self.frame)]
         ]
-        return [w.jslink(source, target) for source, target in pairs]
+        links = [w.jslink(source, target) for source, target in pairs]
+        for idle, names in _IDLE.items():
+            links += [w.jsdlink((canvas, idle), (self.tied[name], "disabled")) for name in names]
+        return links
+
+
+def _row(control: Any) -> Any:
+    control.layout.width = "auto"
+    control.add_class("pnb-row")
+    return control
+
+
+def _button(text: str, tip: str) -> Any:
+    return w.Button(description=text, tooltip=tip, layout=w.Layout(width="auto", flex="1 1 auto"))
+
+
+def _note(text: str, more: str = "", role: str = "note") -> Any:
+    return w.HTML(f'<div class="pnb-note {more}" role="{role}">{text}</div>')

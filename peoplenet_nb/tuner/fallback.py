@@ -1,15 +1,12 @@
-"""The picture drawn by the kernel, for places where the canvas's front end is not installed, and when it comes.
+"""The picture drawn by the kernel, for places where the canvas's front end is not installed.
 
-One decision to know: the latest wins. A request only marks the picture as old; it is drawn when the kernel has
-gone through the messages that wait, so a slow connection never builds a backlog, and one image takes the
-place of the other without being cleared.
+It is asked for with ``fallback=True``. The sliders are the same; a front end sends the next move of a slider when
+the kernel has dealt with the last one, so a slow connection never builds a backlog.
 """
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import cv2
@@ -23,103 +20,8 @@ from peoplenet_nb.tuner.canvas import VIEW
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
-GRACE = 4.0  # seconds from display to when a canvas that said nothing counts as missing; a proxy may be slow
 
-
-class LatestWins:
-    """Runs a function soon after it was asked for, once for all requests that came meanwhile.
-
-    Parameters
-    ----------
-    action : callable
-        What to run. Without a running event loop it runs at once.
-    """
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self._action = action
-        self._asked = False
-
-    def ask(self) -> None:
-        """Ask for a run."""
-        if self._asked:
-            return
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self._action()
-            return
-        self._asked = True
-        loop.call_later(0.005, self._run)
-
-    def _run(self) -> None:
-        self._asked = False
-        self._action()
-
-
-class Patience:
-    """Gives a canvas time to come up before something else takes its place.
-
-    Only a hand that moves a slider shows that there is a page at all, so nothing happens before `moved`.
-
-    Parameters
-    ----------
-    give_up : callable
-        What to run when a slider was moved and the canvas has said nothing for `GRACE` seconds since it was
-        shown, or since the move where it is not known when it was shown. Without a running event loop, which
-        cannot wait, it runs at once.
-
-    Attributes
-    ----------
-    over : bool
-        Whether the canvas came up.
-    """
-
-    def __init__(self, give_up: Callable[[], None]) -> None:
-        self.over = False
-        self._give_up = give_up
-        self._shown: float | None = None
-        self._moved = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def shown(self) -> None:
-        """Count from now: the canvas has been sent to a page."""
-        self._shown = time.monotonic()
-
-    def moved(self) -> None:
-        """Say that a slider was moved while the canvas has not come up."""
-        self._moved = True
-        if self._shown is None:
-            self._shown = time.monotonic()
-        left = self._shown + GRACE - time.monotonic()
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            left = 0.0
-        if left <= 0:
-            self._end()
-        elif self._timer is None:
-            self._timer = loop.call_later(left, self._end)
-
-    def arrived(self) -> bool:
-        """Say that the canvas came up; return whether a slider was moved before."""
-        self.stop()
-        self.over = True
-        moved, self._moved = self._moved, False
-        return moved
-
-    def stop(self) -> None:
-        """Wait no longer."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _end(self) -> None:
-        self.stop()
-        if not self.over:
-            self._give_up()
-
-
-class KernelPicture:
+class KernelPicture(w.VBox):  # type: ignore[misc]
     """The image and its toggles, drawn from a model.
 
     Parameters
@@ -130,11 +32,6 @@ class KernelPicture:
         The first frame's JPEG, for clips without ``pictures``.
     pictures : VideoPictures or None
         The pictures of a clip.
-
-    Attributes
-    ----------
-    box : ipywidgets.VBox
-        Hidden until `show`.
     """
 
     def __init__(self, model: TunerModel, first: bytes, pictures: VideoPictures | None) -> None:
@@ -145,19 +42,7 @@ class KernelPicture:
             for name, value in VIEW.items()
             if isinstance(value, bool) and name != "compare"
         ]
-        for toggle in self.toggles:
-            toggle.observe(lambda _: self._changed(), names="value")
-        self._changed: Callable[[], None] = self.draw
-        self.box = w.VBox([w.HBox(self.toggles), self.image], layout=w.Layout(display="none"))
-
-    def show(self, changed: Callable[[], None]) -> None:
-        """Bring the picture on the page; ``changed`` is called when a toggle is pressed."""
-        self._changed = changed
-        self.box.layout.display = None
-
-    def hide(self) -> None:
-        """Take the picture off the page."""
-        self.box.layout.display = "none"
+        super().__init__([w.HBox(self.toggles), self.image])
 
     def draw(self) -> None:
         """Draw the frame on screen, once its picture is there."""

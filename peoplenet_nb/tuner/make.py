@@ -1,7 +1,7 @@
 """From a frame or the folder of a run to a panel.
 
-One decision to know: a clip's cells are read from the saved grids once and sent to the browser in one piece;
-everything with a coverage that any preset could ask for, within a limit of bytes.
+A clip's cells are read from the saved grids once and sent to the browser in one piece: everything with a
+coverage that any preset could ask for, within a limit of bytes.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ def tune(
     grids: Grids,
     settings: Settings | None = None,
     *,
+    dead: Sequence[str] = (),
     fallback: bool = False,
 ) -> Tuner:
     """Make a panel for one frame.
@@ -43,6 +44,9 @@ def tune(
         Its raw grids.
     settings : Settings, optional
         Where to start; this project's default when left out.
+    dead : sequence of str
+        Classes whose head in the model file cannot work (``head.label for head in head_health(path) if not
+        head.alive``); the panel says so, since no threshold brings them back.
     fallback : bool
         Whether the kernel draws, for front ends without anywidget.
 
@@ -67,7 +71,7 @@ def tune(
                 next_step="pass the frame that was given to infer().",
             )
     model = TunerModel([grids], settings or preset("default", grids.fit.mode))
-    return Tuner(model, b"" if frame is None else jpeg(frame), fallback=fallback)
+    return Tuner(model, b"" if frame is None else jpeg(frame), dead=dead, fallback=fallback)
 
 
 def tune_run(
@@ -76,6 +80,7 @@ def tune_run(
     settings: Settings | None = None,
     *,
     most: int = 2000,
+    dead: Sequence[str] = (),
     fallback: bool = False,
 ) -> Tuner:
     """Make a panel for the saved grids of a run; the network is not needed.
@@ -86,17 +91,10 @@ def tune_run(
         A run's folder, or the ``grids`` folder in it.
     source : str or Path, optional
         The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
-    settings : Settings, optional
-        Where to start; this project's default when left out.
     most : int
         How many frames to take at most, evenly spaced over a longer run.
-    fallback : bool
-        Whether the kernel draws, for front ends without anywidget.
-
-    Returns
-    -------
-    Tuner
-        Shown by being the last line of a cell; ``.settings`` is what is on screen.
+    settings, dead, fallback
+        As in `tune`, which also says what is returned.
 
     Raises
     ------
@@ -119,6 +117,7 @@ def tune_run(
         packed=packed,
         frame_names=clip.frames,
         fps=min(30.0, fps),
+        dead=dead,
         fallback=fallback,
     )
 

@@ -1,8 +1,8 @@
 """The tuner's logic without a browser: settings with a history, the frame on screen, and what follows.
 
-One decision to know: every change, from a slider, a preset, undo or a file, goes through `TunerModel.set`,
-which tells its listeners once and only when something really changed. So a panel may tell the model what the
-browser shows, and the browser what the model holds, without going round in circles.
+Every change, from a slider, a preset, undo or a file, goes through `TunerModel.set`, which calls its listeners
+once and only when something really changed. So the panel can pass on what the browser shows, and the browser
+what the model holds, without going round in circles.
 """
 
 from __future__ import annotations
@@ -15,36 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.decoding import Decoded, decode, iou_matrix
-from peoplenet_nb.detections import Detections
+from peoplenet_nb.decoding import Decoded, decode
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
+from peoplenet_nb.tuner.compare import Differences, compare
 from peoplenet_nb.tuner.wire import PER_CLASS, SHARED, numbers_of, settings_from
 
-SAME_OBJECT = 0.5
-"""IoU from which boxes of two settings are taken for one object."""
-SAME_BOX = 0.95
-"""IoU from which such a box counts as not moved."""
 _LONGEST_HISTORY = 500
-
-
-@dataclass(frozen=True, eq=False)
-class Differences:
-    """Where the detections of two settings differ.
-
-    Parameters
-    ----------
-    only_a, only_b : list of int
-        Indices of boxes that have no counterpart of their class in the other.
-    moved : list of (int, int)
-        Counterparts whose IoU is below `SAME_BOX`.
-    """
-
-    only_a: list[int]
-    only_b: list[int]
-    moved: list[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -98,6 +77,7 @@ class TunerModel:
         bind(settings, self.labels)
         self._history = [settings]
         self._at = 0
+        self._gesture: object = None
         self.base = settings
         """What "reset" goes back to: the preset or settings that were loaded last."""
         self.a: Settings | None = None
@@ -116,8 +96,15 @@ class TunerModel:
         """Call a function after settings, frame or A changed."""
         self._listeners.append(listener)
 
-    def set(self, settings: Settings) -> bool:
+    def set(self, settings: Settings, gesture: object = None) -> bool:
         """Choose settings; what was undone before is forgotten. Return whether anything changed.
+
+        Parameters
+        ----------
+        settings : Settings
+            What to choose.
+        gesture : object, optional
+            Names the drag or key press that this belongs to: all changes of one gesture are one step of undo.
 
         Raises
         ------
@@ -128,14 +115,20 @@ class TunerModel:
         settings = self._named(settings)
         if settings == self.settings:
             return False
-        self._history = [*self._history[: self._at + 1], settings][-_LONGEST_HISTORY:]
+        goes_on = gesture is not None and gesture == self._gesture and self.can_undo
+        before = self._history[: self._at + (0 if goes_on else 1)]
+        self._gesture = gesture
+        if goes_on and settings == before[-1]:  # dragged back to where it began: no step at all
+            before.pop()
+            self._gesture = None
+        self._history = [*before, settings][-_LONGEST_HISTORY:]
         self._at = len(self._history) - 1
-        self._tell()
+        self._changed()
         return True
 
-    def set_numbers(self, numbers: Mapping[str, Any]) -> bool:
+    def set_numbers(self, numbers: Mapping[str, Any], gesture: object = None) -> bool:
         """Choose what the browser shows (`wire.numbers_of`); return whether anything changed."""
-        return self.set(settings_from(numbers, self.labels, self.settings))
+        return self.set(settings_from(numbers, self.labels, self.settings), gesture)
 
     def _named(self, settings: Settings) -> Settings:
         """Keep the name of a preset only while its numbers stand."""
@@ -166,7 +159,8 @@ class TunerModel:
 
     def _step(self, by: int) -> bool:
         self._at += by
-        self._tell()
+        self._gesture = None
+        self._changed()
         return True
 
     def load_preset(self, name: str) -> bool:
@@ -210,16 +204,13 @@ class TunerModel:
         settings = self.settings
         name = self.base.preset if self.base.preset in PRESETS else "default"
         start = preset(name, settings.fit)
-        line = f'preset("{name}"' + ("" if settings.fit == "stretch" else f', "{settings.fit}"') + ")"
-        changed = {k: getattr(settings, k) for k in SHARED if getattr(settings, k) != getattr(start, k)}
-        if changed:
-            line += ".replace(" + ", ".join(f"{k}={_literal(v)}" for k, v in changed.items()) + ")"
+        line = f"preset({name!r}" + ("" if settings.fit == "stretch" else f", {str(settings.fit)!r}") + ")"
+        if changed := _arguments(SHARED, settings, start):
+            line += f".replace({changed})"
         for label in self.labels:
-            before, now = start.for_class(label), settings.for_class(label)
-            moved = {k: getattr(now, k) for k in PER_CLASS if getattr(now, k) != getattr(before, k)}
-            if moved:
-                numbers = ", ".join(f"{k}={_literal(v)}" for k, v in moved.items())
-                line += f'.with_class("{label}", {numbers})'
+            if changed := _arguments(PER_CLASS, settings.for_class(label), start.for_class(label)):
+                # A model's label can hold any character: only `repr` makes it a string and nothing else.
+                line += f".with_class({label!r}, {changed})"
         return line
 
     # -- the frame and what is in it
@@ -235,7 +226,7 @@ class TunerModel:
         if index == self._index:
             return False
         self._index, self._grids = index, self.clip[index]
-        self._tell()
+        self._changed()
         return True
 
     @property
@@ -281,7 +272,7 @@ class TunerModel:
     def pin(self, settings: Settings | None = None) -> None:
         """Keep settings (those chosen now by default) as A, to compare others with."""
         self.a = settings or self.settings
-        self._tell()
+        self._changed()
 
     def differences(self) -> Differences:
         """Return where A and the settings differ in the frame on screen; nowhere without an A."""
@@ -289,26 +280,12 @@ class TunerModel:
             return Differences([], [], [])
         return compare(decode(self._grids, self.a).detections, self.decoded.detections)
 
-    def _tell(self) -> None:
+    def _changed(self) -> None:
         for listener in self._listeners:
             listener()
 
 
-def compare(a: Detections, b: Detections) -> Differences:
-    """Match the detections of two settings, greedily by IoU within a class, and return what differs."""
-    iou = iou_matrix(a.xyxy.astype(np.float64), b.xyxy.astype(np.float64))
-    iou[a.class_id[:, None] != b.class_id[None, :]] = 0.0
-    first, second = np.nonzero(iou >= SAME_OBJECT)
-    free_a, free_b, moved = set(range(len(a))), set(range(len(b))), []
-    for p in np.lexsort((second, first, -iou[first, second])):
-        i, j = int(first[p]), int(second[p])
-        if i in free_a and j in free_b:
-            free_a.remove(i)
-            free_b.remove(j)
-            if iou[i, j] < SAME_BOX:
-                moved.append((i, j))
-    return Differences(sorted(free_a), sorted(free_b), sorted(moved))
-
-
-def _literal(value: object) -> str:
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+def _arguments(names: Sequence[str], now: object, before: object) -> str:
+    """Return the values that differ as keyword arguments in Python."""
+    values = {k: getattr(now, k) for k in names if getattr(now, k) != getattr(before, k)}
+    return ", ".join(f"{k}={(str(v) if isinstance(v, str) else v)!r}" for k, v in values.items())

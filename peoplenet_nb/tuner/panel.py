@@ -1,8 +1,8 @@
 """The tuner as a widget: controls beside the canvas, tied in the browser.
 
-One decision to know: the panel is thin. What a person does in the browser arrives as ``state`` and goes to the
-`TunerModel`; what the model becomes is shown by the controls and the canvas. An error in any callback is kept
-in ``errors`` and shown, because a notebook run reports success when a callback fails.
+The panel is thin. What a person does in the browser arrives as ``state`` and goes to the `TunerModel`; what the
+model becomes is shown by the controls and the canvas. An error in any callback is kept in ``errors`` and shown,
+because a notebook run reports success when a callback fails.
 """
 
 from __future__ import annotations
@@ -10,16 +10,15 @@ from __future__ import annotations
 import functools
 import html
 import logging
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import ipywidgets as w
 
 from peoplenet_nb.settings import Settings
-from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, numbers_from_traits, traits_of
+from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import STYLE, Controls
-from peoplenet_nb.tuner.fallback import KernelPicture, LatestWins, Patience
+from peoplenet_nb.tuner.fallback import KernelPicture
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import VideoPictures
 from peoplenet_nb.tuner.wire import (
@@ -36,19 +35,26 @@ log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _guarded(method: F) -> F:
-    """Keep a callback's error in the panel and show it."""
+def _guarded(kind: str) -> Callable[[F], F]:
+    """Keep a callback's error in the panel, and show it until a callback of its kind succeeds."""
 
-    @functools.wraps(method)
-    def run(self: Tuner, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(self, *args, **kwargs)
-        except Exception as error:
-            log.exception("A callback of the tuner failed")
-            self._record(f"{type(error).__name__}: {error}")
-            return None
+    def guard(method: F) -> F:
+        @functools.wraps(method)
+        def run(self: Tuner, *args: Any, **kwargs: Any) -> None:
+            try:
+                method(self, *args, **kwargs)
+                text = ""
+            except Exception as error:
+                log.exception("A callback of the tuner failed")
+                text = f"{type(error).__name__}: {error}"
+                self.errors.append(text)
+            if text != self._failing.get(kind, ""):
+                self._failing[kind] = text
+                self._show_errors()
 
-    return run  # type: ignore[return-value]
+        return run  # type: ignore[return-value]
+
+    return guard
 
 
 class Tuner(w.VBox):  # type: ignore[misc]
@@ -57,8 +63,8 @@ class Tuner(w.VBox):  # type: ignore[misc]
     Made by `peoplenet_nb.tuner.tune` and `peoplenet_nb.tuner.tune_run`.
 
     In an HTML export with widget state the sliders, the boxes, the counts of a clip and the charts work without
-    a kernel; the page loads the widgets' own code (html-manager and anywidget) from a CDN, so it needs a network
-    once. What needs Python stays still there: presets, undo, files, and pictures of frames other than the first.
+    a kernel (the page loads html-manager and anywidget from a CDN). Presets, undo, files, and pictures of frames
+    other than the first need Python and stay still there.
 
     Parameters
     ----------
@@ -74,9 +80,10 @@ class Tuner(w.VBox):  # type: ignore[misc]
         What each position of the clip is called, e.g. its frame's place in the video.
     fps : float
         How fast "play" goes.
+    dead : sequence of str
+        Classes whose head cannot work.
     fallback : bool
-        Whether the kernel draws, for front ends without anywidget, and goes on drawing should one come up.
-        When False, the kernel draws from when a slider moves and the canvas stays silent until it comes up.
+        Whether the kernel draws, for front ends without anywidget.
 
     Attributes
     ----------
@@ -95,22 +102,21 @@ class Tuner(w.VBox):  # type: ignore[misc]
         packed: PackedClip | None = None,
         frame_names: list[int] | None = None,
         fps: float = 10.0,
+        dead: Sequence[str] = (),
         fallback: bool = False,
     ) -> None:
         self.model = model
         self.errors: list[str] = []
-        self.fallback = False
-        self._fallback_asked = False
-        self._patience = Patience(self._fall_back)
+        self.fallback = fallback
+        self._failing: dict[str, str] = {}
         self._pictures = pictures
         self._showing = False
         frames = len(model.clip)
         grids = model.grids
-        numbers = numbers_of(model.settings, model.labels)
-        self.controls = Controls(model.labels, preset_numbers(model.labels, grids.fit.mode), frames)
+        self.controls = Controls(model.labels, preset_numbers(model.labels, grids.fit.mode), frames, dead)
         self.canvas = TunerCanvas(
-            shape_of(grids),
-            numbers,
+            shape_of(grids, dead),
+            numbers_of(model.settings, model.labels),
             jpeg=picture,
             grids=pack_grids(grids),
             first_frame=model.index,
@@ -122,20 +128,16 @@ class Tuner(w.VBox):  # type: ignore[misc]
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},
         )
-        self._links = self.controls.tie(self.canvas)
+        self._links = [] if fallback else self.controls.tie(self.canvas)
         self._strip = w.HTML()
         self.kernel_picture = KernelPicture(model, picture, pictures)
-        self._latest = LatestWins(self._draw)
         top = [self.controls.frame] if frames > 1 else []
-        left = w.VBox(
-            [*top, self.canvas, self.kernel_picture.box], layout=w.Layout(flex="4 1 460px", min_width="0")
-        )
-        row = w.HBox([left, self.controls.box(frames)], layout=w.Layout(flex_flow="row wrap"))
-        super().__init__([w.HTML(STYLE), row, self._strip])
+        left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])
+        left.add_class("pnb-left")
+        row = w.HBox([left, self.controls.box()], layout=w.Layout(flex_flow="row wrap"))
+        super().__init__([w.HTML(STYLE), self._strip, row])
         self._listen()
         self._show()
-        if fallback:
-            self.use_fallback()
 
     # -- what a caller reads and does
 
@@ -152,26 +154,8 @@ class Tuner(w.VBox):  # type: ignore[misc]
         """Return the settings as one line of Python to paste."""
         return self.model.code()
 
-    def use_fallback(self) -> None:
-        """Let the kernel draw the picture from now on; the sliders stay the same."""
-        self._fallback_asked = True
-        self._fall_back()
-
-    def _fall_back(self) -> None:
-        if self.fallback:
-            return
-        self.fallback = True
-        self.canvas.layout.display = "none"
-        self.kernel_picture.show(self._latest.ask)
-        self._draw()
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        self._patience.shown()
-        return super()._repr_mimebundle_(**kwargs)
-
     def close(self) -> None:
         """Take the widget and the temporary pictures away."""
-        self._patience.stop()
         if self._pictures is not None:
             self._pictures.close()
         for link in self._links:
@@ -186,8 +170,11 @@ class Tuner(w.VBox):  # type: ignore[misc]
         self.canvas.observe(self._on_state, names="state")
         self.canvas.observe(self._on_a, names="settings_a")
         self.canvas.on_msg(self._on_message)
-        for control in [*controls.tied.values(), controls.frame]:
-            control.observe(self._on_control, names="value")
+        if self.fallback:
+            for control in [*controls.tied.values(), controls.frame]:
+                control.observe(self._on_control, names="value")
+            for toggle in self.kernel_picture.toggles:
+                toggle.observe(lambda _: self._draw(), names="value")
         controls.preset.observe(self._on_preset, names="value")
         for button, action in (
             (controls.undo, self.model.undo),
@@ -198,14 +185,14 @@ class Tuner(w.VBox):  # type: ignore[misc]
         controls.save.on_click(self._on_save)
         controls.load.on_click(self._on_load)
 
-    @_guarded
+    @_guarded("state")
     def _on_state(self, change: Mapping[str, Any]) -> None:
         state = change["new"]
         if state.get("revision", 0) < self.canvas.revision:
             return  # sent before the browser knew of a preset or an undo: what it showed is no more
         # Not shown back: the hand may have moved on meanwhile, and the slider must not jump under it.
         self._quietly(lambda: self.model.go(state["frame"]))
-        self._quietly(lambda: self.model.set_numbers(state["settings"]))
+        self._quietly(lambda: self.model.set_numbers(state["settings"], state.get("gesture")))
 
     def _quietly(self, action: Callable[[], Any]) -> None:
         """Change the model without showing it: the browser shows it already."""
@@ -215,44 +202,27 @@ class Tuner(w.VBox):  # type: ignore[misc]
         finally:
             self._showing = showing
 
-    @_guarded
+    @_guarded("state")
     def _on_a(self, change: Mapping[str, Any]) -> None:
         if change["new"]:
             a = settings_from(change["new"], self.model.labels, self.model.settings)
             self._quietly(lambda: self.model.pin(a))
 
-    @_guarded
+    @_guarded("controls")
     def _on_control(self, change: Mapping[str, Any]) -> None:
-        """Follow a control while there is no canvas; once there is one, its own state will tell."""
-        if self._showing or (self._patience.over and not self.fallback):
+        """Follow a control where there is no canvas whose state would tell."""
+        if self._showing:
             return
         numbers = numbers_from_traits(self.controls.values(), len(self.model.labels))
         self._quietly(lambda: self.model.go(self.controls.frame.value))
-        self._quietly(lambda: self.model.set_numbers(numbers))
-        self._say_settings()
-        if self.fallback:
-            self._latest.ask()
-        else:
-            self._patience.moved()
+        self._quietly(lambda: self.model.set_numbers(numbers, gesture=change["owner"].description))
+        self._draw()
 
-    def _on_ready(self) -> None:
-        """Hand over to a canvas that came up; one that came late takes its place back, unless told to stay away."""
-        moved = self._patience.arrived()
-        if self.fallback and not self._fallback_asked:
-            self.fallback = False
-            self.kernel_picture.hide()
-            self.canvas.layout.display = None
-        if moved:
-            # The sliders moved unheard by the canvas: a new revision makes it tell what it shows.
-            self.canvas.revision += 1
-
-    @_guarded
+    @_guarded("message")
     def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
         kind = content.get("type")
-        if kind == "ready":
-            self._on_ready()
-        elif kind == "error":
-            self._record(f"in the browser: {content.get('message', '')}")
+        if kind == "error":  # shown by the page, until what failed works again
+            self.errors.append(f"in the browser: {content.get('message', '')}")
         elif kind == "undo":
             self.model.undo()
         elif kind == "redo":
@@ -273,50 +243,47 @@ class Tuner(w.VBox):  # type: ignore[misc]
 
     # -- from the controls
 
-    @_guarded
+    @_guarded("controls")
     def _on_preset(self, change: Mapping[str, Any]) -> None:
         if change["new"] and not self._showing:
             self.model.load_preset(change["new"])
             self._show()
 
-    @_guarded
+    @_guarded("controls")
     def _on_button(self, action: Callable[[], bool], _: Any) -> None:
         action()
 
-    @_guarded
+    @_guarded("controls")
     def _on_save(self, _: Any) -> None:
-        path = self.model.save(self.controls.path.value.strip() or "settings.yaml")
-        self._say(f"Saved to {path.resolve()}")
+        self.controls.write_note(f"Saved to {self.model.save(self.controls.file())}")
 
-    @_guarded
+    @_guarded("controls")
     def _on_load(self, _: Any) -> None:
-        self.model.load(self.controls.path.value.strip() or "settings.yaml")
-        self._say(f"Loaded {self.controls.path.value}")
+        self.model.load(self.controls.file())
+        self.controls.write_note(f"Loaded {self.controls.file()}")
 
     # -- to the browser
 
     def _show(self) -> None:
-        """Bring controls and canvas to what the model holds."""
-        self._say_settings()
+        """Show what the model holds; controls and canvas only when the change did not come from them."""
+        self._quietly(lambda: self.controls.describe(self.model))
         if self._showing:
             return
-        numbers = numbers_of(self.model.settings, self.model.labels)
+        self._quietly(self._move)
+        self._draw()
 
-        def bring() -> None:
-            with ExitStack() as stack:
-                stack.enter_context(self.canvas.hold_sync())
-                self.controls.show(numbers)
-                self.controls.frame.value = self.model.index
-                for name, value in (traits_of(numbers) | {"frame": self.model.index}).items():
-                    setattr(self.canvas, name, value)
-                self.canvas.revision += 1
-                self._bring_a()
+    def _move(self) -> None:
+        """Move sliders, menus and canvas to the model's settings and frame."""
+        traits = traits_of(numbers_of(self.model.settings, self.model.labels))
+        with self.canvas.hold_sync():
+            self.controls.move(traits)
+            self.controls.frame.value = self.model.index
+            for name, value in (traits | {"frame": self.model.index}).items():
+                setattr(self.canvas, name, value)
+            self.canvas.revision += 1
+            self._show_a()
 
-        self._quietly(bring)
-        if self.fallback:
-            self._latest.ask()
-
-    def _bring_a(self) -> None:
+    def _show_a(self) -> None:
         """Show the A that Python pinned beside what is chosen now."""
         if self.model.a is None:
             return
@@ -325,23 +292,13 @@ class Tuner(w.VBox):  # type: ignore[misc]
             self.canvas.settings_a = numbers
             self.canvas.view = {**self.canvas.view, "compare": True}
 
-    def _say_settings(self) -> None:
-        """Say what does not draw: the code line, what can be undone, the preset's name."""
-        controls, model = self.controls, self.model
-        controls.code.value = f"<code>{html.escape(model.code())}</code>"
-        controls.undo.disabled, controls.redo.disabled = not model.can_undo, not model.can_redo
-        name = model.settings.preset
-        known = {value for _, value in controls.preset.options}
-        self._quietly(lambda: setattr(controls.preset, "value", name if name in known else ""))
+    def _show_errors(self) -> None:
+        lines = "<br>".join(html.escape(text.split("\n")[0]) for text in self._failing.values() if text)
+        self._strip.value = f'<div class="pnb-errors" role="alert">{lines}</div>' if lines else ""
 
-    def _say(self, text: str) -> None:
-        self.controls.said.value = f'<div class="pnb-note" role="status">{html.escape(text)}</div>'
-
-    def _record(self, text: str) -> None:
-        self.errors.append(text)
-        shown = "<br>".join(html.escape(line.split("\n")[0]) for line in self.errors[-3:])
-        self._strip.value = f'<div class="pnb-errors" role="alert">{shown}</div>'
-
-    @_guarded
+    @_guarded("draw")
     def _draw(self) -> None:
-        self.kernel_picture.draw()
+        if self.fallback:
+            has_boxes = self.model.grids.boxes is not None
+            self.controls.switch_off(idle_under(self.model.settings.clustering, has_boxes=has_boxes))
+            self.kernel_picture.draw()

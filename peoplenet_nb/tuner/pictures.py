@@ -1,8 +1,8 @@
 """The pictures behind the grids of a clip, as JPEG bytes, any of them at any time.
 
-One decision to know: videos can only be read well from front to back, but a hand scrubs to and fro. So a thread
-reads the video once and leaves a JPEG of each frame in a temporary folder; who asks for a frame that is not
-there yet is called back when it is.
+Videos can only be read well from front to back, but a hand scrubs to and fro. So a thread reads the video once
+and leaves a JPEG of each frame in a temporary folder; who asks for a frame that is not there yet is called back
+when it is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What Python and the browser say to each other, as plain data and bytes.
+"""What Python and the browser exchange, as plain data and bytes.
 
-One decision to know: numbers of cells travel as little-endian bytes, never as JSON or base64; settings travel
-as one small table of per-class lists in the model's class order, because a slider knows its class by number.
+Numbers of cells travel as little-endian bytes, never as JSON or base64; settings travel as one small table of
+per-class lists in the model's class order, because a slider knows its class by number.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PER_CLASS: tuple[str, ...] = tuple(f.name for f in fields(ClassSettings))
 SHARED = ("clustering", "nms_iou", "eps", "min_samples", "flavour", "score", "top_k")
 
 
-def shape_of(grids: Grids) -> dict[str, Any]:
-    """Return what all frames of a clip share, in the browser's names."""
+def shape_of(grids: Grids, dead: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what all frames of a clip share, in the browser's names; ``dead`` names heads that cannot work."""
     classes, rows, cols = grids.shape
     return {
         "labels": list(grids.labels),
@@ -36,6 +36,7 @@ def shape_of(grids: Grids) -> dict[str, Any]:
         "frameSize": list(grids.fit.frame_size),
         "fit": str(grids.fit.mode),
         "classes": classes,
+        "dead": [label in dead for label in grids.labels],
     }
 
 

@@ -1,22 +1,37 @@
 // What a person does with pointer and keys, apart from the sliders.
 //
-// One decision to know: an action only sets a trait, as a slider would. What follows from it is drawn by the view
-// that listens to the traits, in whichever place the panel is shown.
+// An action only sets a trait, as a slider would. What follows from it is drawn by the view that listens to the
+// traits, in whichever place the panel is shown.
 
 import { TOGGLES } from "./dom.js";
+import { Gestures } from "./zoom.js";
 
 export class Actions {
   /** @param {TunerView} view */
   constructor(view) {
     this.view = view;
     this.model = view.model;
-    const on = (target, name, handler) => target.addEventListener(name, view.guard(handler));
+    const on = (...listener) => view.listenTo(...listener);
+    const zoomed = () => {
+      for (const stage of [view.a, view.b]) stage.box.style.touchAction = view.zoom.factor > 1 ? "none" : "pan-y";
+      view.schedule();
+    };
+    const [, gestures] = [view.a, view.b].map((stage) => new Gestures(stage.box, view.zoom, on, zoomed));
+    this.gestures = gestures;
+    this.zoomed = zoomed;
     const { box } = view.b;
     on(box, "pointermove", (event) => this.#point(event));
     on(box, "pointerleave", () => this.#unpoint());
-    on(box, "click", (event) => view.ask(this.#place(event)));
-    on(view.strip, "pointerdown", (event) => this.#seek(event));
-    on(view.strip, "pointermove", (event) => event.buttons & 1 && this.#seek(event));
+    on(box, "click", (event) => gestures.dragged || view.ask(gestures.place(event)));
+    for (const name of ["pointerdown", "dblclick"]) on(view.whole, name, (event) => event.stopPropagation());
+    on(view.whole, "click", (event) => {
+      event.stopPropagation();
+      this.#whole();
+    });
+    if (view.clipRow) {
+      on(view.clipRow.strip, "pointerdown", (event) => this.#seek(event));
+      on(view.clipRow.strip, "pointermove", (event) => event.buttons & 1 && this.#seek(event));
+    }
     on(view.histogram, "pointerdown", (event) => this.#pull(event));
     on(view.histogram, "pointermove", (event) => event.buttons & 1 && this.#pull(event));
     on(view.root, "keydown", (event) => this.#key(event));
@@ -50,18 +65,32 @@ export class Actions {
     this.set("frame", wanted);
   }
 
+  step(by) {
+    this.go(this.model.get("frame") + by);
+  }
+
+  /** Play, or pause. */
   play() {
-    const { store } = this.view;
+    const { store, clipRow } = this.view;
     if (this.playing) {
       this.stop();
-    } else if (store.length > 1) {
-      this.playing = setInterval(this.view.guard(() => this.#next(store)), 1000 / Math.max(1, this.model.get("fps")));
+    } else if (clipRow) {
+      this.playing = setInterval(this.view.guard(() => this.#next(store)), 1000 / clipRow.rate);
+      clipRow.showPlaying(true);
     }
   }
 
   stop() {
     clearInterval(this.playing);
     this.playing = 0;
+    this.view.clipRow?.showPlaying(false);
+  }
+
+  /** Take another speed over. */
+  restart() {
+    if (!this.playing) return;
+    this.stop();
+    this.play();
   }
 
   /** The next frame is shown when its picture is here: a slow kernel slows the video, nothing piles up. */
@@ -71,18 +100,18 @@ export class Actions {
     if (store.has(next) || !this.model.get("has_pictures")) this.go(next);
   }
 
-  /** Where on the frame a pointer is, in frame pixels. */
-  #place(event) {
-    const area = this.view.b.box.getBoundingClientRect();
-    const [width, height] = this.view.shape.frameSize;
-    return {
-      x: ((event.clientX - area.left) / area.width) * width,
-      y: ((event.clientY - area.top) / area.height) * height,
-    };
+  #zoom(times) {
+    this.view.zoom.by(times, this.view.zoom.point(0.5, 0.5));
+    this.zoomed();
+  }
+
+  #whole() {
+    this.view.zoom.reset();
+    this.zoomed();
   }
 
   #point(event) {
-    this.view.pointer = this.#place(event);
+    this.view.pointer = this.gestures.place(event);
     if (this.pointing) return;
     this.pointing = requestAnimationFrame(
       this.view.guard(() => {
@@ -108,7 +137,7 @@ export class Actions {
   }
 
   #seek(event) {
-    this.go(Math.floor((event.offsetX / this.view.strip.clientWidth) * this.view.store.length));
+    this.go(Math.floor((event.offsetX / this.view.clipRow.strip.clientWidth) * this.view.store.length));
   }
 
   #key(event) {
@@ -117,14 +146,18 @@ export class Actions {
     const toggle = TOGGLES.find(([, letter]) => letter === key);
     const step = event.shiftKey ? 10 : 1;
     const actions = {
-      ArrowRight: () => this.go(this.model.get("frame") + step),
-      ArrowLeft: () => this.go(this.model.get("frame") - step),
+      ArrowRight: () => this.step(step),
+      ArrowLeft: () => this.step(-step),
       Home: () => this.go(0),
       End: () => this.go(this.view.store.length - 1),
       " ": event.target.tagName === "BUTTON" ? null : () => this.play(),
+      "+": () => this.#zoom(1.5),
+      "=": () => this.#zoom(1.5),
+      "-": () => this.#zoom(1 / 1.5),
+      0: () => this.#whole(),
       a: () => this.toggleCompare(),
-      z: () => this.model.send({ type: "undo" }),
-      y: () => this.model.send({ type: "redo" }),
+      z: () => this.view.send({ type: "undo" }),
+      y: () => this.view.send({ type: "redo" }),
     };
     const action = toggle ? () => this.toggle(toggle[0]) : actions[key];
     if (!action) return;

@@ -1,6 +1,6 @@
 // The two small charts: how coverage is spread, and how many boxes each frame of the clip has.
 //
-// One decision to know: counts are drawn on a logarithmic scale, since thousands of empty cells stand beside
+// Counts are drawn on a logarithmic scale, since thousands of empty cells stand beside
 // the few that matter.
 
 import { histogram } from "./explain.js";

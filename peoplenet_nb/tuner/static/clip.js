@@ -1,6 +1,6 @@
 // A whole clip in the browser: the cells that could matter, and counts that follow the settings.
 //
-// One decision to know: counting 800 frames takes longer than one display frame may, so it is done in small
+// Counting 800 frames takes longer than one display frame may, so it is done in small
 // steps between paints and started anew when a setting moves; the newest settings win, no work piles up.
 
 import { decode } from "./decode.js";

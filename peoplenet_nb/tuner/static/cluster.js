@@ -1,6 +1,6 @@
 // NMS and weighted DBSCAN over the entries of a FrameData; the rules are those of peoplenet_nb/cluster.py.
 //
-// One decision to know: what NMS does to a box depends on better boxes only. So its outcome for the best m
+// What NMS does to a box depends on better boxes only. So its outcome for the best m
 // boxes of a class stays true when a threshold falls and more come; it is kept, and only carried on. A
 // threshold that moves costs next to nothing, whatever the number of cells. DBSCAN's pairs are kept likewise.
 

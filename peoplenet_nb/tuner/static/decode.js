@@ -1,6 +1,6 @@
 // From cells to boxes in the browser: the second implementation of peoplenet_nb/decode.py, tested against it.
 //
-// One decision to know: the result has the arrays of Python's Candidates and Detections, in their order, so
+// The result has the arrays of Python's Candidates and Detections, in their order, so
 // that fates can be compared one by one and everything drawn is read from them.
 
 import { dbscan, suppress, suppressAmong } from "./cluster.js";

@@ -1,7 +1,9 @@
 // Elements and small helpers of the page.
 //
-// One decision to know: every control is a real button, select or labelled canvas, so that keyboards and
-// screen readers find it; nothing is written as HTML text, so that a label can hold any character.
+// Every control is a real button, select or labelled canvas, so that keyboards and screen readers find it;
+// nothing is written as HTML text, so that a label can hold any character.
+
+import { HEAT_GRADIENT, HEAT_TICKS } from "./heat.js";
 
 /** Make an element: `h("button", { class: "x", onclick: f }, "text", child)`. */
 export function h(tag, attributes = {}, ...children) {
@@ -18,7 +20,7 @@ export function h(tag, attributes = {}, ...children) {
 export const TOGGLES = [
   ["boxes", "b", "Boxes", "Final boxes"],
   ["labels", "l", "Labels", "Class and confidence at each box"],
-  ["heatmap", "h", "Heatmap", "Coverage of the chosen class, one square a cell"],
+  ["heatmap", "h", "Heatmap", "Coverage of the chosen class, one square a cell, on a logarithmic scale"],
   ["grid", "g", "Grid", "The network's cells"],
   ["candidates", "c", "Candidates", "Boxes of all cells above their threshold, faint"],
   ["suppressed", "s", "Suppressed", "Dashed: boxes that lost, with a line to the box that they lost to"],
@@ -57,6 +59,17 @@ export function numbersOf(model, classes) {
   return numbers;
 }
 
+/** The controls that do nothing under the chosen clustering, by the traits that switch them off. */
+export function idleNow(model) {
+  const clustering = CLUSTERINGS[model.get("clustering")];
+  const none = !model.get("shape").hasBoxes;
+  return {
+    idle_nms: none || clustering === "dbscan",
+    idle_dbscan: none || clustering === "nms",
+    idle_score: none || clustering !== "dbscan",
+  };
+}
+
 /** Give a canvas as many pixels as it covers on the screen, at most `limit` wide. @returns whether it changed */
 export function fitCanvas(canvas, width, height, limit = 1600) {
   const ratio = Math.min(window.devicePixelRatio || 1, limit / Math.max(1, width));
@@ -68,7 +81,7 @@ export function fitCanvas(canvas, width, height, limit = 1600) {
 }
 
 /** Write text only where it differs: an unchanged node costs no layout. */
-export function say(element, text) {
+export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
@@ -84,13 +97,23 @@ export class Stage {
     this.element = h("figure", { class: "pnb-figure" }, this.box, this.caption);
   }
 
-  /** Take the proportions of the frame, and place the heatmap, which may reach beyond a letterboxed frame. */
-  shapeLike({ frameSize, cols, rows, stride, scale }) {
+  /** Take the proportions of the frame. */
+  shapeLike({ frameSize }) {
     this.box.style.aspectRatio = `${frameSize[0]} / ${frameSize[1]}`;
-    // Not higher than what leaves room for the charts below it on the screen.
-    this.box.style.maxWidth = `${Math.round((62 * frameSize[0]) / frameSize[1])}vh`;
-    this.layers.heat.style.width = `${(100 * cols * stride * scale[0]) / frameSize[0]}%`;
-    this.layers.heat.style.height = `${(100 * rows * stride * scale[1]) / frameSize[1]}%`;
+    // Not higher than what leaves room for the answer to a click below it on the screen.
+    this.box.style.maxWidth = `${Math.round((53 * frameSize[0]) / frameSize[1])}vh`;
+  }
+
+  /** Show the layers that are asked for; the heatmap, one pixel a cell, may reach beyond a letterboxed frame. */
+  show(view, { frameSize, cols, rows, stride, scale }, { factor, x, y }) {
+    const { heat, grid } = this.layers;
+    heat.hidden = !view.heatmap;
+    grid.hidden = !view.grid;
+    const percent = (value, size) => `${(100 * factor * value) / size}%`;
+    heat.style.width = percent(cols * stride * scale[0], frameSize[0]);
+    heat.style.height = percent(rows * stride * scale[1], frameSize[1]);
+    heat.style.left = percent(-x, frameSize[0]);
+    heat.style.top = percent(-y, frameSize[1]);
   }
 
   fit() {
@@ -101,5 +124,20 @@ export class Stage {
       changed = fitCanvas(this.layers[name], clientWidth, clientHeight) || changed;
     }
     return changed;
+  }
+}
+
+/** Which colour of the heatmap is which coverage. */
+export class Legend {
+  constructor() {
+    this.name = h("span", {});
+    const ticks = HEAT_TICKS.map(([text, place]) => h("span", { style: `left:${place}%` }, text));
+    const bar = h("div", { class: "pnb-scale", style: `background:${HEAT_GRADIENT}` });
+    this.element = h("div", { class: "pnb-legend", hidden: "" }, this.name, h("div", {}, bar, h("div", { class: "pnb-ticks" }, ...ticks)));
+  }
+
+  show(on, label) {
+    this.element.hidden = !on;
+    setText(this.name, `Coverage of ${label}`);
   }
 }

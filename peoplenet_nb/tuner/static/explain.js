@@ -1,6 +1,6 @@
 // Why a box is there or is not, where two settings differ, and how coverage is spread.
 //
-// One decision to know: nothing is guessed. What a lower threshold would bring is found by decoding again
+// Nothing is guessed. What a lower threshold would bring is found by decoding again
 // with that threshold, as peoplenet_nb/report.py does; the sentences say the same things.
 
 import { iouOf } from "./cluster.js";

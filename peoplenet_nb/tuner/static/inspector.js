@@ -1,11 +1,10 @@
 // What the pointer shows: the cell under it, and why somebody is missing where one clicks.
 //
-// One decision to know: the two panes always have their height, so that nothing on the page jumps while the
-// pointer moves.
+// The two panes always have their height, so that nothing on the page jumps while the pointer moves.
 
 import { ClipCounts } from "./clip.js";
 import { FATES } from "./decode.js";
-import { h, say } from "./dom.js";
+import { h, setText } from "./dom.js";
 import { boxInFrame, cellAt, explainEntry, bestEntryAt, withThreshold } from "./explain.js";
 import { entryAt } from "./geometry.js";
 
@@ -33,12 +32,8 @@ export class Inspector {
     this.answer = h("p", { class: "pnb-answer", "aria-live": "polite" });
     this.inClip = h("p", { class: "pnb-answer", "aria-live": "polite" });
     this.button = h("button", { type: "button", class: "pnb-button", hidden: "", onclick: () => this.#take() });
-    this.element = h(
-      "div",
-      { class: "pnb-inspector" },
-      h("div", { class: "pnb-pane" }, this.title, table),
-      h("div", { class: "pnb-pane" }, this.answerTitle, this.answer, this.inClip, this.button),
-    );
+    this.pane = h("div", { class: "pnb-pane" }, this.answerTitle, this.answer, this.inClip, this.button);
+    this.element = h("div", { class: "pnb-inspector" }, this.pane, h("div", { class: "pnb-pane" }, this.title, table));
     this.forget();
   }
 
@@ -47,16 +42,21 @@ export class Inspector {
     this.point = null;
     this.report = null;
     this.counter = null;
-    say(this.answerTitle, "Somebody missing?");
-    say(this.answer, "Click where a box should be; the class to look for stands in the toolbar.");
-    say(this.inClip, "");
+    setText(this.answerTitle, "Somebody missing?");
+    setText(this.answer, "Click where a box should be; the class to look for stands in the toolbar.");
+    setText(this.inClip, "");
     this.button.hidden = true;
+  }
+
+  /** Bring the answer into view where it is not; where it is, nothing moves. */
+  reveal() {
+    this.pane.scrollIntoView({ block: "nearest" });
   }
 
   /** The pointer left: a cell that nobody points at must not show what was true before the last move. */
   leave() {
-    say(this.title, "Point at a cell");
-    for (const { cells } of this.rows) for (const cell of cells) say(cell, "–");
+    setText(this.title, "Point at a cell");
+    for (const { cells } of this.rows) for (const cell of cells) setText(cell, "–");
   }
 
   /** Show the cell at a point. @returns the reports to draw */
@@ -64,16 +64,16 @@ export class Inspector {
     const { frame } = result;
     const cell = cellAt(this.shape, x, y);
     if (!cell) return [];
-    say(this.title, `Row ${cell.row}, column ${cell.col}`);
+    setText(this.title, `Row ${cell.row}, column ${cell.col}`);
     const reports = [];
     this.rows.forEach((row, k) => {
       const entry = entryAt(frame, k, cell.row, cell.col);
       const known = entry !== null && entry < frame.count;
       const index = known ? result.candidates.indexOf[entry] : -1;
       const box = known && this.shape.hasBoxes ? boxInFrame(frame, entry) : null;
-      say(row.cells[0], known ? frame.coverage[entry].toFixed(3) : "below the clip's floor");
-      say(row.cells[1], index >= 0 ? FATES[result.candidates.fate[index]] : "below threshold");
-      say(row.cells[2], box ? px(box) : "–");
+      setText(row.cells[0], known ? frame.coverage[entry].toFixed(3) : "below the clip's floor");
+      setText(row.cells[1], index >= 0 ? FATES[result.candidates.fate[index]] : "below threshold");
+      setText(row.cells[2], box ? px(box) : "–");
       if (k !== c) return;
       const by = index >= 0 ? result.candidates.by[index] : -1;
       const other = by >= 0 ? boxInFrame(frame, result.candidates.entry[by]) : null;
@@ -91,17 +91,18 @@ export class Inspector {
     const report = explainEntry(frame, settings, c, entry, result);
     this.report = report;
     const where = `row ${report.row}, column ${report.col}`;
-    say(this.answerTitle, `Best ${report.label} cell here: ${where}, coverage ${report.coverage.toFixed(3)}`);
-    say(this.answer, report.sentence);
+    setText(this.answerTitle, `Best ${report.label} cell here: ${where}, coverage ${report.coverage.toFixed(3)}`);
+    const dead = this.shape.dead[c] ? ` The ${report.label} head of this model is dead: its coverage does not depend on the picture.` : "";
+    setText(this.answer, report.sentence + dead);
     this.button.hidden = !report.rescue; // a threshold of 0 takes every cell: nobody wants that
     this.counter = null;
-    say(this.inClip, "");
+    setText(this.inClip, "");
     if (report.rescue !== null) {
-      say(this.button, `Set the ${report.label} threshold to ${report.rescue}`);
+      setText(this.button, `Set the ${report.label} threshold to ${report.rescue}`);
       if (clip) {
         this.counter = new ClipCounts(clip);
         this.counter.start(withThreshold(settings, c, report.rescue));
-        say(this.inClip, "Counting what it would add in the whole clip …");
+        setText(this.inClip, "Counting what it would add in the whole clip …");
       }
     }
     return report;
@@ -113,7 +114,7 @@ export class Inspector {
     const added = this.counter.total(c) - now.total(c);
     const least = this.report.rescue < floor ? "at least " : "";
     const what = `${least}${added} ${this.shape.labels[c]} box(es)`;
-    say(this.inClip, `In the whole clip it would add ${what} to ${now.total(c)}.`);
+    setText(this.inClip, `In the whole clip it would add ${what} to ${now.total(c)}.`);
   }
 
   #take() {

@@ -1,56 +1,21 @@
 // Everything that is drawn over a frame, on layers of their own.
 //
-// One decision to know: only the overlay is drawn again when a slider moves. The picture, the heatmap (one
-// pixel a cell, enlarged by the style sheet) and the grid keep their own canvases. Many boxes are drawn as one
-// path a class, without letters: thousands of labels could not be read and would cost the display's speed.
+// Only the overlay is drawn again when a slider moves. The picture, the heatmap (one pixel a cell, enlarged by
+// the style sheet) and the grid keep their own canvases. Many boxes are drawn as one path a class, without
+// letters: thousands of labels could not be read and would cost the display's speed.
 
 import { Fate } from "./decode.js";
+import { placeLabels } from "./labels.js";
 
 const FEW = 150; // up to here every box has a halo and its label
 const FEW_DASHED = 400; // dashes are dear: beyond, suppressed boxes are plain thin lines
 const INK = "rgba(12, 12, 16, 0.85)";
 
-// Anchors of matplotlib's viridis (CC0), evenly spaced.
-const VIRIDIS = [
-  [68, 1, 84],
-  [71, 44, 122],
-  [59, 81, 139],
-  [44, 113, 142],
-  [33, 144, 141],
-  [39, 173, 129],
-  [92, 200, 99],
-  [170, 220, 50],
-  [253, 231, 37],
-];
-
-export function viridis(value) {
-  const at = Math.min(1, Math.max(0, value)) * (VIRIDIS.length - 1);
-  const low = Math.min(VIRIDIS.length - 2, Math.floor(at));
-  return VIRIDIS[low].map((v, i) => Math.round(v + (at - low) * (VIRIDIS[low + 1][i] - v)));
-}
-
-/** One pixel a cell: brighter and denser where a class's coverage is higher. */
-export function paintHeat(canvas, frame, c) {
-  const { rows, cols } = frame.shape;
-  canvas.width = cols;
-  canvas.height = rows;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(cols, rows);
-  for (let e = frame.starts[c]; e < frame.starts[c + 1]; e++) {
-    const coverage = Math.min(1, Math.max(0, frame.coverage[e]));
-    const at = 4 * (frame.cell(e) % frame.perClass);
-    image.data.set(viridis(coverage), at);
-    image.data[at + 3] = 255 * 0.75 * Math.min(1, 0.15 + 1.2 * coverage);
-  }
-  context.putImageData(image, 0, 0);
-}
-
 /** The network's cells as thin lines, every fifth a little stronger. */
-export function paintGrid(canvas, shape) {
+export function paintGrid(canvas, shape, zoom) {
+  const scale = zoom.apply(canvas);
   const context = canvas.getContext("2d");
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  const stepX = (shape.stride * shape.scale[0] * canvas.width) / shape.frameSize[0];
-  const stepY = (shape.stride * shape.scale[1] * canvas.height) / shape.frameSize[1];
+  const [stepX, stepY] = shape.scale.map((v) => v * shape.stride * scale);
   for (const [colour, every] of [
     ["rgba(255,255,255,0.13)", 1],
     ["rgba(255,255,255,0.25)", 5],
@@ -59,11 +24,11 @@ export function paintGrid(canvas, shape) {
     context.beginPath();
     for (let i = 0; i <= shape.cols; i += every) {
       context.moveTo(Math.round(i * stepX) + 0.5, 0);
-      context.lineTo(Math.round(i * stepX) + 0.5, canvas.height);
+      context.lineTo(Math.round(i * stepX) + 0.5, shape.rows * stepY);
     }
     for (let j = 0; j <= shape.rows; j += every) {
       context.moveTo(0, Math.round(j * stepY) + 0.5);
-      context.lineTo(canvas.width, Math.round(j * stepY) + 0.5);
+      context.lineTo(shape.cols * stepX, Math.round(j * stepY) + 0.5);
     }
     context.stroke();
   }
@@ -78,19 +43,21 @@ function rect(context, x1, y1, x2, y2) {
 /**
  * Draw what the toggles ask for.
  * @param {HTMLCanvasElement} canvas
+ * @param {Zoom} zoom which part of the frame
  * @param result of `decode`
  * @param view {boxes, labels, candidates, suppressed}
  * @param marks {only: Set of detections to mark, text} of an A/B comparison, or null
  */
-export function paintOverlay(canvas, result, view, marks = null) {
+export function paintOverlay(canvas, zoom, result, view, marks = null) {
+  const scale = zoom.apply(canvas);
   const context = canvas.getContext("2d");
   const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
-  context.clearRect(0, 0, canvas.width, canvas.height);
-  const scale = canvas.width / result.frame.shape.frameSize[0];
   if (result.frame.shape.hasBoxes && (view.candidates || view.suppressed)) {
     paintCandidates(context, result, view, scale, unit);
   }
-  if (view.boxes) paintBoxes(context, result, view, scale, unit, marks);
+  if (!view.boxes) return;
+  paintBoxes(context, result, scale, unit, marks);
+  if (view.labels && result.detections.count <= FEW) paintLabels(context, result, zoom, scale, unit, marks);
 }
 
 function paintCandidates(context, result, view, scale, unit) {
@@ -146,7 +113,7 @@ function paintLines(context, { frame, candidates }, sx, sy, unit) {
   context.stroke();
 }
 
-function paintBoxes(context, result, view, scale, unit, marks) {
+function paintBoxes(context, result, scale, unit, marks) {
   const { detections, frame } = result;
   const { labels, colours } = frame.shape;
   const { xyxy, classId, count } = detections;
@@ -169,42 +136,58 @@ function paintBoxes(context, result, view, scale, unit, marks) {
     strokeAll((i) => marks.only.has(i), "white", 3 * unit);
     context.setLineDash([]);
   }
-  if (!view.labels || !few) return;
-  context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
-  context.textBaseline = "alphabetic";
-  // The weak first, so that the confident stand in front.
-  const order = Array.from(classId.keys()).sort((a, b) => detections.confidence[a] - detections.confidence[b]);
-  for (const i of order) {
+}
+
+function paintLabels(context, { detections, frame }, zoom, scale, unit, marks) {
+  const { labels, colours } = frame.shape;
+  const { xyxy, classId, confidence } = detections;
+  const left = Math.round(zoom.x * scale);
+  const top = Math.round(zoom.y * scale);
+  const picture = [left, top, left + context.canvas.width, top + context.canvas.height];
+  const boxOf = (i) => Array.from(xyxy.subarray(4 * i, 4 * i + 4), (v) => v * scale);
+  const seen = ([x1, y1, x2, y2]) => x2 > picture[0] && x1 < picture[2] && y2 > picture[1] && y1 < picture[3];
+  const order = Array.from(classId.keys())
+    .filter((i) => seen(boxOf(i)))
+    .sort((a, b) => confidence[b] - confidence[a]);
+  const [large, small] = [12, 10].map((size) => `600 ${Math.round(size * unit)}px system-ui, sans-serif`);
+  const formsOf = (i) => {
+    const score = confidence[i].toFixed(2);
     const mark = marks?.only.has(i) ? `${marks.text} ` : "";
-    const text = `${mark}${labels[classId[i]]} ${detections.confidence[i].toFixed(2)}`;
-    plate(context, text, xyxy[4 * i] * scale, xyxy[4 * i + 1] * scale, colours[classId[i]], unit);
-  }
+    return [
+      formOf(context, `${mark}${labels[classId[i]]} ${score}`, large, 16 * unit, unit),
+      formOf(context, score, small, 12 * unit, unit),
+    ];
+  };
+  const forms = order.map(formsOf);
+  context.textBaseline = "middle";
+  placeLabels(order.map(boxOf), forms, picture).forEach((place, k) => {
+    if (!place) return;
+    const { text, font, width, height } = forms[k][place.form];
+    context.fillStyle = colours[classId[order[k]]];
+    context.fillRect(place.x, place.y, width, height);
+    context.font = font;
+    context.fillStyle = "#101014";
+    context.fillText(text, place.x + 3 * unit, place.y + height / 2 + unit / 2);
+  });
 }
 
 const widths = new Map();
 
-function plate(context, text, left, top, colour, unit) {
-  const key = `${context.font}|${text}`;
+function formOf(context, text, font, height, unit) {
+  const key = `${font}|${text}`;
   if (!widths.has(key)) {
     if (widths.size > 5000) widths.clear();
+    context.font = font;
     widths.set(key, context.measureText(text).width);
   }
-  const width = widths.get(key) + 8 * unit;
-  const height = 16 * unit;
-  const x = Math.max(0, Math.min(left - unit, context.canvas.width - width));
-  const y = Math.max(0, top - height);
-  context.fillStyle = colour;
-  context.fillRect(x, y, width, height);
-  context.fillStyle = "#101014";
-  context.fillText(text, x + 4 * unit, y + 12 * unit);
+  return { text, font, width: widths.get(key) + 6 * unit, height };
 }
 
 /** The cell under the pointer, the box it predicts, and the box that it lost to. */
-export function paintPointer(canvas, shape, reports, point = null) {
+export function paintPointer(canvas, zoom, shape, reports, point = null) {
+  const scale = zoom.apply(canvas);
   const context = canvas.getContext("2d");
   const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
-  const scale = canvas.width / shape.frameSize[0];
-  context.clearRect(0, 0, canvas.width, canvas.height);
   const stroke = (box, colour, dash) => {
     context.setLineDash(dash.map((v) => v * unit));
     for (const [width, style] of [

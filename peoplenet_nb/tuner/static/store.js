@@ -1,6 +1,6 @@
 // The frames that the browser holds: pictures and complete grids, fetched when needed, a few ahead.
 //
-// One decision to know: boxes never wait for the kernel. The cells of the whole clip came with the widget; only
+// Boxes never wait for the kernel. The cells of the whole clip came with the widget; only
 // a picture and the cells below the clip's floor are asked for, and the last of them are kept.
 
 import { ClipData } from "./clip.js";
@@ -18,6 +18,7 @@ export class FrameStore {
     this.length = this.clip ? this.clip.length : 1;
     this.held = new Map();
     this.asked = new Set();
+    this.closed = false;
     this.listeners = new Set();
     this.#take(model.get("first_frame"), model.get("jpeg"), model.get("grids"));
     model.on("msg:custom", (content, buffers) => {
@@ -43,6 +44,7 @@ export class FrameStore {
 
   /** Ask the kernel for a frame and for those that come after it in a direction. */
   want(index, direction = 1) {
+    if (this.closed) return; // the kernel is gone
     for (let i = 0; i <= AHEAD; i++) {
       const wanted = index + i * direction;
       if (wanted < 0 || wanted >= this.length || this.held.has(wanted) || this.asked.has(wanted)) continue;

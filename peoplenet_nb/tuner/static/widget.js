@@ -13,7 +13,6 @@ function render({ model, el }) {
   // Older front ends hand render another model object than initialize.
   if (!stores.has(model)) stores.set(model, new FrameStore(model));
   const view = new TunerView(model, el, stores.get(model));
-  model.send({ type: "ready" });
   return () => view.dispose();
 }
 

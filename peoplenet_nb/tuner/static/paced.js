@@ -1,0 +1,83 @@
+// When a view draws and does what can wait, and where its errors go.
+//
+// A change draws at once, in the same task, if nothing was drawn since the display's last frame; else it waits for
+// the next one. So a slider costs one decode and one drawing a display frame at most, the newest values win, and
+// no change waits longer than it must.
+
+import { setText } from "./dom.js";
+
+/** What a view is built on. It needs `root`, `trouble`, `paint()` and `send(message)` from the view. */
+export class Paced {
+  constructor() {
+    this.timers = new Map();
+    this.cleanups = [];
+    this.safePaint = this.guard(() => this.paint());
+  }
+
+  /** Add a handler whose errors are shown, and that goes when the view does. */
+  listenTo(target, name, handler, options) {
+    const guarded = this.guard(handler);
+    target.addEventListener(name, guarded, options);
+    this.cleanups.push(() => target.removeEventListener(name, guarded, options));
+  }
+
+  /** A handler whose error is shown and sent to Python instead of lost; shown until the handler works again. */
+  guard(handler) {
+    let failed = false;
+    return (...values) => {
+      try {
+        const result = handler(...values);
+        if (failed) this.trouble.hidden = true;
+        failed = false;
+        return result;
+      } catch (error) {
+        failed = true;
+        this.trouble.hidden = false;
+        setText(this.trouble, `The tuner met an error: ${error.message ?? error}`);
+        this.send({ type: "error", message: String(error.stack ?? error) });
+        return undefined;
+      }
+    };
+  }
+
+  /** Call a function once nothing asked for it again for so many milliseconds. */
+  later(name, milliseconds, action) {
+    clearTimeout(this.timers.get(name));
+    const run = () => {
+      this.timers.delete(name);
+      action();
+    };
+    this.timers.set(name, setTimeout(this.guard(run), milliseconds));
+  }
+
+  schedule() {
+    this.dirty = true;
+    if (this.queued) return;
+    this.queued = true;
+    // A microtask: traits that change together, as a preset's do, are drawn together.
+    queueMicrotask(() => {
+      this.queued = false;
+      if (!this.busy) this.#drawNow();
+    });
+  }
+
+  #drawNow() {
+    if (!this.dirty || !this.root.isConnected) {
+      if (this.dirty) this.later("attach", 30, () => this.schedule());
+      return;
+    }
+    this.busy = true;
+    this.dirty = false;
+    this.safePaint();
+    this.nextFrame = requestAnimationFrame(() => {
+      this.busy = false;
+      this.#drawNow();
+    });
+  }
+
+  stop() {
+    for (const back of this.cleanups) back();
+    for (const timer of this.timers.values()) clearTimeout(timer);
+    cancelAnimationFrame(this.nextFrame);
+  }
+}

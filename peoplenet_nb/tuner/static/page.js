@@ -1,0 +1,49 @@
+// The elements of the page and how they stand; what they do is in actions.js and view.js.
+
+import { Histograms } from "./charts.js";
+import { ClipRow } from "./cliprow.js";
+import { Legend, h, Stage, TOGGLES } from "./dom.js";
+import { Inspector } from "./inspector.js";
+
+const NO_KERNEL = "The kernel behind this panel is gone: boxes follow the sliders, nothing is saved. Run the cell again.";
+
+/** Make a view's elements and put them on the page. @param {TunerView} view */
+export function buildPage(view) {
+  const { shape } = view;
+  view.a = new Stage("A");
+  view.b = new Stage("B: now");
+  for (const stage of [view.a, view.b]) stage.shapeLike(shape);
+  view.toggles = TOGGLES.map(([name, key, text, title]) => {
+    const button = h("button", { type: "button", class: "pnb-button", title: `${title} (key ${key})` }, text);
+    button.addEventListener("click", () => view.actions.toggle(name));
+    return [name, button];
+  });
+  const nameOf = (c) => (shape.dead[c] ? `${shape.labels[c]} (dead head)` : shape.labels[c]);
+  const options = shape.labels.map((_, c) => h("option", { value: c }, nameOf(c)));
+  view.classSelect = h("select", { class: "pnb-select", title: "Class of the heatmap and of what you click" }, ...options);
+  view.classSelect.addEventListener("change", () => view.actions.setView({ class_id: Number(view.classSelect.value) }));
+  view.pin = h("button", { type: "button", class: "pnb-button", title: "Keep these settings as A and compare (key a)" }, "A/B");
+  view.pin.addEventListener("click", () => view.actions.toggleCompare());
+  view.whole = h("button", { type: "button", class: "pnb-whole", title: "Show the whole frame (key 0, or double click)", hidden: "" });
+  view.b.box.append(view.whole);
+  view.summary = h("div", { class: "pnb-summary", role: "status" });
+  view.final = h("div", { class: "pnb-final" });
+  view.difference = h("div", { class: "pnb-summary" });
+  view.legend = new Legend();
+  view.histogram = h("canvas", { class: "pnb-histogram", role: "img", "aria-label": "Coverage of the cells of each class with its threshold; click to set it" });
+  view.histograms = new Histograms(view.histogram);
+  view.clipRow = view.store.clip ? new ClipRow(view) : null;
+  view.inspector = new Inspector(shape, (c, value) => view.actions.set(`threshold_${c}`, value));
+  view.gone = h("div", { class: "pnb-gone", role: "status", hidden: "" }, NO_KERNEL);
+  view.trouble = h("div", { class: "pnb-trouble", role: "alert", hidden: "" });
+  const toolbar = h("div", { class: "pnb-toolbar", role: "toolbar", "aria-label": "What is drawn" });
+  toolbar.append(...view.toggles.map(([, button]) => button), h("label", { class: "pnb-class" }, "Class ", view.classSelect), view.pin);
+  const line = h("div", { class: "pnb-line" }, view.summary, view.final);
+  const stagesRow = h("div", { class: "pnb-stages" }, view.a.element, view.b.element);
+  const [transport, ...clip] = view.clipRow?.elements ?? [];
+  const details = h("div", { class: "pnb-details" }, view.inspector.element, ...clip, view.histogram);
+  view.root = h("div", { class: "pnb-tuner", tabindex: "0", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "PeopleNet tuner" });
+  view.root.append(view.gone, toolbar, stagesRow, line, view.difference, view.legend.element, ...(transport ? [transport] : []), view.trouble, details);
+  view.root.tunerStats = view.stats;
+  view.el.append(view.root);
+}
