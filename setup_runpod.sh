@@ -149,7 +149,8 @@ run_checks() {
     trap - EXIT
     # Started in the background, pytest would ignore Ctrl-C, and the tests of Ctrl-C would fail.
     "${unmask[@]}" true 2>/dev/null || unmask=()
-    exec "${unmask[@]}" "${python[@]}" pytest -o cache_dir="$HOME_DIR/cache/pytest"
+    # Two processes, each taking whole files, whose tests share fixtures. More would compete for memory and cores.
+    exec "${unmask[@]}" "${python[@]}" pytest -n 2 --dist loadfile --no-loadscope-reorder -o cache_dir="$HOME_DIR/cache/pytest"
 }
 
 port_8888_answers() { (exec 3<>/dev/tcp/127.0.0.1/8888) 2>/dev/null; }

@@ -14,6 +14,12 @@ from peoplenet_nb.grids import Grids
 LABELS = ("person", "bag", "face")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with slow tests come first, so that two processes (pytest-xdist) finish at about the same time."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with the real weights and video; tests that need it skip where it is not named."""

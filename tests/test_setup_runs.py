@@ -89,7 +89,12 @@ def test_test_mode_runs_every_check_and_ends_with_pytests_summary(machine: Machi
     assert done.returncode == 0, done.stdout + done.stderr
     assert "-e .[cpu,notebooks,youtube,test]" in machine.called("--directory")[-1]
     checks = [call.split("-m ")[1].split(" -o")[0] for call in machine.calls()[-4:]]
-    assert checks == ["ruff check .", "ruff format --check .", "mypy", "pytest"]
+    assert checks == [
+        "ruff check .",
+        "ruff format --check .",
+        "mypy",
+        "pytest -n 2 --dist loadfile --no-loadscope-reorder",
+    ]
     assert done.stdout.rstrip().splitlines()[-1] == "1 passed in 0.01s"
     assert machine.called("peoplenet-nb demo")
 
