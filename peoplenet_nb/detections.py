@@ -1,6 +1,6 @@
 """What was found in a frame: parallel arrays, with a table and a picture of themselves in Jupyter.
 
-One decision to know: each detection keeps the grid cell it came from, so "why is this box here" has an
+Each detection keeps the grid cell it came from, so "why is this box here" has an
 answer after the fact.
 """
 

@@ -1,6 +1,6 @@
 """What can go wrong, as types, each with a message a person can act on.
 
-One decision to know: every error carries what happened, the value that was seen and the next step, as
+Every error carries what happened, the value that was seen and the next step, as
 separate fields, so that the shell prints them on three lines and a notebook can show them as a table.
 """
 

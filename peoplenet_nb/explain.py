@@ -1,6 +1,6 @@
 """What the network said, in tables a person can read, and the reason for each box that is or isn't there.
 
-One decision to know: nothing is computed twice. The reasons are read from the fates that `decode` recorded;
+Nothing is computed twice: the reasons are read from the fates that `decode` recorded;
 only for a cell below its threshold, which never became a candidate, the report decodes again with the
 threshold lowered to that cell, and so says truly what would happen.
 """
@@ -136,7 +136,7 @@ class CellReport:
     label, row, col : str, int, int
         The class and the cell.
     coverage, threshold : float
-        What the network said and what was asked for.
+        The network's coverage of the cell, and the threshold of its class.
     fate : str
         A name of `Fate` in lower case, or ``"below threshold"``.
     sentence : str
@@ -277,8 +277,8 @@ def _fate_sentence(decoded: Decoded, index: int, settings: Settings) -> str:
         ),
         Fate.MERGED: f"It is part of cluster {outcome.cluster[index]}, whose best cell is at {cell}.",
         Fate.NOISE: (
-            f"DBSCAN (eps {settings.eps:g}, least mass {settings.min_samples:g}) found too little around it: "
-            "raise eps or lower the mass."
+            f"DBSCAN (eps {settings.eps:g}, min_samples {settings.min_samples:g}) found too little around it: "
+            "raise eps or lower min_samples."
         ),
         Fate.SPARSE: "Its cluster is large and has few members, which DeepStream's DBSCAN drops.",
         Fate.TOO_SMALL: f"Its box is smaller than {own.min_width:g}x{own.min_height:g} frame pixels.",

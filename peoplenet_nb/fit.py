@@ -24,7 +24,7 @@ class FitMode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a frame was brought to the network's size.
+    """How a frame was resized to the network's input.
 
     Parameters
     ----------

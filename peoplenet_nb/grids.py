@@ -1,6 +1,6 @@
 """The raw output of one frame, kept: the object that everything after the network works on.
 
-One decision to know: ``Grids`` is checked once, when it is made, so that decode and the tuner
+``Grids`` is checked once, when it is made, so that decode and the tuner
 never meet a wrong shape or NaN. It is 122 KB for PeopleNet, so a whole clip fits in memory or on the volume.
 """
 
@@ -33,7 +33,7 @@ class Grids:
         ``(4 C, rows, cols)`` float32: for class ``c`` the channels ``4c .. 4c + 3`` are the distances to
         left, top, right and bottom over 35. None for a coverage-only model.
     fit : Fit
-        How the frame was brought to the network's size.
+        How the frame was resized to the network's input.
     labels : tuple of str
         One name per class.
     stride : int
@@ -64,13 +64,13 @@ class Grids:
             raise GridsError(
                 f"Boxes must have the shape {(4 * classes, rows, cols)} to go with coverage {shape}",
                 seen=np.shape(self.boxes),
-                next_step="pass the box output of the same frame; the two are told apart by their channel counts.",
+                next_step="pass the box output of the same frame; they differ in their number of channels.",
             )
         if len(self.labels) != classes:
             raise GridsError(
                 f"There must be one label for each of the {classes} classes",
                 seen=self.labels,
-                next_step="mend labels.txt beside the model.",
+                next_step="fix labels.txt beside the model.",
             )
         needed = (cols * self.stride, rows * self.stride)
         if needed != tuple(self.fit.network_size):

@@ -1,6 +1,6 @@
 """Where things live: the volume on a pod, a folder of the checkout elsewhere.
 
-One decision to know: on RunPod only ``/workspace`` survives a stop, so environment, models, caches and
+On RunPod only ``/workspace`` survives a stop, so environment, models, caches and
 outputs all go under one *home*. ``PEOPLENET_HOME`` overrides it; the same order stands in
 ``setup_runpod.sh``, and a test holds the two to each other.
 """

@@ -1,8 +1,6 @@
 """A frame on its way to the network, and the way back for boxes.
 
-One decision to know: ``Fit`` holds everything needed to map network pixels back to the frame, and travels
-with the raw grids. Stretching is what NVIDIA's pipelines do and is the default; a letterbox puts the frame
-top-left on black, which is what DeepStream's ``maintain-aspect-ratio=1`` does.
+`peoplenet_nb.fit.Fit` holds everything needed to map network pixels back to the frame.
 """
 
 from __future__ import annotations

@@ -213,8 +213,8 @@ def test_every_truncation_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lost", "words"),
     [
-        pytest.param("node", "nothing makes", id="the operation that makes an output"),
-        pytest.param("initializer", "nothing makes", id="a kernel"),
+        pytest.param("node", "is not an output of any node", id="the operation that makes an output"),
+        pytest.param("initializer", "however input", id="a kernel"),
         pytest.param("output", "no outputs", id="the outputs"),
     ],
 )
@@ -224,6 +224,42 @@ def test_model_that_lost_a_part_but_parses_is_refused(tmp_path: Path, lost: str,
     with pytest.raises(ModelError, match="truncated ONNX") as raised:
         read_model_file(write(model, tmp_path / "m.onnx"))
     assert words in str(raised.value.seen)
+
+
+@pytest.mark.timeout(20)
+def test_graphs_that_go_in_circles_or_multiply_end_in_a_verdict(tmp_path: Path) -> None:
+    circle = detectnet(outputs=(COVERAGE,))
+    del circle.graph.node[:]
+    circle.graph.node.append(helper.make_node("Identity", [COVERAGE], [COVERAGE]))
+    with pytest.raises(ModelError):
+        read_model_file(write(circle, tmp_path / "circle.onnx"))
+    model = detectnet()
+    node = next(n for n in model.graph.node if BOXES in n.output)
+    node.output[list(node.output).index(BOXES)] = "b0"
+    for i in range(40):
+        model.graph.node.append(helper.make_node("Concat", [f"b{i}"] * 2, [f"b{i + 1}"], axis=1))
+    model.graph.node.append(helper.make_node("Relu", ["b40"], [BOXES]))
+    health = head_health(write(model, tmp_path / "concat.onnx"))
+    assert {head.reason.split(":")[0] for head in health} == {"unknown"}
+
+
+def test_weights_that_are_no_numbers_are_not_called_usual(tmp_path: Path) -> None:
+    model = detectnet()
+    for tensor in model.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor).copy()
+        if values.ndim == 4:
+            values[...] = np.nan
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+    assert all("hold NaN" in head.reason for head in head_health(write(model, tmp_path / "m.onnx")))
+
+
+@pytest.mark.parametrize("kind", [TensorProto.FLOAT16, 99], ids=["float16", "a number that nobody knows"])
+@pytest.mark.parametrize("end", ["input", "output"])
+def test_types_that_cannot_be_fed_or_read_are_refused(kind: int, end: str, tmp_path: Path) -> None:
+    model = detectnet()
+    getattr(model.graph, end)[0].type.tensor_type.elem_type = kind
+    with pytest.raises(ModelError, match=r"type that is not supported|truncated"):
+        read_model_file(write(model, tmp_path / "m.onnx"))
 
 
 def test_missing_second_file_with_weights_is_named(tmp_path: Path) -> None:

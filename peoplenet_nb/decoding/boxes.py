@@ -1,7 +1,7 @@
 """The one formula: from the distances that a cell predicts to its box.
 
-One decision to know: what depends only on the shape of the grids (which class, row and column a cell has, where
-its four distances stand, where its origin is) is computed once and looked up from then on.
+What depends only on the shape of the grids (which class, row and column a cell has, where its four distances
+stand, where its origin is) is computed once and looked up from then on.
 
 The formula (NVIDIA TAO DetectNet_v2, ``bbox_objective.py``): for cell ``(row j, column i)`` and class ``c``
 with distances ``L, T, R, B`` in channels ``4c .. 4c + 3``::
@@ -97,8 +97,8 @@ def box_columns(grids: Grids, cells: Ints) -> Floats:
     """
     if grids.boxes is None:
         raise ValueError("a coverage-only model predicts no boxes")
-    places = lattice(grids.shape, grids.stride)
-    columns = grids.boxes.reshape(-1).take(places.channels.take(cells, axis=1)).astype(np.float64)
+    fixed = lattice(grids.shape, grids.stride)
+    columns = grids.boxes.reshape(-1).take(fixed.channels.take(cells, axis=1)).astype(np.float64)
     columns *= _SIGNED_NORM
-    columns += places.origin.take(cells, axis=1)
+    columns += fixed.origin.take(cells, axis=1)
     return columns

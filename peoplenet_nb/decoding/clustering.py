@@ -1,6 +1,6 @@
 """NMS and weighted DBSCAN on plain arrays; nothing here knows of grids.
 
-One decision to know: every function says not only what survives but what became of the rest (suppressed by
+Every function returns not only what survives but what became of the rest (suppressed by
 which box, in which cluster, noise), since the reason for each box that is *not* there is what this project
 is for.
 
@@ -135,7 +135,7 @@ def dbscan(
 ) -> Ints:
     """Weighted DBSCAN on the distance 1 - IoU.
 
-    A box whose neighbourhood has mass enough is a core point; clusters are the connected core points; a
+    A box whose neighbourhood weighs enough is a core point; clusters are the connected core points; a
     border point near them joins the first cluster that reaches it (TAO) or is left out (DeepStream).
 
     Parameters
@@ -169,8 +169,10 @@ def dbscan(
     near = distance < eps if flavour is Flavour.DEEPSTREAM else distance <= eps
     first, second = first[near], second[near]
 
-    mass = np.ones(count) if flavour is Flavour.DEEPSTREAM else weights.astype(np.float64)
-    neighbours = mass + np.bincount(first, mass[second], count) + np.bincount(second, mass[first], count)
+    weight = np.ones(count) if flavour is Flavour.DEEPSTREAM else weights.astype(np.float64)
+    neighbours = (
+        weight + np.bincount(first, weight[second], count) + np.bincount(second, weight[first], count)
+    )
     core = neighbours >= min_samples
     joined = core[first] & core[second]
     root = _components(count, first[joined], second[joined])

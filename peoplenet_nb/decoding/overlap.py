@@ -1,6 +1,6 @@
 """Which boxes overlap, and by how much: the geometry under NMS and DBSCAN.
 
-One decision to know: nobody looks at all N x N pairs. Few boxes are paired through a kept table; many are sorted
+Nothing looks at all N x N pairs. Few boxes are paired through a kept table; many are sorted
 by their left edges, and each is compared with the next few in 16-bit numbers that are rounded so that no
 pair is missed. What is left is computed in float64, so that the browser's implementation, where numbers are
 doubles, decides every tie alike.
@@ -22,7 +22,7 @@ Enough = Callable[[Floats, Floats], Mask]
 # Up to here the table of all pairs costs less than sorting to avoid it (and its arrays less than 128 KB, above
 # which every allocation asks the system for fresh pages).
 FEW = 80
-# Places of a band looked at in one go: they stay in the cache, and memory bounded when all overlaps all.
+# Entries of a band that are compared at once: they stay in the cache, and memory stays bounded when all overlap.
 _BAND = 131_072
 
 
@@ -181,7 +181,7 @@ def _in_reach(
     unit = 16_000.0 / largest  # half of what 16 bits hold
     np.floor(columns[1] * unit, out=edges[0, :count], casting="unsafe")
     np.ceil(reach[1] * unit, out=edges[1, :count], casting="unsafe")
-    # ``ahead[e, p, r]`` is edge e of the box in place ``p + r``.
+    # ``ahead[e, p, r]`` is edge e of the box with index ``p + r``.
     step, item = edges.strides
     ahead = np.ndarray((2, count + deepest + 1, rows), np.int16, edges, 0, (step, item, item))
     for start in range(0, count, rows):

@@ -1,6 +1,6 @@
 """What is inside a model file, read without running it.
 
-One decision to know: a file is judged by its content, never by its name: half of what ends in ``.onnx`` and
+A file is judged by its content, never by its name: half of what ends in ``.onnx`` and
 does not load is an error page.
 """
 

@@ -4,7 +4,7 @@
 HTML page, a JSON error, a Git LFS pointer, half a download) and `head_health` says which class heads can
 find anything at all.
 
-One decision to know: the two outputs are told apart by name ("cov", "bbox"), else by channel count (C
+The two outputs are recognised by name ("cov", "bbox"), else by channel count (C
 against 4C), never by position, because NVIDIA's own configurations list them in both orders. Nothing is
 fixed to 3 classes, 34x60 cells or stride 16; all of it is read from the file.
 """
@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peoplenet_nb.errors import ModelError
-from peoplenet_nb.onnxfile.parse import TensorInfo, labels_for, parse, single_input, sort_outputs
+from peoplenet_nb.onnxfile.parse import TensorInfo, check_types, labels_for, parse, single_input, sort_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,6 +211,8 @@ def head_health(path: str | Path) -> tuple[HeadHealth, ...]:
             log.debug("%s", unknown)
         else:
             norms[kind] = np.sqrt((rows.reshape(classes, -1) ** 2).sum(axis=1))
+            if not np.isfinite(norms[kind]).all():
+                unknown = f"unknown: the weights of {output.name} hold NaN or infinity"
     return tuple(
         _verdict(label, {kind: float(norm[i]) for kind, norm in norms.items()}, norms, unknown)
         for i, label in enumerate(described.labels)
@@ -223,7 +225,7 @@ def _verdict(
     """Judge one head against the strongest of its model."""
     dead = []
     for kind, norm in own.items():
-        strongest = float(np.nanmax(all_norms[kind])) if not np.isnan(all_norms[kind]).all() else np.nan
+        strongest = float(np.max(all_norms[kind], where=np.isfinite(all_norms[kind]), initial=0.0))
         if norm < max(_DEAD_NORM, _DEAD_FRACTION * strongest):
             dead.append(f"its {kind} weights are about {norm:.1e} (strongest head: {strongest:.2g})")
     if dead:
@@ -238,6 +240,7 @@ def _describe(path: Path, size: int, sha256: str, model: ModelProto) -> ModelFil
     graph = model.graph
     image = single_input(model, path)
     coverage, boxes = sort_outputs(model, path)
+    check_types(path, image, (coverage, boxes))
     rows, columns = (int(side) for side in coverage.shape[2:4])
     channels_last = image.shape[1] != 3
     height, width = (int(side) for side in (image.shape[1:3] if channels_last else image.shape[2:4]))

@@ -3,7 +3,7 @@
 Small helpers shared by the model reader and the downloader: both meet JSON errors and HTML pages that were
 saved under a model's name.
 
-One decision to know: this decides only what a file *cannot* be. ONNX has no magic number, so "nothing
+This decides only what a file *cannot* be. ONNX has no magic number, so "nothing
 speaks against it" is the best answer here, and the parser has the last word.
 """
 
@@ -36,9 +36,9 @@ def what_it_is(head: bytes) -> tuple[str, str] | None:
     tuple of (str, str) or None
         What the file is and what to do about it; None when nothing speaks against ONNX.
     """
-    for magic, name, mend in _OTHER_FORMATS:
+    for magic, name, fix in _OTHER_FORMATS:
         if head.startswith(magic):
-            return name, mend
+            return name, fix
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if text.startswith(b"version https://git-lfs"):
         return "a Git LFS pointer, not the model it points to", "Run `git lfs pull` where it came from."

@@ -2,7 +2,7 @@
 
 These are the steps behind `peoplenet_nb.onnxfile`, each of which refuses with a sentence of its own.
 
-One decision to know: what is wrong with a file is told from its first bytes before any parser sees it,
+What is wrong with a file is recognised by its first bytes before any parser sees it,
 because a parser's own words ("Error parsing message") help nobody whose download saved an error page
 (`peoplenet_nb.onnxfile.kind`).
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,34 +100,35 @@ def _load(path: Path, size: int) -> ModelProto:
             next_step=DOWNLOAD_AGAIN,
         )
     for tensor in model.graph.initializer:
-        place = next((e.value for e in tensor.external_data if e.key == "location"), None)
-        if place is not None and not (path.parent / place).is_file():
+        location = next((e.value for e in tensor.external_data if e.key == "location"), None)
+        if location is not None and not (path.parent / location).is_file():
             raise ModelError(
                 "The model keeps its weights in a second file, which is missing",
-                seen=f"{place} beside {path}",
+                seen=f"{location} beside {path}",
                 next_step="Put that file into the same folder.",
             )
     return model
 
 
 def _incomplete(model: ModelProto) -> str:
-    """Say what is missing in a message that parsed, "" if nothing is.
+    """Return what is missing in a message that parsed, "" if nothing is.
 
-    A file cut at the border between two fields parses without complaint, so the graph itself is walked:
-    every operation must find its inputs and every output must be made.
+    A file cut at the border between two fields parses without complaint, so ONNX's checker walks the graph: every
+    operation must find its inputs, and every output be made.
     """
-    graph = model.graph
-    if not graph.node or not graph.output or not model.opset_import:
-        return "it has no graph, no outputs or no operator set"
-    known = {""} | {tensor.name for tensor in graph.initializer} | {value.name for value in graph.input}
-    known |= {tensor.values.name for tensor in graph.sparse_initializer}
-    for node in graph.node:
-        absent = [name for name in node.input if name not in known]
-        if absent:
-            return f"the operation {node.name or node.op_type} reads {absent[0]!r}, which nothing makes"
-        known.update(node.output)
-    absent = [value.name for value in graph.output if value.name not in known]
-    return f"nothing makes its output {absent[0]!r}" if absent else ""
+    from onnx import checker
+
+    if any(tensor.external_data for tensor in model.graph.initializer):
+        # Weights in a second file have a check and a message of their own.
+        whole, model = model, type(model)()
+        model.CopyFrom(whole)
+        for tensor in model.graph.initializer:
+            tensor.CopyFrom(type(tensor)(name=tensor.name, data_type=tensor.data_type, dims=[0]))
+    try:
+        checker.check_model(model)
+    except checker.ValidationError as error:
+        return str(error).strip().splitlines()[0]
+    return "" if model.graph.output else "it has no outputs"
 
 
 def tensor_info(value: ValueInfoProto) -> TensorInfo:
@@ -135,7 +136,10 @@ def tensor_info(value: ValueInfoProto) -> TensorInfo:
     from onnx import helper
 
     tensor = value.type.tensor_type
-    dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type)) if tensor.elem_type else "unknown"
+    try:
+        dtype = str(helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except KeyError:  # none is given, or a number that this onnx does not know
+        dtype = "unknown"
     shape = tuple(
         int(d.dim_value) if d.HasField("dim_value") else (d.dim_param or "?") for d in tensor.shape.dim
     )
@@ -152,6 +156,18 @@ def single_input(model: ModelProto, path: Path) -> TensorInfo:
         if sides and all(isinstance(side, int) and side > 0 for side in sides):
             return inputs[0]
     raise another_network(path, "its input is not one picture of 3 channels and a fixed size", inputs)
+
+
+def check_types(path: Path, image: TensorInfo, outputs: Iterable[TensorInfo | None]) -> None:
+    """Raise a ModelError unless the network takes float32 or uint8 and gives float32, as all that follows does."""
+    odd = [image] if image.dtype not in ("float32", "uint8") else []
+    odd += [tensor for tensor in outputs if tensor is not None and tensor.dtype != "float32"]
+    if odd:
+        raise ModelError(
+            "The network computes in a type that is not supported at its ends",
+            seen=f"{path.name}: {odd[0].name} is {odd[0].dtype}",
+            next_step="Use an export whose input and outputs are float32; precision is chosen when it runs.",
+        )
 
 
 def another_network(path: Path, why: str, tensors: list[TensorInfo]) -> ModelError:
@@ -225,7 +241,9 @@ def _inferred(model: ModelProto, outputs: list[TensorInfo]) -> list[TensorInfo]:
 def _is_sigmoid(model: ModelProto, name: str) -> bool:
     passing = {"Identity", "Cast", "Reshape", "Transpose", "QuantizeLinear", "DequantizeLinear"}
     made_by = {output: node for node in model.graph.node for output in node.output}
-    while name in made_by and made_by[name].op_type in passing:
+    for _ in made_by:  # a broken graph may go in a circle
+        if name not in made_by or made_by[name].op_type not in passing:
+            break
         name = made_by[name].input[0]
     return name in made_by and made_by[name].op_type == "Sigmoid"
 

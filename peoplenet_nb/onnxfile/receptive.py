@@ -1,6 +1,6 @@
 """How much of its input a cell of the network can see, computed from the file.
 
-One decision to know: this is the theoretical field, the widest path from input to output. What really moves
+This is the theoretical field, the widest path from input to output. What really moves
 a cell's output is concentrated in the middle of it, so a field larger than the frame is no contradiction.
 
 The rule for a layer of kernel ``k``, dilation ``d`` and stride ``s``, with ``j`` input pixels between

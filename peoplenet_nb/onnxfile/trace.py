@@ -3,7 +3,7 @@
 The health of a class head is read off its weights, and exporters wrap those in many ways: a bias added
 after the convolution, reshapes and transposes behind it, Q/DQ pairs around the kernel.
 
-One decision to know: tracing never guesses. Whatever does not lead to one weight matrix whose rows are the
+Tracing never guesses. Whatever does not lead to one weight matrix whose rows are the
 output's channels raises `Untraceable` with the reason, and the caller reports "unknown" instead of "dead".
 """
 
@@ -25,10 +25,11 @@ _PASS = {
 }
 _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv"}
 _DEEPEST = 64
+_MOST_STEPS = 10_000  # of one model: branches that meet again and again multiply
 
 
 class Untraceable(Exception):  # noqa: N818  (an outcome, not a fault: callers turn it into "unknown")
-    """The output's weights cannot be told; the message says where the trace ended."""
+    """The output's weights cannot be found; the message says where the trace ended."""
 
 
 class WeightTracer:
@@ -46,6 +47,7 @@ class WeightTracer:
         self._folder = folder
         self._made_by = {name: node for node in model.graph.node for name in node.output if name}
         self._initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+        self._steps = _MOST_STEPS
 
     def rows(self, output: str, channels: int) -> NDArray[np.float64]:
         """Return the weights of an output, one row per channel.
@@ -69,7 +71,15 @@ class WeightTracer:
         """
         try:
             found = self._rows(output)
-        except (ValueError, IndexError, KeyError, TypeError, OSError, AttributeError) as error:
+        except (
+            ValueError,
+            IndexError,
+            KeyError,
+            TypeError,
+            OSError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise Untraceable(f"the weights could not be read ({type(error).__name__})") from error
         if len(found) != channels:
             raise Untraceable(f"{len(found)} weight rows found for {channels} channels")
@@ -78,6 +88,7 @@ class WeightTracer:
     def _rows(self, name: str) -> NDArray[np.float64]:
         scale: NDArray[np.float64] = np.ones(1)
         for _ in range(_DEEPEST):
+            self._count_step()
             node = self._made_by.get(name)
             if node is None:
                 raise Untraceable(f"no operation makes {name!r}")
@@ -97,6 +108,11 @@ class WeightTracer:
             else:
                 raise Untraceable(f"the trace ends at an operation of type {node.op_type}")
         raise Untraceable(f"no weights within {_DEEPEST} operations of the output")
+
+    def _count_step(self) -> None:
+        self._steps -= 1
+        if self._steps < 0:
+            raise Untraceable("its operations branch or go round without end")
 
     def _through_constant(self, node: NodeProto) -> tuple[str, str]:
         """Return the names of the branch that is computed and of the constant it is combined with."""
@@ -122,6 +138,7 @@ class WeightTracer:
         return kernel.reshape(len(kernel), -1)
 
     def _is_constant(self, name: str) -> bool:
+        self._count_step()
         if name in self._initializers:
             return True
         node = self._made_by.get(name)
@@ -134,6 +151,7 @@ class WeightTracer:
     def _constant(self, name: str) -> NDArray[np.float64]:
         from onnx import numpy_helper
 
+        self._count_step()
         tensor = self._initializers.get(name)
         if tensor is not None:
             return np.asarray(numpy_helper.to_array(tensor, str(self._folder)), dtype=np.float64)

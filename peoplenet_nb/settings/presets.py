@@ -1,8 +1,8 @@
 """Settings by name, each after its source; and this project's own default, which was measured.
 
-One decision to know: a preset copies the *numbers* of its source, and `peoplenet_nb.decoding` runs them all
-through one code path. Where a source's code slips (its own distance, its own order of scores), the preset
-follows what it meant; the docstrings say where that differs.
+A preset copies the *numbers* of its source, and `peoplenet_nb.decoding` runs them all through one code path. Where a
+source's code slips (its own distance, its own order of scores), the preset follows what it meant; the docstrings say
+where that differs.
 """
 
 from __future__ import annotations
@@ -69,12 +69,12 @@ def _summed(preset: str, fit: FitMode, min_samples: float) -> Settings:
 
 
 def _triton(fit: FitMode) -> Settings:
-    """NVIDIA's Triton client: DBSCAN 0.3 on 1 - IoU as it was meant, mass 0.05, summed scores."""
+    """NVIDIA's Triton client: DBSCAN 0.3 on 1 - IoU as it was meant, min_samples 0.05, summed scores."""
     return _summed("triton", fit, 0.05)
 
 
 def _tao(fit: FitMode) -> Settings:
-    """TAO deploy: as the Triton client with a core mass of 1 (its 4 px of height are network pixels)."""
+    """TAO deploy: as the Triton client with min_samples 1 (its 4 px of height are network pixels)."""
     return _summed("tao", fit, 1.0)
 
 

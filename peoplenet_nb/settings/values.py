@@ -1,6 +1,6 @@
 """Everything a person may turn after the network has run: thresholds, sizes, clustering.
 
-One decision to know: ``Settings`` is an immutable value. A slider, a YAML file and a preset all make new
+``Settings`` is an immutable value. A slider, a YAML file and a preset all make new
 ones through `Settings.replace`, so what is on the screen is what is saved, and nothing changes behind a
 caller's back. A threshold belongs to a preprocessing (``fit``) and to a kind of score (``score``): both
 travel with it.

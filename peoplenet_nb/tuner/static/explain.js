@@ -71,8 +71,8 @@ export function fateSentence(result, index, settings) {
       return `It is part of cluster ${candidates.cluster[index]}, whose best cell is at ${where}.`;
     case Fate.NOISE:
       return (
-        `DBSCAN (eps ${plain(settings.eps)}, least mass ${plain(settings.minSamples)}) found too little ` +
-        "around it: raise eps or lower the mass."
+        `DBSCAN (eps ${plain(settings.eps)}, min_samples ${plain(settings.minSamples)}) found too little ` +
+        "around it: raise eps or lower min_samples."
       );
     case Fate.SPARSE:
       return "Its cluster is large and has few members, which DeepStream's DBSCAN drops.";
