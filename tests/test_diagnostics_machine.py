@@ -139,9 +139,10 @@ def test_opencv_without_libgl_names_the_package(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_distributions(
-        monkeypatch, dict.fromkeys(("av", "numpy", "onnx", "pandas", "pyyaml", "requests"), "1")
-    )
+    declared = ["av<19,>=18", "opencv-python>=4.10", "tqdm", "typer [all] >= 0.15"]
+    declared += ['mypy>=1; extra == "test"', 'tomli; python_version < "3.0"']
+    monkeypatch.setattr(doctor_machine.metadata, "requires", lambda _: declared)
+    with_distributions(monkeypatch, {"av": "1"})
     check = only(doctor_machine.check_libraries())
     assert (check.status, check.value) == ("fail", "missing: tqdm, typer")
 

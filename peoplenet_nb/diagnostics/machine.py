@@ -16,6 +16,8 @@ import sysconfig
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 import peoplenet_nb
 from peoplenet_nb import hardware
 from peoplenet_nb.diagnostics.probe import ask
@@ -194,19 +196,10 @@ def _requirements() -> list[str]:
         declared = metadata.requires("peoplenet-nb") or []
     except metadata.PackageNotFoundError:
         declared = ["av", "numpy", "onnx", "pandas", "requests"]
-    names = []
-    for line in declared:
-        requirement, _, marker = line.partition(";")
-        name = "".join(iter_name(requirement))
-        if "extra" not in marker and name not in FAMILIES["OpenCV"]:
-            names.append(name)
-    return names
-
-
-def iter_name(requirement: str) -> str:
-    """Return the name at the beginning of a requirement such as ``numpy>=2.0``."""
-    end = next((i for i, letter in enumerate(requirement) if not (letter.isalnum() or letter in "-_.")), None)
-    return requirement[:end].strip()
+    wanted = [
+        each for each in map(Requirement, declared) if not each.marker or each.marker.evaluate({"extra": ""})
+    ]
+    return [each.name for each in wanted if each.name not in FAMILIES["OpenCV"]]
 
 
 def check_codecs() -> list[Check]:
