@@ -7,11 +7,12 @@ import threading
 import traceback
 from collections.abc import Iterator
 
+import av
 import cv2
 import pytest
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources import open_source, videofile
 from peoplenet_nb.urls import hide_secrets
 from videos import make_video, number_of, picture
 
@@ -25,7 +26,8 @@ def server(tmp_path) -> Iterator[str]:
     cv2.imwrite(str(folder / "image.png"), picture(5))
     (folder / "page").write_text("<html><body>a page</body></html>")
     (folder / "nothing.mp4").touch()
-    (folder / "garbage.mp4").write_bytes(bytes(range(256)) * 40)
+    (folder / "garbage.mp4").write_bytes(bytes(5000))
+    (folder / "plain.mp4").write_bytes((folder / "video.mp4").read_bytes())
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
@@ -34,8 +36,14 @@ def server(tmp_path) -> Iterator[str]:
         def do_GET(self):
             if self.path.startswith("/private"):
                 self.send_error(403)
+            elif self.path.startswith("/hang-up"):
+                self.close_connection = True
             else:
                 super().do_GET()
+
+        def send_header(self, keyword, value):
+            if keyword != "Last-Modified" or not self.path.startswith("/plain"):
+                super().send_header(keyword, value)
 
         def log_message(self, *args):
             pass
@@ -56,6 +64,48 @@ def test_video_behind_an_address_is_read_as_it_comes(server):
 def test_image_behind_an_address_is_fetched(server):
     (frame,) = open_source(f"{server}/image.png")
     assert number_of(frame.image) == 5
+
+
+def shown(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
+@pytest.mark.parametrize("path", ["/garbage.mp4", "/gone.mp4", "/page", "/nothing.mp4", "/hang-up.mp4"])
+def test_no_error_shows_password_or_token(server, path):
+    address = server.replace("//", "//user:PW@") + path + "?token=T0KEN"
+    with pytest.raises(SourceError) as caught:
+        open_source(address)
+    assert path in str(caught.value)
+    assert "PW" not in shown(caught.value)
+    assert "T0KEN" not in shown(caught.value)
+
+
+def test_a_connection_that_breaks_off_shows_no_token(server, monkeypatch):
+    source = open_source(f"{server}/video.mp4?token=T0KEN")
+    monkeypatch.setattr(videofile, "_LINK_FAILURES", 1)
+    target = source._target
+
+    def breaks(*_args):
+        raise av.error.OSError(5, "Input/output error", target)
+
+    monkeypatch.setattr(source, "_open", lambda: BrokenContainer(source, breaks))
+    with pytest.raises(SourceError, match="broke off") as caught:
+        list(source)
+    assert "T0KEN" not in shown(caught.value)
+
+
+class BrokenContainer:
+    """A container of which no packet can be read."""
+
+    def __init__(self, source, breaks):
+        self._real = type(source)._open(source)
+        self.streams, self.demux, self.close = self._real.streams, breaks, self._real.close
+
+
+def test_another_query_is_another_video_where_the_server_names_no_version(server):
+    one, two, again = (open_source(f"{server}/plain.mp4?id={i}").info.fingerprint for i in (1, 2, 1))
+    assert one == again != two
+    assert "id=" not in one
 
 
 @pytest.mark.parametrize(

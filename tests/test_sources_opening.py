@@ -214,6 +214,13 @@ def test_what_is_no_video_is_told_apart(tmp_path, make, name, said):
     assert caught.value.next_step
 
 
+def test_a_codec_that_ffmpeg_lacks_is_an_error_of_ours(tmp_path):
+    path = make_video(tmp_path / "a.avi", 3, codec="mpeg4")
+    path.write_bytes(path.read_bytes().replace(b"FMP4", b"ZZZZ"))
+    with pytest.raises(SourceError, match="no decoder for the video"):
+        open_source(path)
+
+
 def test_video_name_with_a_colon_is_no_address(tmp_path):
     assert len(list(open_source(make_video(tmp_path / "12:30 %d #1.mp4", 3)))) == 3
 

@@ -45,6 +45,23 @@ def test_folder_is_read_in_natural_order(tmp_path):
     )
 
 
+def test_what_is_left_out_of_a_folder_is_noted(tmp_path):
+    write_image(tmp_path / "1.png")
+    for name in ("b10.GIF", "b9.heic", "notes.txt", "a.mp4", "labels.csv"):
+        (tmp_path / name).write_bytes(b"x")
+    pictures, videos = open_source(tmp_path).info.notes
+    assert pictures.startswith("2 pictures left out")
+    assert pictures.endswith(": b9.heic, b10.GIF.")
+    assert videos.startswith("1 video left out")
+    assert videos.endswith(": a.mp4.")
+
+
+def test_fingerprint_of_a_folder_follows_the_content_of_its_images(tmp_path):
+    path = tmp_path / "1.bmp"
+    prints = [open_source(write_image(path, number).parent).info.fingerprint for number in (1, 2, 1)]
+    assert prints[0] == prints[2] != prints[1]
+
+
 def test_natural_order_holds_for_names_that_mix_text_and_numbers():
     names = ["b1", "a10", "a2", "A1", "10", "9", "a", "²3"]
     assert sorted(names, key=natural_key) == ["9", "10", "a", "A1", "a2", "a10", "b1", "²3"]
@@ -59,14 +76,14 @@ def test_damaged_images_of_a_folder_leave_gaps_and_are_said_once(tmp_path):
     source = open_source(tmp_path)
     for _ in range(2):
         assert [f.index for f in source] == [0, 1, 3, 5]
-        assert source.info.notes == ["2 images could not be read and left out: 2.jpg, 4.jpg."]
+        assert source.info.notes == ["2 images left out (cannot be read): 2.jpg, 4.jpg."]
 
 
 @pytest.mark.parametrize(
     ("fill", "said"),
     [
         (lambda folder: (folder / "a.txt").write_text("x"), "holds no images"),
-        (lambda folder: make_video(folder / "a.mp4", 2), r"holds videos; name one, e.g. a\.mp4"),
+        (lambda folder: make_video(folder / "a.mp4", 2), r"holds videos: name one, e.g. a\.mp4"),
         (lambda folder: (folder / "a.jpg").write_bytes(b""), "None of the 1 images"),
     ],
 )

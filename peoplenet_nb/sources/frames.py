@@ -1,7 +1,7 @@
 """What a source is: frames in order, with what is known of where they come from.
 
-One decision to know: ``Frame.index`` is the 0-based place in the source, whatever is sampled, and skipped
-frames are decoded (later ones build on them) but never converted to pixels.
+``Frame.index`` is the 0-based place in the source, whatever is sampled. Frames that are skipped are decoded (later
+ones build on them) but never converted to pixels.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import copy
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Self
 
@@ -103,8 +104,7 @@ class SourceInfo:
     @property
     def stem(self) -> str:
         """The name as a folder name."""
-        name = Path(self.name).stem if self.kind != "images" else self.name
-        return re.sub(r"[^\w.-]+", "_", name).strip("._") or "source"
+        return folder_name(Path(self.name).stem if self.kind != "images" else self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +213,31 @@ class Source(ABC):
     def __repr__(self) -> str:
         info = self.info
         return f"{type(self).__name__}({info.name!r}, {info.width}x{info.height}, {self.expected} frames)"
+
+
+def folder_name(name: str) -> str:
+    """Return a name with what no folder should be called replaced."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "source"
+
+
+def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a different name for each ``(stem, suffix)``: the first keeps its own, later ones get a number.
+
+    Examples
+    --------
+    >>> unique_names([("f", ""), ("f", ""), ("f-2", "")])
+    ['f', 'f-3', 'f-2']
+    """
+    own = {stem + suffix for stem, suffix in wanted}
+    used: set[str] = set()
+    names = []
+    for stem, suffix in wanted:
+        name = stem + suffix
+        if name in used:
+            name = next(n for i in count(2) if (n := f"{stem}-{i}{suffix}") not in own | used)
+        used.add(name)
+        names.append(name)
+    return names
 
 
 def fingerprint_of(path: Path) -> str:

@@ -1,7 +1,7 @@
 """Videos and images behind http(s) addresses.
 
-One decision to know: the address is asked first what it holds. An image is fetched into the cache; a video is
-left where it is and read by FFmpeg as it comes, so that a long one starts at once and fills no disk.
+The server is asked first what it holds. An image is downloaded into the cache; a video stays where it is and is read
+by FFmpeg as it comes, so that a long one starts at once and fills no disk.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 _TIMEOUT = (10, 30)  # seconds to connect, seconds between bytes
 _LARGEST_IMAGE = 256 << 20
 _PAGE = (b"<!doctype", b"<html", b"<head")
-_SAID = {
+_ADVICE = {
     401: "the address wants a login: download the file in a browser and name it here.",
     403: "the server refuses: the link may have expired or want a login; download the file and name it here.",
     404: "check the address; it may have moved.",
@@ -62,17 +62,17 @@ def open_link(address: str) -> Source:
                     next_step="name the address of the video itself (it ends in .mp4 or alike), or a YouTube address.",
                 )
             if _is_image(address, kind, head):
-                return _fetched(address, head, chunks)
-            final, mark = answer.url, _mark(answer)
+                return _download(address, head, chunks)
+            final, fingerprint = answer.url, _fingerprint(answer)
     except (requests.RequestException, ValueError) as error:  # some odd host names pass requests unseen
         raise SourceError(
             "The address does not answer",
             seen=f"{hide_secrets(address)}: {type(error).__name__}",
             next_step="check the spelling and this machine's network, or download the file and name it here.",
-        ) from error
+        ) from None  # the original error quotes the whole address, with its secrets
     from peoplenet_nb.sources.videofile import VideoFile
 
-    return VideoFile(final, name=_name(address), spec=hide_secrets(address), fingerprint=mark)
+    return VideoFile(final, name=_name(address), spec=hide_secrets(address), fingerprint=fingerprint)
 
 
 def _check(answer: Any, address: str) -> None:
@@ -80,7 +80,7 @@ def _check(answer: Any, address: str) -> None:
         raise SourceError(
             f"The server answers {answer.status_code} ({answer.reason})",
             seen=hide_secrets(address),
-            next_step=_SAID.get(
+            next_step=_ADVICE.get(
                 answer.status_code, "try again later, or download the file and name it here."
             ),
         )
@@ -92,8 +92,8 @@ def _is_image(address: str, kind: str, head: bytes) -> bool:
     )
 
 
-def _fetched(address: str, head: bytes, chunks: Any) -> Source:
-    """Write an image to the cache through a temporary name, and open it."""
+def _download(address: str, head: bytes, chunks: Any) -> Source:
+    """Download an image into the cache and open it."""
     folder = cache_dir() / "links" / hashlib.sha256(address.encode()).hexdigest()[:16]
     target = folder / _name(address)
     data = bytearray(head)
@@ -116,10 +116,14 @@ def _fetched(address: str, head: bytes, chunks: Any) -> Source:
     return source
 
 
-def _mark(answer: Any) -> str:
-    """Return what stands for the content: address without query, length and the server's version mark."""
+def _fingerprint(answer: Any) -> str:
+    """Return what stands for the content: address, length and the server's version mark.
+
+    Where the server names no version, the query tells one video from another; only its hash is kept.
+    """
     headers = answer.headers
-    version = headers.get("etag") or headers.get("last-modified") or ""
+    query = hashlib.sha256(urlsplit(answer.url).query.encode()).hexdigest()[:16]
+    version = headers.get("etag") or headers.get("last-modified") or query
     return f"{hide_secrets(answer.url)}:{headers.get('content-length', '')}:{version}"
 
 

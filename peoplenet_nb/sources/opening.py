@@ -1,8 +1,7 @@
 """Frames from wherever they are: an image, a folder of images, a video, an address, YouTube.
 
-One decision to know: `open_source` looks at the content before the name (a PNG called ``.jpg`` is a PNG), and
-what a person should be told about a source (rotation, a damaged stretch, a missing frame count) collects in
-``source.info.notes`` while it is read.
+`open_source` looks at the content before the name (a PNG called ``.jpg`` is a PNG). What a person should know of a
+source (rotation, a damaged stretch, a missing frame count) collects in ``source.info.notes`` while it is read.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from peoplenet_nb.urls import hide_secrets
 __all__ = ["Decoder", "Frame", "Source", "SourceInfo", "open_path", "open_source"]
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
-_CANNOT = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
+_KINDS = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
 
 
 def open_source(
@@ -83,10 +82,12 @@ def _open(spec: str, progress: bool) -> Source:
 
         if youtube.is_youtube(spec):
             path = youtube.fetch(spec, progress=progress)
-            return _named(open_path(path), path.stem, spec)
+            source = open_path(path)
+            source.info.name, source.info.spec = path.stem, youtube.watch_address(path.stem)
+            return source
         return links.open_link(spec)
     if scheme and scheme.group(1).lower() != "file":
-        raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_CANNOT)
+        raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_KINDS)
     return open_path(_existing(spec, urlsplit(spec).path if scheme else spec))
 
 
@@ -103,19 +104,21 @@ def _check_address(spec: str) -> None:
 
 
 def _existing(spec: str, text: str) -> Path:
-    """Return the path of something that is there, or say why it cannot be told."""
+    """Return the path of something that exists."""
     if not spec:
-        raise SourceError("No such file or folder", seen="(empty)", next_step=_CANNOT)
+        raise SourceError("No such file or folder", seen="(empty)", next_step=_KINDS)
     try:
         path = Path(text).expanduser()
         # Not path.exists(): what it does where a folder may not be entered differs between Pythons.
         path.stat()
     except (FileNotFoundError, NotADirectoryError):
-        raise SourceError("No such file or folder", seen=spec, next_step=_near(path)) from None
+        raise SourceError("No such file or folder", seen=hide_secrets(spec), next_step=_near(path)) from None
     except PermissionError as error:
         raise _forbidden(error) from error
     except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user's ~, a null character
-        raise SourceError("This cannot be a path", seen=f"{spec}: {error}", next_step=_CANNOT) from error
+        raise SourceError(
+            "This cannot be a path", seen=f"{hide_secrets(spec)}: {error.args[-1]}", next_step=_KINDS
+        ) from error
     return path
 
 
@@ -127,11 +130,6 @@ def _forbidden(error: PermissionError) -> SourceError:
     )
 
 
-def _named(source: Source, name: str, spec: str) -> Source:
-    source.info.name, source.info.spec = name, spec
-    return source
-
-
 def open_path(path: Path) -> Source:
     """Open an existing file or folder: images by content or name, all else as a video."""
     from peoplenet_nb.sources import stills
@@ -140,7 +138,7 @@ def open_path(path: Path) -> Source:
         if path.is_dir():
             return stills.ImageFolder(path)
         if not path.is_file():
-            raise SourceError("This is neither a file nor a folder", seen=path, next_step=_CANNOT)
+            raise SourceError("This is neither a file nor a folder", seen=path, next_step=_KINDS)
         with path.open("rb") as stream:
             head = stream.read(64)
     except PermissionError as error:

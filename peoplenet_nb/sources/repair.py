@@ -1,7 +1,7 @@
 """What keeps a reader going over imperfect videos: a clock, a frame counter, a tally of damage, upright frames.
 
-One decision to know: frames that were lost leave a gap in the frame numbers (by the timestamps of the packets
-that went in), so that what comes after a damaged stretch still has the index an annotator would give it.
+Frames that were lost leave a gap in the frame numbers (by the timestamps of the packets that went in), so that what
+comes after a damaged stretch still has the index an annotator would give it.
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ class Damage:
         return bool(self.packets or self.frames or self.holes or self.corrupt_packets)
 
     def sentence(self) -> str:
-        """Return what to tell the reader, nothing when all is well."""
+        """Return a note on the damage, empty when there is none."""
         if not self:
             return ""
         parts = (
@@ -131,11 +131,11 @@ class Damage:
             (self.frames, "frame", "came out partly damaged"),
             (self.holes, "stretch", "could not be read"),
         )
-        told = [f"{some(number, word)} {fate}" for number, word, fate in parts if number]
-        if not told:
+        lost = [f"{some(number, word)} {fate}" for number, word, fate in parts if number]
+        if not lost:
             return "The video is damaged or cut together: some data is marked as corrupt, frames may be missing there."
         gaps = " Lost frames leave gaps in the frame numbers." if self.packets or self.holes else ""
-        return f"The video is damaged: {', '.join(told)}. The rest was read.{gaps}"
+        return f"The video is damaged: {', '.join(lost)}. The rest was read.{gaps}"
 
 
 def some(number: int, word: str) -> str:

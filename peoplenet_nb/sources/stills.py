@@ -1,15 +1,16 @@
 """Images and folders of images as sources.
 
-One decision to know: OpenCV decodes a truncated JPEG or PNG into a picture that is grey from some row on,
-without an error. So the file's own structure is walked to its end marker first, and a picture that stops
-before it counts as damaged: an error for a single image, a note and a gap for one of a folder.
+OpenCV decodes a truncated JPEG or PNG into a picture that is grey from some row on, without an error. So the file's
+own structure is walked to its end marker first, and a picture that stops before it counts as damaged: an error for a
+single image, a note and a gap for one of a folder.
 """
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,20 +19,24 @@ import numpy as np
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.repair import some
 
 #: Names that count as images in a folder, as far as OpenCV's wheels read them.
 IMAGE_NAME = re.compile(
     r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.IGNORECASE
 )
-_VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|gif|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.IGNORECASE)
+_VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.IGNORECASE)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ")
 # The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_SHOWN = 3  # damaged names that a note lists
+_UNREADABLE = re.compile(
+    r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.IGNORECASE
+)  # pictures that OpenCV's wheels do not read
+_SHOWN = 3  # names that a note lists
 
 
 def is_image(path: Path, head: bytes) -> bool:
-    """Tell a picture from a video by its first bytes, and by its name where those say nothing."""
+    """Return whether a file is a picture: by its first bytes, and by its name where those say nothing."""
     if head.startswith(_MAGIC) or (head[:4] == b"RIFF" and head[8:12] == b"WEBP"):
         return True
     if head[4:8] == b"ftyp":
@@ -81,7 +86,7 @@ def read_image(path: Path) -> Image:
 
 
 def is_truncated(data: bytes) -> bool:
-    """Tell whether a JPEG, PNG or WebP stops before its own end; other formats always say no."""
+    """Return whether a JPEG, PNG or WebP stops before its own end; False for all other formats."""
     if data.startswith(b"\xff\xd8\xff"):
         return not _jpeg_ends(data)
     if data.startswith(b"\x89PNG"):
@@ -143,10 +148,10 @@ class ImageFolder(Source):
         )
         if not self.paths:
             raise SourceError("The folder holds no images", seen=folder, next_step=_advice(names))
-        self._damaged: dict[str, str] = {}
-        self._said = ""
+        self._damaged: list[str] = []
+        self._note = ""
         first = self._first_good(folder)
-        listing = "\n".join(f"{p.name}:{p.stat().st_size}" for p in self.paths)
+        listing = "\n".join(f"{path.name}:{fingerprint_of(path)}" for path in self.paths)
         super().__init__(
             SourceInfo(
                 name=folder.resolve().name or "images",
@@ -155,7 +160,8 @@ class ImageFolder(Source):
                 width=first.shape[1],
                 height=first.shape[0],
                 frame_count=len(self.paths),
-                fingerprint=f"{len(self.paths)}:{_hash(listing)}",
+                fingerprint=f"{len(self.paths)}:{hashlib.sha256(listing.encode()).hexdigest()[:32]}",
+                notes=_left_out(names),
             )
         )
 
@@ -178,32 +184,48 @@ class ImageFolder(Source):
         return list(self.paths)
 
     def _walk(self) -> Generator[Candidate]:
-        self._damaged = {}
+        self._damaged = []
         for index, path in enumerate(self.paths):
             yield Candidate(index, math.nan, partial(self._read, path), path.name)
 
     def _read(self, path: Path) -> Image | None:
         try:
             return read_image(path)
-        except SourceError as error:
-            if self._said in self.info.notes:
-                self.info.notes.remove(self._said)
-            self._damaged[path.name] = error.what
-            names = ", ".join(list(self._damaged)[:_SHOWN]) + (" …" if len(self._damaged) > _SHOWN else "")
-            count = len(self._damaged)
-            self._said = f"{count} image{'s' * (count > 1)} could not be read and left out: {names}."
-            self.info.notes.append(self._said)
+        except SourceError:
+            if self._note in self.info.notes:
+                self.info.notes.remove(self._note)
+            self._damaged.append(path.name)
+            self._note = _left_out_note(self._damaged, "image", "cannot be read")
+            self.info.notes.append(self._note)
             return None
+
+
+def videos_in(folder: Path) -> list[Path]:
+    """Return the videos of a folder without pictures, in natural order; none where there are pictures too."""
+    names = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
+    if any(IMAGE_NAME.search(p.name) for p in names):
+        return []
+    return sorted((p for p in names if _VIDEO_NAME.search(p.name)), key=lambda p: natural_key(p.name))
 
 
 def _advice(names: list[Path]) -> str:
     videos = sorted(p.name for p in names if _VIDEO_NAME.search(p.name))
     if videos:
-        return f"it holds videos; name one, e.g. {videos[0]}."
+        return f"it holds videos: name one, e.g. {videos[0]}, or let `peoplenet-nb detect` run all of them."
     return "name a folder with files such as .jpg, .png, .bmp, .tif or .webp."
 
 
-def _hash(text: str) -> str:
-    import hashlib
+def _left_out(files: list[Path]) -> list[str]:
+    """Return notes on the files of a folder of images that somebody may miss in the results."""
+    names = sorted((p.name for p in files), key=natural_key)
+    kinds = (
+        (_UNREADABLE, "picture", "a kind that cannot be read here; save as PNG or JPEG"),
+        (_VIDEO_NAME, "video", "only the images are read; name a video to run it"),
+    )
+    found = [([name for name in names if kind.search(name)], word, why) for kind, word, why in kinds]
+    return [_left_out_note(*row) for row in found if row[0]]
 
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+def _left_out_note(names: Sequence[str], word: str, why: str) -> str:
+    listed = ", ".join(names[:_SHOWN]) + (" …" if len(names) > _SHOWN else "")
+    return f"{some(len(names), word)} left out ({why}): {listed}."

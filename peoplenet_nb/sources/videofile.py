@@ -1,7 +1,7 @@
-"""Videos as sources, read with PyAV: rotation, missing counts, odd timestamps and damage are handled and said.
+"""Videos as sources, read with PyAV, with their rotation, missing counts, odd timestamps and damage.
 
-One decision to know: a packet that cannot be decoded is skipped and the video goes on; what was lost is
-counted and said in the notes once the reading is over.
+A packet that cannot be decoded is skipped and the video goes on. What was lost is counted, and noted once the reading
+is over.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from av.video.reformatter import VideoReformatter
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources.frames import Candidate, Decoder, Image, Source, SourceInfo, fingerprint_of
-from peoplenet_nb.sources.mp4boxes import boxes_of
+from peoplenet_nb.sources.not_a_video import not_a_video
 from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
 from peoplenet_nb.urls import hide_secrets_in
 
@@ -59,7 +59,7 @@ class VideoFile(Source):
         self._path = path
         self._turn = UPRIGHT
         self._nvdec = False
-        self._said: dict[str, str] = {}
+        self._notes: dict[str, str] = {}
         info = SourceInfo(name or Path(path).name, spec or str(path), "video", 0, 0)
         super().__init__(info)
         with closing(self._open()) as container:
@@ -90,6 +90,7 @@ class VideoFile(Source):
                 hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:
+            # The original error quotes the whole address, with its secrets.
             raise not_a_video(self._path, error) from (None if self._is_link else error)
         if not container.streams.video or container.format.name in ("tty", "lrc"):
             kinds = ", ".join(sorted({stream.type for stream in container.streams}))
@@ -111,6 +112,12 @@ class VideoFile(Source):
             )
         best = container.streams.best("video")
         stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
+        if stream.codec_context is None:
+            raise SourceError(
+                "This FFmpeg has no decoder for the video",
+                seen=self.info.spec,
+                next_step="convert it to H.264 where it plays.",
+            )
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1 if stream.codec_context.is_hwaccel else _DECODER_THREADS
         return stream
@@ -123,13 +130,13 @@ class VideoFile(Source):
             try:
                 with closing(other._open()) as container:
                     codec = other._stream(container).codec_context
-                    told = f"{codec.name} in {codec.pix_fmt}"
+                    seen = f"{codec.name} in {codec.pix_fmt}"
                     other._first_frame(container, other._stream(container))
                     other._nvdec = codec.is_hwaccel
             except SourceError as error:
-                other._nvdec, told = False, str(error.seen)
+                other._nvdec, seen = False, str(error.seen)
             if not other._nvdec:
-                other.info.notes.append(f"No GPU here decodes this video ({told}): the CPU does.")
+                other.info.notes.append(f"No GPU here decodes this video ({seen}): the CPU does.")
         other.decoder = Decoder.NVDEC if other._nvdec else Decoder.CPU
         return other
 
@@ -239,7 +246,7 @@ class VideoFile(Source):
                     )
                 finished = True
             finally:
-                self._say(damage, clock, counter.next if finished else None)
+                self._note(damage, clock, counter.next if finished else None)
 
     def _pixels(self, frame: Any, reformatter: VideoReformatter) -> Image | None:
         try:
@@ -248,32 +255,32 @@ class VideoFile(Source):
             return None
         return turned(np.asarray(picture.to_ndarray(), np.uint8), self._turn)
 
-    def _say(self, damage: Damage, clock: Clock, count: int | None) -> None:
+    def _note(self, damage: Damage, clock: Clock, count: int | None) -> None:
         """Put into the notes what reading showed; ``count`` is None when it stopped before the end."""
         info = self.info
-        said = {"damage": damage.sentence()}
+        notes = {"damage": damage.sentence()}
         if clock.missing:
             rate = f"{info.fps:g}" if info.fps else "25"
-            said["pts"] = (
+            notes["pts"] = (
                 f"The video lacks timestamps ({some(clock.missing, 'frame')}); "
                 f"times are counted at {rate} frames per second."
             )
         if clock.backward:
-            said["back"] = (
+            notes["back"] = (
                 f"{some(clock.backward, 'timestamp')} ran backwards and stand behind the frame before."
             )
         if count is not None:
-            said["end"] = self._early_end(count, clock.last or 0.0)
-        if clock.variable and not damage and not said.get("end"):
-            said["vfr"] = (
+            notes["end"] = self._early_end(count, clock.last or 0.0)
+        if clock.variable and not damage and not notes.get("end"):
+            notes["vfr"] = (
                 f"The frame rate varies ({clock.shortest * 1e3:.0f} to {clock.longest * 1e3:.0f} ms between frames); "
                 "times are kept as they are."
             )
-        for topic, text in said.items():
-            if self._said.get(topic) in info.notes:  # from an earlier reading of the same video
-                info.notes.remove(self._said[topic])
+        for topic, text in notes.items():
+            if self._notes.get(topic) in info.notes:  # from an earlier reading of the same video
+                info.notes.remove(self._notes[topic])
             if text:
-                self._said[topic] = text
+                self._notes[topic] = text
                 info.notes.append(text)
                 logger.info("%s: %s", info.name, text)
 
@@ -284,31 +291,3 @@ class VideoFile(Source):
         if stated is None and duration is not None and last_s < 0.95 * duration - 1.0:
             return f"The video is incomplete: it states {duration:.1f} s and breaks off at {last_s:.1f} s."
         return ""
-
-
-def not_a_video(path: Path | str, reason: object) -> SourceError:
-    """Return the error for what FFmpeg cannot open, with the likeliest cause."""
-    head = b""
-    if isinstance(path, Path):
-        try:
-            with path.open("rb") as stream:
-                head = stream.read(4096)
-        except OSError as error:
-            return SourceError("The video cannot be read", seen=error, next_step="check its permissions.")
-    if isinstance(path, Path) and head[4:8] == b"ftyp" and b"moov" not in boxes_of(path):
-        return SourceError(
-            "The video has no index: the recording or download was cut off before its end was written",
-            seen=path,
-            next_step="copy or download it again; a recording can be repaired with untrunc.",
-        )
-    text = head.decode("utf-8", "ignore")
-    kind = ""
-    if head.lstrip()[:1] in (b"<", b"{"):
-        kind = ", and begins like a web page or JSON: perhaps an error page saved under this name"
-    elif head and "\x00" not in text and len(text.encode()) >= len(head) - 4:
-        kind = ", and looks like text"
-    return SourceError(
-        f"This is not a video{kind}",
-        seen=f"{path} ({reason})" if isinstance(path, Path) else hide_secrets_in(f"{path} ({reason})", path),
-        next_step="name a video that a player shows, e.g. MP4, MKV, AVI, MOV or WebM.",
-    )

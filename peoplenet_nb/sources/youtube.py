@@ -1,8 +1,8 @@
-"""Videos from YouTube, fetched once by yt-dlp into the cache.
+"""Videos from YouTube, downloaded once by yt-dlp into the cache.
 
-One decision to know: only the picture is fetched (no sound is needed), so no ffmpeg has to join streams, and
-720 lines at most, because the network sees 544. YouTube refuses often and for many reasons, above all from
-cloud addresses; each has its sentence here, with the next thing to try.
+Only the picture is fetched (no sound is needed), so no ffmpeg has to join streams, and 720 lines at most, because
+the network sees 544. YouTube refuses often, above all from cloud addresses; the usual reasons have their next step
+here, all others are shown in yt-dlp's own words.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from peoplenet_nb.errors import InstallationError, SourceError
 from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.urls import hide_secrets, hide_secrets_in
 
 logger = logging.getLogger(__name__)
 
@@ -27,85 +28,35 @@ _ID = re.compile(r"^[\w-]{11}$")
 # H.264 first: every machine decodes it fast. "bv" is picture only; "b", with sound, where nothing else is.
 _FORMATS = "bv[height<=720][vcodec^=avc1][protocol^=http]/bv[height<=720][vcodec^=avc1]/bv[height<=720]/b[height<=720]"
 _ELSEWHERE = "or download the video on another machine and name the file here."
-_COOKIES_HINT = (
-    f"export cookies.txt from a signed-in browser and set {COOKIES}=/path/to/cookies.txt, {_ELSEWHERE}"
-)
+_UPDATE = f"pip install -U 'yt-dlp[default,deno]', {_ELSEWHERE}"
 
-#: What yt-dlp says (first match counts), what it means, and what to do.
+#: What yt-dlp says (the first match counts), what it means, and what to do.
 FAILURES: tuple[tuple[str, str, str], ...] = (
     (
-        r"confirm you.{0,8}re not a bot",
-        "YouTube wants a sign-in to prove that this is no bot, as it often does for cloud machines",
-        _COOKIES_HINT,
+        r"not a bot|your age|age.restricted|\bprivate|members|requires payment",
+        "YouTube wants to see a sign-in first, as it often does from cloud machines",
+        f"export cookies.txt from a signed-in browser and set {COOKIES}=/path/to/cookies.txt, {_ELSEWHERE}",
     ),
     (
-        r"confirm your age|age.restricted|inappropriate for some users",
-        "YouTube shows this video only to signed-in adults",
-        _COOKIES_HINT,
-    ),
-    (
-        r"members.only|Join this channel|available to this channel's members|requires payment|rent",
-        "This video is for paying viewers or members of the channel",
-        _COOKIES_HINT,
-    ),
-    (
-        r"not (made this video )?available (in|from) your (country|location)|geo.?restrict|blocked it in your country",
-        "This video is not shown in the country of this machine",
-        f"run on a machine in another region, {_ELSEWHERE}",
-    ),
-    (r"Private video|video is private", "This video is private", "ask its owner, or choose another video."),
-    (
-        r"Premieres in|live event will begin|Premiere will begin|This live event",
-        "This video has not begun yet",
-        "come back when it is over, or choose another video.",
-    ),
-    (
-        r"removed|terminated|no longer available|Video unavailable|does not exist|content isn't available",
-        "This video was removed or never was there",
-        "check the address in a browser, or choose another video.",
-    ),
-    (
-        r"HTTP Error 429|Too Many Requests|rate.?limit",
+        r"Error 429|Too Many Requests|rate.?limit",
         "YouTube limits this machine's address for now",
         f"wait an hour, set {COOKIES}, {_ELSEWHERE}",
     ),
     (
-        r"ffmpeg is not installed|ffmpeg not found|ffprobe and ffmpeg not found",
-        "Picture and sound come apart, and ffmpeg, which joins them, is not installed",
-        "apt-get install ffmpeg, or run bash setup_runpod.sh.",
+        r"unavailable|removed|no longer|does not exist|your (country|location)",
+        "This video is not available, or not in the country of this machine",
+        f"open the address in a browser; choose another video, {_ELSEWHERE}",
     ),
     (
-        r"No space left",
-        "The disk of the cache is full",
-        "free some space, or set PEOPLENET_HOME to a folder on the volume.",
-    ),
-    (
-        r"not a valid URL|Unsupported URL|Incomplete YouTube ID|looks truncated",
-        "This is not the address of a YouTube video",
-        "copy it from the browser; it looks like https://www.youtube.com/watch?v=XXXXXXXXXXX.",
-    ),
-    (
-        r"resolve|getaddrinfo|name resolution|unreachable|refused|timed out|Errno|SSL|proxy|RemoteDisconnected",
+        r"resol(ve|ution)|timed out|unreachable|refused|SSL",
         "YouTube cannot be reached from this machine",
         f"check the network (curl -I https://www.youtube.com), {_ELSEWHERE}",
     ),
 )
-_NO_JAVASCRIPT = (
-    "yt-dlp found no JavaScript runtime (deno), without which YouTube hides its videos",
-    "pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
-)
-_NO_FORMAT = (
-    "YouTube offers this video in no form that can be used (720 lines at most)",
-    f"update yt-dlp (pip install -U 'yt-dlp[default,deno]'), {_ELSEWHERE}",
-)
-_UNKNOWN = (
-    "YouTube did not give the video",
-    f"update yt-dlp (pip install -U 'yt-dlp[default,deno]'), {_ELSEWHERE}",
-)
 
 
 def is_youtube(address: str) -> bool:
-    """Tell whether an address leads to YouTube."""
+    """Return whether an address leads to YouTube."""
     return _HOSTS.match((urlsplit(address).hostname or "").lower()) is not None
 
 
@@ -122,7 +73,7 @@ def video_id(address: str) -> str | None:
 
 
 def fetch(address: str, folder: Path | None = None, *, progress: bool = True) -> Path:
-    """Fetch a video, or find it in the cache.
+    """Download a video, or find it in the cache.
 
     Parameters
     ----------
@@ -145,37 +96,27 @@ def fetch(address: str, folder: Path | None = None, *, progress: bool = True) ->
     InstallationError
         When yt-dlp is not installed.
     """
-    folder = folder or cache_dir() / "youtube"
-    video = video_id(address)
+    folder, video = folder or cache_dir() / "youtube", video_id(address)
     if video is None:
         raise SourceError(
             "This YouTube address names no single video",
-            seen=address,
+            seen=hide_secrets(address),
             next_step="open the video in a browser and copy its address (…/watch?v=…).",
         )
-    kept = _kept(folder, video)
-    if kept is not None:
+    if kept := _kept(folder, video):
         logger.info("%s is in the cache: %s", video, kept)
         return kept
-    return _download(f"https://www.youtube.com/watch?v={video}", folder, video, progress)
-
-
-def _kept(folder: Path, video: str) -> Path | None:
-    done = (p for p in folder.glob(f"{video}.*") if p.suffix in (".mp4", ".webm", ".mkv", ".3gp"))
-    return next((path for path in sorted(done) if path.stat().st_size > 0), None)
-
-
-def _download(address: str, folder: Path, video: str, progress: bool) -> Path:
+    address = watch_address(video)
     try:
         import yt_dlp
         from yt_dlp.utils import YoutubeDLError
     except ImportError as error:
         raise InstallationError(
-            "yt-dlp, which fetches videos from YouTube, is not installed",
+            "yt-dlp, which downloads videos from YouTube, is not installed",
             seen=error,
             next_step="pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
         ) from error
-    said, live = _Listener(), []
+    messages, live = _Messages(), []
 
     def refuse_live(info: dict[str, Any], *, incomplete: bool = False) -> str | None:
         if info.get("is_live"):
@@ -183,12 +124,16 @@ def _download(address: str, folder: Path, video: str, progress: bool) -> Path:
             return "it is live"
         return None
 
+    failure: BaseException = RuntimeError("no file came")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _Bar(progress) as bar, yt_dlp.YoutubeDL(_options(folder, said, refuse_live, bar)) as downloader:
+        with (
+            _Bar(progress) as bar,
+            yt_dlp.YoutubeDL(_options(folder, messages, refuse_live, bar)) as downloader,
+        ):
             downloader.extract_info(address, download=True)
     except YoutubeDLError as error:
-        raise explain(error, said.warnings, address) from error
+        failure = error
     except OSError as error:
         raise SourceError(
             "The video cannot be written to the cache",
@@ -201,20 +146,31 @@ def _download(address: str, folder: Path, video: str, progress: bool) -> Path:
             seen=address,
             next_step="come back when it is over, or choose another video.",
         )
-    path = _kept(folder, video)
-    if path is None:
-        raise explain(RuntimeError("no file came"), said.warnings, address)
-    return path
+    if kept := _kept(folder, video):
+        return kept
+    raise explain(failure, messages.warnings, address) from failure
 
 
-def _options(folder: Path, logger_: _Listener, match: Callable[..., str | None], bar: _Bar) -> dict[str, Any]:
+def watch_address(video: str) -> str:
+    """Return the address of a video, without whatever else an address may hold."""
+    return f"https://www.youtube.com/watch?v={video}"
+
+
+def _kept(folder: Path, video: str) -> Path | None:
+    done = (p for p in folder.glob(f"{video}.*") if p.suffix in (".mp4", ".webm", ".mkv", ".3gp"))
+    return next((path for path in sorted(done) if path.stat().st_size > 0), None)
+
+
+def _options(
+    folder: Path, messages: _Messages, match: Callable[..., str | None], bar: _Bar
+) -> dict[str, Any]:
     options: dict[str, Any] = {
         "format": _FORMATS,
         "outtmpl": str(folder / "%(id)s.%(ext)s"),
         "noplaylist": True,
         "quiet": True,
         "noprogress": True,
-        "logger": logger_,
+        "logger": messages,
         "progress_hooks": [bar],
         "match_filter": match,
         "cachedir": str(cache_dir() / "yt-dlp"),
@@ -231,35 +187,33 @@ def _options(folder: Path, logger_: _Listener, match: Callable[..., str | None],
 
 def explain(error: BaseException, warnings: list[str], address: str) -> SourceError:
     """Turn what yt-dlp said into a sentence with the next step."""
-    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: ")
-    text = re.split(r"[;.] please report this issue|\. {1,2}Use --cookies|\(caused by", text)[0].strip()
-    for pattern, what, next_step in FAILURES:
-        if re.search(pattern, str(error), re.IGNORECASE):
-            return SourceError(what, seen=f"{address}: {text}", next_step=next_step)
-    if any("JavaScript runtime" in warning for warning in [*warnings, text]):
-        what, next_step = _NO_JAVASCRIPT
-    elif re.search(r"format is not available|Only images|No video formats", text):
-        what, next_step = _NO_FORMAT
+    text = hide_secrets_in(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: "))
+    found = next((row for row in FAILURES if re.search(row[0], text, re.IGNORECASE)), None)
+    if found:
+        _, what, next_step = found
+    elif any("JavaScript runtime" in warning for warning in warnings):
+        what = "yt-dlp found no JavaScript runtime (deno), without which YouTube hides its videos"
+        next_step = "pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh."
     else:
-        what, next_step = _UNKNOWN
+        what, next_step = "YouTube did not give the video", f"update yt-dlp: {_UPDATE}"
     return SourceError(what, seen=f"{address}: {text}", next_step=next_step)
 
 
-class _Listener:
-    """Takes what yt-dlp would print: all of it goes to the log, and warnings are kept to explain a failure."""
+class _Messages:
+    """What yt-dlp would print goes to the log; warnings are kept to explain a failure."""
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
 
     def debug(self, message: str) -> None:
-        logger.debug("yt-dlp: %s", message)
+        logger.debug("yt-dlp: %s", hide_secrets_in(message))
 
     def warning(self, message: str) -> None:
         self.warnings.append(message)
-        logger.info("yt-dlp: %s", message)
+        logger.info("yt-dlp: %s", hide_secrets_in(message))
 
     def error(self, message: str) -> None:
-        logger.info("yt-dlp: %s", message)
+        logger.info("yt-dlp: %s", hide_secrets_in(message))
 
 
 class _Bar:
