@@ -428,12 +428,11 @@ def test_without_the_canvas_front_end_the_kernel_draws(shown: Page) -> None:
 
 @pytest.mark.parametrize("how", ["restarted", "killed"])
 def test_a_panel_whose_kernel_is_gone_says_so(shown: Page, how: str) -> None:
-    gone = shown.page.locator(".pnb-gone")
+    gone = shown.page.locator(".pnb-gone").last
     if how == "killed":
-        for cell in (0, 2):
-            shown.notebook.run_cell(cell)
+        shown.notebook.clear_cell(2)
+        shown.notebook.run_cell(0)
         Panel(shown.page)
-        gone.wait_for(state="hidden")
     assert not gone.is_visible()
     if how == "killed":
         os.kill(int((shown.folder / "pid").read_text()), signal.SIGKILL)
@@ -442,6 +441,7 @@ def test_a_panel_whose_kernel_is_gone_says_so(shown: Page, how: str) -> None:
     gone.wait_for(state="visible", timeout=15_000)
     assert re.search(r"kernel.*is gone.*Run the cell again", gone.inner_text())
     assert gone.bounding_box()["height"] < 40, "one line"
-    before = shown.panel.summary()
-    shown.panel.drag("person", [0.9, 0.01])
-    assert shown.panel.summary() != before, "the sliders still move boxes"
+    if how == "restarted":  # else a dialog of JupyterLab's stands before it
+        before = shown.panel.summary()
+        shown.panel.drag("person", [0.9, 0.01])
+        assert shown.panel.summary() != before, "the sliders still move boxes"

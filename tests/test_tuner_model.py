@@ -205,6 +205,10 @@ def test_settings_for_another_fit_are_not_loaded(model: TunerModel, tmp_path: Pa
     path = preset("default", "letterbox").to_yaml(tmp_path / "letterbox.yaml")
     with pytest.raises(SettingsError, match="letterboxed.*stretch"):
         model.load(path)
+    with pytest.raises(SettingsError, match="letterboxed.*stretch"):
+        model.set(preset("default", "letterbox"))
+    with pytest.raises(SettingsError, match="letterboxed.*stretch"):
+        TunerModel(model.clip, preset("default", "letterbox"))
 
 
 def test_scrubbing_stays_within_the_clip(model: TunerModel) -> None:

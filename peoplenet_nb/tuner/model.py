@@ -58,7 +58,7 @@ class TunerModel:
     GridsError
         When the clip is empty.
     SettingsError
-        When the settings name a class that the model has not.
+        When the settings are for another fit than the grids', or name a class that the model has not.
 
     Examples
     --------
@@ -74,7 +74,7 @@ class TunerModel:
         self._index = 0
         self._grids = clip[0]
         self.labels = self._grids.labels
-        bind(settings, self.labels)
+        self._check(settings)
         self._history = [settings]
         self._at = 0
         self._gesture: object = None
@@ -109,9 +109,9 @@ class TunerModel:
         Raises
         ------
         SettingsError
-            When they name a class that the model has not.
+            When they are for another fit than the grids', or name a class that the model has not.
         """
-        bind(settings, self.labels)
+        self._check(settings)
         settings = self._named(settings)
         if settings == self.settings:
             return False
@@ -129,6 +129,17 @@ class TunerModel:
     def set_numbers(self, numbers: Mapping[str, Any], gesture: object = None) -> bool:
         """Choose what the browser shows (`wire.numbers_of`); return whether anything changed."""
         return self.set(settings_from(numbers, self.labels, self.settings), gesture)
+
+    def _check(self, settings: Settings) -> None:
+        """Refuse settings for another preprocessing, or with classes that the model has not."""
+        mode = self._grids.fit.mode
+        if settings.fit is not mode:
+            raise SettingsError(
+                f"These settings were chosen for frames that are {settings.fit}ed",
+                seen=f"settings.fit={str(settings.fit)!r}; the grids here come from {str(mode)!r}",
+                next_step=f"begin from a preset for {str(mode)!r}, or choose the thresholds anew.",
+            )
+        bind(settings, self.labels)
 
     def _named(self, settings: Settings) -> Settings:
         """Keep the name of a preset only while its numbers stand."""
@@ -175,7 +186,7 @@ class TunerModel:
 
     def save(self, path: str | Path) -> Path:
         """Write the settings to a YAML file, with the preprocessing that they belong to."""
-        return self.settings.replace(fit=self._grids.fit.mode).to_yaml(path)
+        return self.settings.to_yaml(path)
 
     def load(self, path: str | Path) -> bool:
         """Choose the settings of a YAML file; "reset" then goes back to them.
@@ -186,13 +197,7 @@ class TunerModel:
             When it cannot be read, or was chosen for another preprocessing than these grids had.
         """
         settings = Settings.from_yaml(path)
-        if settings.fit is not self._grids.fit.mode:
-            raise SettingsError(
-                f"These settings were chosen for frames that are {settings.fit}ed",
-                seen=f"{path}; the grids here come from '{self._grids.fit.mode}'",
-                next_step="choose thresholds anew for this preprocessing.",
-            )
-        bind(settings, self.labels)
+        self._check(settings)
         self.base = settings
         return self.set(settings)
 

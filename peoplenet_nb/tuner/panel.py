@@ -176,12 +176,8 @@ class Tuner(w.VBox):  # type: ignore[misc]
             for toggle in self.kernel_picture.toggles:
                 toggle.observe(lambda _: self._draw(), names="value")
         controls.preset.observe(self._on_preset, names="value")
-        for button, action in (
-            (controls.undo, self.model.undo),
-            (controls.redo, self.model.redo),
-            (controls.reset, self.model.reset),
-        ):
-            button.on_click(functools.partial(self._on_button, action))
+        for name in ("undo", "redo", "reset"):
+            getattr(controls, name).on_click(functools.partial(self._on_button, getattr(self.model, name)))
         controls.save.on_click(self._on_save)
         controls.load.on_click(self._on_load)
 
@@ -223,10 +219,8 @@ class Tuner(w.VBox):  # type: ignore[misc]
         kind = content.get("type")
         if kind == "error":  # shown by the page, until what failed works again
             self.errors.append(f"in the browser: {content.get('message', '')}")
-        elif kind == "undo":
-            self.model.undo()
-        elif kind == "redo":
-            self.model.redo()
+        elif kind in ("undo", "redo"):
+            getattr(self.model, kind)()
         elif kind == "frame":
             self._send_frame(int(content["index"]))
 

@@ -61,6 +61,20 @@ const calls = {
     while (!counter.finished) counter.step(1);
     return list(counter.counts);
   },
+  labels(job) {
+    return engine.placeLabels(job.boxes, job.forms, job.picture);
+  },
+  heat(job) {
+    return job.values.map(engine.heatPlace);
+  },
+  /** Where the frame stands after some steps, and where on it a point of the stage then is. */
+  zoom(job) {
+    const zoom = new engine.Zoom({ frameSize: job.size });
+    return job.steps.map(([name, ...values]) => {
+      zoom[name](...values);
+      return { factor: zoom.factor, x: zoom.x, y: zoom.y, middle: zoom.point(0.5, 0.5) };
+    });
+  },
   time(job) {
     const settings = job.settings.map(engine.settingsFrom);
     const spent = [];
