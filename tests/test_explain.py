@@ -76,7 +76,7 @@ def test_below_threshold_and_overlapped_says_that_lowering_does_not_help() -> No
     ("changes", "fate", "words"),
     [
         ({}, "kept", "final boxes"),
-        ({"clustering": "dbscan", "min_samples": 5.0}, "noise", "raise eps or lower the mass"),
+        ({"clustering": "dbscan", "min_samples": 5.0}, "noise", "raise eps or lower min_samples"),
         ({"default": ClassSettings(threshold=0.5, min_width=100)}, "too small", "100x0 frame pixels"),
         ({"default": ClassSettings(threshold=0.5, min_confidence=0.95)}, "low confidence", "0.95"),
     ],
