@@ -76,7 +76,7 @@ FAILURES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("spoil", "options", "words", "mend"), FAILURES)
+@pytest.mark.parametrize(("spoil", "options", "words", "step"), FAILURES)
 def test_every_row_of_the_failure_table_has_its_sentence(
     server: Ngc,
     fetch: Fetch,
@@ -85,7 +85,7 @@ def test_every_row_of_the_failure_table_has_its_sentence(
     spoil: Callable[[Ngc], None],
     options: dict[str, str],
     words: str,
-    mend: str,
+    step: str,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     spoil(server)
@@ -93,7 +93,7 @@ def test_every_row_of_the_failure_table_has_its_sentence(
         fetch(**options)
     told = raised.value
     assert re.search(words, f"{told.what} {told.seen}")
-    assert mend in told.next_step
+    assert step in told.next_step
     assert "By hand" in told.next_step
     assert str(folder(tmp_path)) in told.next_step
     assert told.seen

@@ -16,6 +16,7 @@ from ngc_server import (
     Answer,
     Fetch,
     Ngc,
+    Seen,
     error,
     folder,
     secrets_in,
@@ -55,6 +56,17 @@ def test_redirect_to_the_same_host_gets_no_key_either(server: Ngc, fetch: Fetch)
         fetch(api_key=KEY)
     (moved,) = server.to("api", "/elsewhere")
     assert "authorization" not in moved.headers
+
+
+def test_cookies_are_neither_kept_nor_taken_along(server: Ngc, fetch: Fetch) -> None:
+    def with_cookie(seen: Seen) -> Answer:
+        answer = server._api(seen)
+        answer.headers["Set-Cookie"] = "session=secret; Path=/; Domain=localhost"
+        return answer
+
+    server.fault("api", "peoplenet", *[with_cookie] * 9)
+    fetch(api_key=KEY)
+    assert not any("cookie" in seen.headers for seen in server.seen)
 
 
 def test_legacy_key_is_exchanged_once(server: Ngc, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from __future__ import annotations
 from peoplenet_nb.ngc.download import download
 from peoplenet_nb.ngc.errors import Unreachable
 from peoplenet_nb.ngc.find import find_model
+from peoplenet_nb.ngc.listing import DEFAULT_VERSION, VERSIONS, KnownVersion
 from peoplenet_nb.ngc.record import RECORD_NAME, FileEntry, ModelRecord
-from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS, KnownVersion
 
 __all__ = [
     "DEFAULT_VERSION",

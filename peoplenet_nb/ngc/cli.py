@@ -44,18 +44,7 @@ log = logging.getLogger(__name__)
 
 
 def install(client: Client, cache: Path, version: str = CLI_VERSION, moved: Moved = lambda _: None) -> Path:
-    """Return a checked NGC CLI, fetching it (as guest) if it is not in the cache yet.
-
-    Returns
-    -------
-    Path
-        The executable, inside a tree that agrees with its ``ngc-cli.md5`` at this moment.
-
-    Raises
-    ------
-    DownloadError
-        No archive for this machine, or one that is damaged or tries to write outside its folder.
-    """
+    """Return the NGC CLI, in a tree that agrees with its MD5 right now; fetch it as guest if it is not there."""
     machine = (platform.system(), platform.machine())
     archive = _ARCHIVES.get(machine)
     if archive is None:
@@ -138,13 +127,7 @@ def run(
     team: str | None,
     moved: Moved,
 ) -> Path:
-    """Let a checked program download into an existing folder, and return the folder that it made there.
-
-    Raises
-    ------
-    DownloadError
-        The program failed; its last words, without secrets, and the row of the failure table they fit.
-    """
+    """Let the program download into an existing folder, and return the folder that it made there."""
     made, failure = stage / f"peoplenet_v{place.version}", None
     words = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
     with tempfile.TemporaryDirectory(prefix="peoplenet-ngc-") as home, tempfile.TemporaryFile() as output:

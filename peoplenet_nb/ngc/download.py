@@ -17,8 +17,8 @@ from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import lock
 from peoplenet_nb.ngc.errors import Place, Secret
+from peoplenet_nb.ngc.listing import DEFAULT_VERSION, checked_version
 from peoplenet_nb.ngc.record import ModelRecord
-from peoplenet_nb.ngc.versions import DEFAULT_VERSION, checked_version
 
 log = logging.getLogger(__name__)
 

@@ -128,14 +128,8 @@ def fetch(
     """Fetch a file to ``target``, going on where an earlier attempt stopped.
 
     ``path`` and ``query`` are its address below the API's base; ``moved`` is called with the number of bytes
-    that were gained, or lost (negative) when a part is thrown away.
-
-    Raises
-    ------
-    DownloadError
-        NGC refuses, the disk is full, or what came is not what the listing promises.
-    Unreachable
-        The connection kept breaking or was too slow; the part stays for the next run.
+    that were gained, or lost (negative) when a part is thrown away. Where NGC cannot be reached, keeps breaking
+    off or is too slow (`Unreachable`), the part stays for the next run.
     """
     part = _Part(target, expected, client.place)
     moved(part.size)

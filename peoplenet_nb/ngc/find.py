@@ -20,8 +20,8 @@ from peoplenet_nb import paths
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.ngc.archive import unpack
 from peoplenet_nb.ngc.errors import MODEL
+from peoplenet_nb.ngc.listing import DEFAULT_VERSION, VERSIONS
 from peoplenet_nb.ngc.record import ModelRecord
-from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS
 
 log = logging.getLogger(__name__)
 
@@ -82,13 +82,7 @@ def find_model(name: str | Path | None = None) -> Path | None:
 
 
 def model_in(folder: Path) -> Path | None:
-    """Return the model of a folder: the recorded one, else one with NGC's name, else the only one.
-
-    Raises
-    ------
-    ModelError
-        There are several and nothing tells which is meant, or the folder may not be read.
-    """
+    """Return the model of a folder: the recorded one, else one with NGC's name, else the only one."""
     models = [path for path in _listing(folder) if path.suffix == ".onnx"]
     if not models:
         return None

@@ -19,9 +19,10 @@ from peoplenet_nb.ngc.errors import Place, Secret, redact, row_for
 from peoplenet_nb.ngc.record import json_object
 from peoplenet_nb.ngc.session import (
     BUSY,
-    Authorization,
+    Auth,
     Session,
     UnsafeRedirect,
+    authorization,
     read_up_to,
     reason_of,
     safe_redirect,
@@ -73,60 +74,41 @@ class Client:
         self._session = Session(retries, backoff)
 
     def get_json(self, path: str) -> dict[str, Any] | None:
-        """Return a JSON object of the API, None when the answer is none (a login page, say).
-
-        Raises
-        ------
-        DownloadError
-            NGC refuses; the row of the failure table says why.
-        Unreachable
-            No answer, or only busy ones, after all repetitions.
-        """
-        reason = ""
+        """Return a JSON object of the API, None when the answer is none (a login page, say)."""
         for _ in range(2):
             answer = self.get(path, {}, {"Accept": "application/json"})
             if isinstance(answer, str):
-                reason = answer
-                break
-            body = _read(answer)
+                raise self.place.failure("unreachable", f"{hide_secrets(self.api)}: {answer}")
+            body, whole = read_up_to(answer, _LARGEST_ANSWER)
             if answer.status_code != 200:
                 raise self.refusal(answer, body)
-            if body is not None:
+            if whole:
                 return json_object(body)
-            reason = "the connection broke"
-        raise self.place.failure("unreachable", f"{hide_secrets(self.api)}: {reason}")
+        raise self.place.failure("unreachable", f"{hide_secrets(self.api)}: the connection broke")
 
     def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> requests.Response | str:
-        """Ask for something below the API's address; return the answer, its body unread, or why there is none.
-
-        Raises
-        ------
-        DownloadError
-            A redirect that is not followed, or a key that is refused.
-        """
-        return self._send(f"{self.api}/{path}", query, headers, Authorization(self._bearer()))
+        """Ask for something below the API's address; return the answer, its body unread, or why there is none."""
+        return self._send(f"{self.api}/{path}", query, headers, authorization(self._bearer()))
 
     def refusal(self, answer: requests.Response, body: bytes | None = None) -> DownloadError:
         """Build the error for an answer that is not what was asked for."""
-        host, status = urlsplit(answer.url).hostname, f"HTTP {answer.status_code}"
+        row, seen = "storage", f"HTTP {answer.status_code} from {urlsplit(answer.url).hostname}"
         if answer.status_code in BUSY:
-            return self.place.failure("busy", f"{status} from {host}")
-        if not answer.url.startswith(f"{self.api}/"):
-            return self.place.failure("storage", f"{status} from {host}")
-        text = self._redact((_read(answer) if body is None else body) or b"")
-        row = row_for(answer.status_code, text, with_key=self._key is not None)
-        status += f" from {hide_secrets(answer.url)}"
-        told = (json_object(text) or {}).get("requestStatus")
-        if isinstance(told, dict):
-            words = [str(told[key]) for key in ("statusCode", "statusDescription") if told.get(key)]
-            status += f" ({redact(': '.join(words))})"
-        return self.place.failure(row, status)
+            row = "busy"
+        elif answer.url.startswith(f"{self.api}/"):
+            text = self._redact(read_up_to(answer, _LARGEST_ANSWER)[0] if body is None else body)
+            row = row_for(answer.status_code, text, with_key=self._key is not None)
+            status = (json_object(text) or {}).get("requestStatus")
+            if isinstance(status, dict):
+                words = [str(status[key]) for key in ("statusCode", "statusDescription") if status.get(key)]
+                seen += f" ({redact(': '.join(words))})"
+        return self.place.failure(row, seen)
 
     def _redact(self, body: bytes) -> str:
         return redact(body[:4096].decode("utf-8", "replace"), (self._key, self._token))
 
     def _send(
-        self, address: str, query: Mapping[str, str], headers: Mapping[str, str], auth: Authorization
+        self, address: str, query: Mapping[str, str], headers: Mapping[str, str], auth: Auth
     ) -> requests.Response | str:
         """Send one request; a failure comes back as words, so that no exception is left to be chained."""
         unsafe = ""
@@ -154,21 +136,14 @@ class Client:
             raise self.place.failure("org", "a legacy key (one that does not begin with nvapi-) and no org")
         scopes = [f"group/ngc:{self._org}"] + ([f"group/ngc:{self._org}/{self._team}"] if self._team else [])
         query = "&".join(["service=ngc", *(f"scope={quote(scope, safe='/:')}" for scope in scopes)])
-        answer = self._send(f"{self._auth}?{query}", {}, {}, Authorization(self._key, basic=True))
+        answer = self._send(f"{self._auth}?{query}", {}, {}, authorization(self._key, basic=True))
         if isinstance(answer, str):
             raise self.place.failure("unreachable", f"{hide_secrets(self._auth)}: {answer}")
-        body = _read(answer) or b""
+        body, _ = read_up_to(answer, _LARGEST_ANSWER)
         token = (json_object(body) or {}).get("token") if answer.status_code == 200 else None
         if isinstance(token, str) and token:
             self._token = Secret(token)
             return self._token
-        row = (
-            "busy" if answer.status_code in BUSY else "org" if "org" in self._redact(body).lower() else "key"
-        )
+        row = "org" if "org" in self._redact(body).lower() else "key"
+        row = "busy" if answer.status_code in BUSY else row
         raise self.place.failure(row, f"HTTP {answer.status_code} from {hide_secrets(self._auth)}")
-
-
-def _read(answer: requests.Response) -> bytes | None:
-    """Return a body that is expected to be small, None if it breaks off, does not end or takes too long."""
-    body, whole = read_up_to(answer, _LARGEST_ANSWER)
-    return body if whole else None

@@ -1,8 +1,9 @@
-"""Which files a version has, as NGC lists them.
+"""Which versions of PeopleNet there are, and which files each has.
 
 One decision to know: NGC's listing is trusted for sizes and hashes but not for names. Only plain file names
 are taken from it, so that no listing can place a file outside the model's folder; and when the listing
-itself cannot be had, the versions known here are still fetched, by size and structure.
+itself cannot be had, the versions of `VERSIONS` are still fetched, by size and structure. Any other version of
+NGC's may be named as well.
 """
 
 from __future__ import annotations
@@ -17,13 +18,65 @@ from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import sha256_of
-from peoplenet_nb.ngc.errors import MODEL, Unreachable
-from peoplenet_nb.ngc.versions import DEFAULT_VERSION, VERSIONS
+from peoplenet_nb.ngc.errors import CATALOG, MODEL, ROWS, Unreachable
 
 if TYPE_CHECKING:
     from peoplenet_nb.ngc.http import Client
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class KnownVersion:
+    """A version whose files are known without asking.
+
+    Attributes
+    ----------
+    model : str
+        Name of its ``.onnx`` file.
+    files : Mapping[str, int or None]
+        Its files and, where known, their sizes in bytes.
+    about : str
+        One line for people who choose.
+    """
+
+    model: str
+    files: Mapping[str, int | None]
+    about: str
+
+
+def _only(model: str, about: str) -> KnownVersion:
+    return KnownVersion(model, {model: None, "labels.txt": None}, about)
+
+
+DEFAULT_VERSION = "pruned_quantized_decrypted_v2.3.4"
+_INT8, _FULL = "resnet34_peoplenet_int8", "resnet34_peoplenet.onnx"
+
+VERSIONS: dict[str, KnownVersion] = {
+    DEFAULT_VERSION: KnownVersion(
+        f"{_INT8}.onnx",
+        {f"{_INT8}.onnx": 8_788_899, f"{_INT8}.txt": 16_678, "nvinfer_config.txt": 207, "labels.txt": 16},
+        "pruned, 2.18 M parameters, 8.8 MB: the default",
+    ),
+    "pruned_quantized_decrypted_v2.3.3": _only(f"{_INT8}.onnx", "pruned, the release before the default"),
+    "deployable_quantized_onnx_v2.6.3": _only(_FULL, "not pruned, about 85 MB"),
+    "deployable_quantized_onnx_v2.6.2": _only(_FULL, "not pruned, about 85 MB"),
+}
+
+
+def checked_version(version: str) -> str:
+    """Return a version's bare name; ``nvidia/tao/peoplenet:<version>`` is understood too."""
+    model, colon, name = version.strip().rpartition(":")
+    if colon and model not in (MODEL, "peoplenet"):
+        what, next_step = ROWS["not found"]
+        raise DownloadError(what, seen=version, next_step=next_step)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name):
+        raise DownloadError(
+            "That is not the name of a version",
+            seen=version,
+            next_step=f"Known ones: {', '.join(VERSIONS)}; all of them: {CATALOG}.",
+        )
+    return name
 
 
 @dataclass(frozen=True)
@@ -54,18 +107,7 @@ class Listing:
 
 
 def listing_of(client: Client, version: str) -> tuple[Listing, Unreachable | None]:
-    """Return the files of a version, from NGC if it lists them.
-
-    Returns
-    -------
-    tuple of (Listing, Unreachable or None)
-        Offline, the files known here, and the error to raise if they are of no use.
-
-    Raises
-    ------
-    DownloadError
-        NGC refuses to list a version that is not known here, or it holds no ONNX file.
-    """
+    """Return the files of a version; offline those known here, and the error to raise if they are of no use."""
     refused: DownloadError | None = None
     files: tuple[RemoteFile, ...] = ()
     known = VERSIONS.get(version)

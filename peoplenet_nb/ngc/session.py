@@ -1,7 +1,6 @@
 """A session that follows only safe redirects, repeats what brings nothing, and gives no secret away.
 
-`requests` follows redirects and `urllib3` repeats requests; the classes here are their hooks, and say what
-neither may do.
+`requests` follows redirects and `urllib3` repeats requests; the classes here are their hooks.
 
 One decision to know: the API answers a file request with a redirect to a presigned address on a storage host.
 The ``Authorization`` header goes only to the address we built ourselves, never along a redirect, not even to
@@ -10,31 +9,42 @@ a host of the same domain.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import random
 import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.cookiejar import DefaultCookiePolicy
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
 
+from peoplenet_nb import __version__
 from peoplenet_nb.ngc.errors import Secret, redact
 from peoplenet_nb.urls import hide_secrets
 
 BUSY = (408, 429, 500, 502, 503, 504)
 _CHUNK = 1 << 16
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _HEAD_LIMIT = 60.0  # seconds until the head of an answer must be whole
 _BODY_LIMIT = 60.0  # seconds until a small body must be
 _LONGEST_PAUSE = 30.0
+_REASONS = {
+    "invalidurl|locationparse": "a redirect leads to something that is no address",
+    "nameresolution|getaddrinfo|name or service": "the host name cannot be resolved",
+    "certificate|sslerror|ssleof": "the TLS certificate or handshake failed",
+    "proxyerror|tunnel connection": "the proxy refuses",
+    "connect ?timeout": "no connection within the time limit",
+    "read ?timeout|read timed out": "no answer within the time limit",
+    "refused": "the connection is refused",
+    "unreachable": "the network is unreachable",
+}
+Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
 log = logging.getLogger(__name__)
 
@@ -44,19 +54,13 @@ def number_in(text: str | None) -> int | None:
     return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
 
 
-def _on_this_machine(host: str | None) -> bool:
-    with suppress(ValueError):
-        return host == "localhost" or ipaddress.ip_address(host or "").is_loopback
-    return False
-
-
 def safe_redirect(source: str, target: str) -> bool:
     """Return whether a redirect stays with https, or with http on this machine."""
     try:
         old, new = urlsplit(source), urlsplit(target)
     except ValueError:
         return False
-    return new.scheme == "https" or (old.scheme == new.scheme == "http" and _on_this_machine(new.hostname))
+    return new.scheme == "https" or (old.scheme == new.scheme == "http" and new.hostname in _THIS_MACHINE)
 
 
 class UnsafeRedirect(requests.RequestException):
@@ -71,32 +75,23 @@ class Session(requests.Session):
         self.max_redirects = 5
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         # Compressed bodies would make byte ranges and sizes mean something else.
-        self.headers.update({"User-Agent": _agent(), "Accept-Encoding": "identity"})
+        self.headers.update({"User-Agent": f"peoplenet-nb/{__version__}", "Accept-Encoding": "identity"})
         # A host that does not answer at all is asked once more, not five times: set-up waits for this.
-        once = min(1, retries)
-        again = _Retry(
-            total=retries,
-            connect=once,
-            read=once,
-            other=once,
-            status=retries,
-            status_forcelist=BUSY,
-            raise_on_status=False,
-            backoff_factor=backoff,
-        )
-        for scheme in ("https://", "http://"):
-            self.mount(scheme, _Adapter(max_retries=again))
+        once: dict[str, Any] = dict.fromkeys(("connect", "read", "other"), min(1, retries))
+        again = _Retry(retries, **once, status_forcelist=BUSY, raise_on_status=False, backoff_factor=backoff)
+        self.mount("https://", _Adapter(max_retries=again))
+        self.mount("http://", _Adapter(max_retries=again))
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
         """Return where a redirect leads, None for any other answer; refuse what is not safe."""
-        target = super().get_redirect_target(resp)
-        if target is None and resp.status_code not in (301, 302, 303, 307, 308):
+        if resp.status_code not in (301, 302, 303, 307, 308):
             return None
         resp.close()  # unread: it may have no end
-        if not target or not safe_redirect(resp.url, urljoin(resp.url, target)):
-            where = hide_secrets(urljoin(resp.url, target)) if target else "nowhere"
-            raise UnsafeRedirect(f"{hide_secrets(resp.url)} to {where}")
-        return target
+        target = super().get_redirect_target(resp)
+        if target and safe_redirect(resp.url, urljoin(resp.url, target)):
+            return target
+        where = hide_secrets(urljoin(resp.url, target)) if target else "nowhere"
+        raise UnsafeRedirect(f"{hide_secrets(resp.url)} to {where}")
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Send nothing of the first request's secrets along a redirect."""
@@ -156,32 +151,25 @@ class _Bounded:
             self.sock.shutdown(socket.SHUT_RDWR)
 
 
-class Authorization(requests.auth.AuthBase):
-    """Sets the header from a Secret, or nothing at all.
+def authorization(secret: Secret | None, *, basic: bool = False) -> Auth:
+    """Return what sets a request's header from a key, or sets nothing.
 
-    The key is in no dict or tuple that a traceback with locals would print; and because a request with an
-    ``auth`` of its own makes requests not look into ~/.netrc, no password from there is sent.
+    So the key is in no variable that a traceback with locals would print, and no password out of ~/.netrc is
+    sent, because requests looks there only where a request has no ``auth`` of its own.
     """
 
-    def __init__(self, secret: Secret | None, *, basic: bool = False) -> None:
-        self._secret, self._basic = secret, basic
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """Set the header."""
-        if self._secret is not None:
-            value = f"Basic {self._secret.basic()}" if self._basic else f"Bearer {self._secret.reveal()}"
-            request.headers["Authorization"] = value
+    def authorize(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if secret is not None:
+            request.headers["Authorization"] = (
+                f"Basic {secret.basic()}" if basic else f"Bearer {secret.reveal()}"
+            )
         return request
+
+    return authorize
 
 
 def pieces(answer: requests.Response) -> Iterator[bytes]:
-    """Yield a body as it comes, up to 64 KiB at a time, nothing of it held back.
-
-    Raises
-    ------
-    requests.ConnectionError
-        The connection broke or stood still; it holds no address.
-    """
+    """Yield a body as it comes; a connection that breaks is a ``requests.ConnectionError`` without an address."""
     try:
         while piece := answer.raw.read1(_CHUNK, decode_content=True):
             yield piece
@@ -204,43 +192,22 @@ def read_up_to(answer: requests.Response, most: int) -> tuple[bytes, bool]:
     return body, False
 
 
-def _agent() -> str:
-    try:
-        return f"peoplenet-nb/{version('peoplenet-nb')}"
-    except PackageNotFoundError:
-        return "peoplenet-nb"
-
-
 def reason_of(error: BaseException) -> str:
     """Say what broke in words of our own: a library's message may hold the address and its query."""
     text = repr(error).lower()
-    for words, reason in (
-        (("invalidurl", "locationparse"), "a redirect leads to something that is no address"),
-        (("nameresolution", "getaddrinfo", "name or service"), "the host name cannot be resolved"),
-        (("certificate", "sslerror", "ssleof"), "the TLS certificate or handshake failed"),
-        (("proxyerror", "tunnel connection"), "the proxy refuses"),
-        (("connecttimeout", "connect timeout"), "no connection within the time limit"),
-        (("readtimeout", "read timed out"), "no answer within the time limit"),
-        (("refused",), "the connection is refused"),
-        (("unreachable",), "the network is unreachable"),
-    ):
-        if any(word in text for word in words):
-            return reason
-    return "the connection broke"
-
-
-class _Quiet(logging.Filter):
-    """Takes query strings out of urllib3's debug lines: a presigned one is a key to the file."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), ()
-        return True
+    return next(
+        (reason for words, reason in _REASONS.items() if re.search(words, text)), "the connection broke"
+    )
 
 
 @contextmanager
 def quiet_addresses() -> Iterator[None]:
-    """Redact what urllib3 logs while this is open."""
-    quiet = _Quiet()
+    """Take query strings out of what urllib3 logs: a presigned one is a key to the file."""
+
+    def quiet(record: logging.LogRecord) -> bool:
+        record.msg, record.args = redact(record.getMessage()), ()
+        return True
+
     loggers = [logging.getLogger(f"urllib3.{name}") for name in ("connectionpool", "util.retry")]
     for logger in loggers:
         logger.addFilter(quiet)

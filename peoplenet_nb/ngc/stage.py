@@ -30,13 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Stage:
-    """The hidden folder in which the files of a listing gather, before they go to their place.
-
-    Raises
-    ------
-    DownloadError
-        The folder cannot be made, or its disk has no room for what is missing.
-    """
+    """The hidden folder in which the files of a listing gather, before they go to their place."""
 
     def __init__(self, place: Place, listing: Listing, *, progress: bool) -> None:
         self._place, self._listing, self._progress = place, listing, progress
@@ -76,13 +70,7 @@ class Stage:
             self._filled = run(program, self._folder, self._place, key, org, team, moved)
 
     def into_place(self, via: str, api: str) -> ModelRecord:
-        """Verify the whole folder, write its record and move it to its final name.
-
-        Raises
-        ------
-        DownloadError
-            A file is missing or differs from the listing, or the model is not a DetectNet_v2 ONNX.
-        """
+        """Verify the whole folder, write its record and move it to its final name."""
         place, listing = self._place, self._listing
         for file in listing.files:
             path = self._filled / file.name
@@ -147,15 +135,10 @@ def record_of(folder: Path, place: Place, listing: Listing, *, via: str, source:
 
 
 def adopt(place: Place, listing: Listing, *, offline: bool) -> ModelRecord | None:
-    """Accept what already stands in a version's folder without a record, if it is good.
+    """Return a new record for what already stands in a version's folder without one, if it is good.
 
     That is a model brought by hand or by the NGC CLI. Online it must agree with NGC's listing. Offline an
     ONNX model with the expected tensors is accepted: there is nothing to hold it against.
-
-    Returns
-    -------
-    ModelRecord or None
-        Its new record; None when there is nothing, or nothing good.
     """
     folder = place.folder
     if ModelRecord.load(folder) is not None:  # it has a record, and `download` found it wanting
