@@ -31,6 +31,11 @@ FAKE_PYTHON = """
         *jupyter_data_dir*) echo "$HOME/.local/share/jupyter" ;;
         *find_model*) echo "${FAKE_FOUND:-}" ;;
         *"import av, cv2"* | *"import cv2"*)
+            if [ -e "$FAKE/missing-package" ]; then
+                rm "$FAKE/missing-package"
+                echo "matplotlib"
+                exit 1
+            fi
             if [ -e "$FAKE/broken-opencv" ] && [ ! -e "$FAKE/headless" ]; then
                 echo "ImportError: libX11.so.6: cannot open shared object file"
                 exit 1

@@ -37,7 +37,7 @@ def test_provider_that_the_build_lacks_is_no_provider() -> None:
     ("child", "reason"),
     [
         pytest.param("echo broken library >&2; kill -SEGV $$", "broken library", id="it dies, with a word"),
-        pytest.param("exit 7", "code 7: it said nothing", id="it ends without one"),
+        pytest.param("exit 7", "code 7: no message", id="it ends without one"),
         pytest.param("sleep 20", "no answer within 0 seconds", id="it hangs"),
     ],
 )
@@ -54,7 +54,7 @@ def test_child_that_dies_is_an_answer(
 
 
 @pytest.mark.parametrize(
-    ("told", "gist"),
+    ("message", "gist"),
     [
         pytest.param(
             "/src/cuda_call.cc:122 std::conditional_t<THRW, void> CudaCall(int) [with THRW = true] CUDA failure 35: "
@@ -70,8 +70,8 @@ def test_child_that_dies_is_an_answer(
         ),
     ],
 )
-def test_reason_of_a_refusal_is_free_of_signatures(told: str, gist: str) -> None:
-    assert loader.gist(told) == gist
+def test_reason_of_a_refusal_is_free_of_signatures(message: str, gist: str) -> None:
+    assert loader.gist(message) == gist
 
 
 @pytest.mark.gpu

@@ -207,6 +207,14 @@ def test_run_after_a_failure_rebuilds_the_environment(machine: Machine) -> None:
     assert machine.called("uv venv")
 
 
+def test_environment_that_lost_a_package_is_rebuilt(machine: Machine) -> None:
+    machine.setup()
+    machine.have("missing-package")
+    machine.forget_calls()
+    assert machine.setup().returncode == 0
+    assert machine.called("uv venv")
+
+
 def test_changed_project_is_installed_again_into_the_same_environment(machine: Machine) -> None:
     machine.setup()
     with (machine.checkout / "pyproject.toml").open("a", encoding="utf-8") as file:

@@ -110,7 +110,11 @@ keep_installed_extra() {
     esac
 }
 
-imports_work() { run "$VENV/bin/python" -c 'import av, cv2, numpy, onnx, onnxruntime, pandas, peoplenet_nb'; }
+imports_work() {
+    local code="import av, cv2, numpy, onnx, onnxruntime, pandas, sys"
+    code="$code; from peoplenet_nb.diagnostics.packages import missing"
+    run "$VENV/bin/python" -c "$code; sys.exit(', '.join(missing('notebooks', 'youtube')) or 0)"
+}
 
 # Print current, update or rebuild.
 environment_state() {

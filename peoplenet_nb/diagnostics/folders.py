@@ -1,7 +1,7 @@
-"""The doctor's checks of the place: folders and disk, the model, Jupyter, RunPod.
+"""The doctor's checks of folders and disk, the model, Jupyter and RunPod.
 
-One decision to know: whether widgets show is decided by the *server's* Python, not by the kernel's. So the
-front ends are looked for where the running server looks, and only without a server in this environment.
+Whether widgets appear is decided by the *server's* Python, not by the kernel's. So the widget extensions are
+looked for where the running server looks, and only without a server in this environment.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.diagnostics.machine import SETUP
-from peoplenet_nb.diagnostics.report import Check, installed
+from peoplenet_nb.diagnostics.check import SETUP, Check
+from peoplenet_nb.diagnostics.packages import installed
 from peoplenet_nb.paths import VOLUME, home, outputs_dir
 
 KERNEL = "peoplenet"
@@ -31,17 +31,17 @@ _FULL_DISK = 100 * 1024**2
 
 
 def check_outputs() -> list[Check]:
-    """Return where results go, and whether anything can be written there."""
+    """Return where results are written, and whether that works."""
     folder = outputs_dir()
-    mend = f"set PEOPLENET_HOME to a folder that can be written, then {SETUP}"
+    fix = f"set PEOPLENET_HOME to a writable folder, then {SETUP}"
     try:
         there = _nearest_existing(folder)
         if not there.is_dir():
-            return [Check("Outputs", "fail", f"{folder} cannot be made: {there} is not a folder", mend)]
+            return [Check("Outputs", "fail", f"{folder} cannot be created: {there} is not a folder", fix)]
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
-        return [Check("Outputs", "fail", f"{folder} cannot be written: {error.strerror or error}", mend)]
+        return [Check("Outputs", "fail", f"{folder} cannot be written: {error.strerror or error}", fix)]
     return [Check("Outputs", "ok", str(folder))]
 
 
@@ -51,32 +51,32 @@ def check_disk() -> list[Check]:
     try:
         free = shutil.disk_usage(_nearest_existing(place)).free
     except OSError as error:
-        mend = "check owner and permissions of it and the folders above it, or set PEOPLENET_HOME to another"
-        return [Check("Disk", "fail", f"{place} cannot be reached: {error.strerror or error}", mend)]
-    value, mend = (
+        fix = "check the owner and permissions of this folder and those above it, or set PEOPLENET_HOME to another"
+        return [Check("Disk", "fail", f"{place} cannot be accessed: {error.strerror or error}", fix)]
+    value, fix = (
         f"{free / _GB:.1f} GB free at {place}",
         "remove old outputs, or set PEOPLENET_HOME to a larger disk",
     )
     if free < _FULL_DISK:
-        checks = [Check("Disk", "fail", value, mend)]
+        checks = [Check("Disk", "fail", value, fix)]
     elif free < _LOW_DISK:
-        checks = [Check("Disk", "warn", value, mend)]
+        checks = [Check("Disk", "warn", value, fix)]
     else:
         checks = [Check("Disk", "ok", value)]
     if not VOLUME.is_dir():
         if os.environ.get("RUNPOD_POD_ID"):
-            mend = "add a volume to the pod: a stop clears everything else"
-            checks.append(Check("Volume", "warn", f"this pod has no {VOLUME}", mend))
+            fix = "add a volume to the pod: a stop clears everything else"
+            checks.append(Check("Volume", "warn", f"this pod has no {VOLUME}", fix))
     elif VOLUME in (place, *place.parents):
         checks.append(Check("Volume", "ok", f"{place} is on {VOLUME} and survives a stop"))
     elif os.access(VOLUME, os.W_OK):
-        mend = f"unset PEOPLENET_HOME, or point it below {VOLUME}"
-        checks.append(Check("Volume", "warn", f"{VOLUME} is there, but the home is {place}", mend))
+        fix = f"unset PEOPLENET_HOME, or point it below {VOLUME}"
+        checks.append(Check("Volume", "warn", f"{VOLUME} exists, but the home is {place}", fix))
     return checks
 
 
 def check_model() -> list[Check]:
-    """Return which model will be used, and whether its file is whole."""
+    """Return which model will be used, and whether its file is complete."""
     from peoplenet_nb.errors import PeopleNetError
     from peoplenet_nb.ngc import find_model
     from peoplenet_nb.onnxfile import read_model_file
@@ -85,9 +85,7 @@ def check_model() -> list[Check]:
         path = find_model()
         if path is None:
             return [
-                Check(
-                    "Model", "warn", "none yet; the stand-in plays for the demo clip", "peoplenet-nb download"
-                )
+                Check("Model", "warn", "none yet; the demo clip uses the stand-in", "peoplenet-nb download")
             ]
         file = read_model_file(path)
     except PeopleNetError as error:
@@ -97,7 +95,7 @@ def check_model() -> list[Check]:
 
 
 def check_kernel() -> list[Check]:
-    """Return whether Jupyter offers the kernel PeopleNet with this Python."""
+    """Return whether Jupyter has the kernel PeopleNet, with this Python."""
     name = "Kernel PeopleNet"
     if not installed(["jupyter-client"]):
         return [Check(name, "warn", "Jupyter is not installed here", SETUP)]
@@ -109,26 +107,24 @@ def check_kernel() -> list[Check]:
         return [Check(name, "warn", "not registered", SETUP)]
     python = Path(spec.argv[0])
     if not python.is_file():
-        return [Check(name, "warn", f"its Python is gone: {python}", SETUP)]
+        return [Check(name, "warn", f"its Python no longer exists: {python}", SETUP)]
     if python.parent != Path(sys.executable).parent:
         return [Check(name, "warn", f"starts another Python: {python}", f"{SETUP} points it at this one")]
     return [Check(name, "ok", f"{spec.resource_dir}")]
 
 
 def check_servers() -> list[Check]:
-    """Return the running Jupyter servers and whether each finds the widgets' front ends."""
+    """Return the running Jupyter servers and whether each finds the widget extensions."""
     servers = list(running_servers())
     if not servers:
-        return [_front_ends("no server runs; in this environment", Path(sys.prefix))]
+        return [_front_ends("no server is running; in this environment", Path(sys.prefix))]
     checks = []
     for server in servers:
         python = server_python(int(server.get("pid", 0)))
         where = f"server on port {server.get('port', '?')}"
         if python is None:
             checks.append(
-                Check(
-                    "Widgets", "warn", f"{where}: its Python cannot be told", "reload the page after set-up"
-                )
+                Check("Widgets", "warn", f"{where}: its Python is unknown", "reload the page after set-up")
             )
         else:
             checks.append(_front_ends(f"{where}, Python {python}", python.parent.parent))
@@ -136,7 +132,7 @@ def check_servers() -> list[Check]:
 
 
 def _front_ends(where: str, prefix: Path) -> Check:
-    """Return whether a server of this prefix finds both front ends."""
+    """Return whether a server of this prefix finds both widget extensions."""
     folders = labextension_folders(prefix)
     missing = [
         name
@@ -144,18 +140,18 @@ def _front_ends(where: str, prefix: Path) -> Check:
         if not any((folder / front / "package.json").is_file() for folder in folders)
     ]
     if missing:
-        mend = f"{SETUP} links them for every server of this user; then reload the page"
+        fix = f"{SETUP} links them for every server of this user; then reload the page"
         return Check(
             "Widgets",
             "warn",
             f"{where}: without {' and '.join(missing)}, widgets show 'model not found'",
-            mend,
+            fix,
         )
     return Check("Widgets", "ok", f"{where}: {' and '.join(FRONT_ENDS)} found")
 
 
 def labextension_folders(prefix: Path) -> list[Path]:
-    """Return where a server of a Python prefix looks for front ends: the user's, its own, the system's."""
+    """Return where a server of a Python prefix looks for widget extensions: the user's, its own, the system's."""
     from jupyter_core.paths import SYSTEM_JUPYTER_PATH, jupyter_data_dir
 
     named = [Path(path) for path in os.environ.get("JUPYTER_PATH", "").split(os.pathsep) if path]
@@ -164,7 +160,7 @@ def labextension_folders(prefix: Path) -> list[Path]:
 
 
 def running_servers() -> Iterator[dict[str, Any]]:
-    """Yield what Jupyter servers of this user wrote about themselves, as long as their process lives."""
+    """Yield the connection files of this user's Jupyter servers whose process is alive."""
     if not installed(["jupyter-core"]):
         return
     from jupyter_core.paths import jupyter_runtime_dir
@@ -173,7 +169,7 @@ def running_servers() -> Iterator[dict[str, Any]]:
         try:
             server = json.loads(file.read_text(encoding="utf-8"))
             os.kill(int(server["pid"]), 0)
-        except PermissionError:  # it lives, under another user
+        except PermissionError:  # alive, but of another user
             pass
         except (OSError, ValueError, KeyError, TypeError):
             continue
@@ -181,7 +177,7 @@ def running_servers() -> Iterator[dict[str, Any]]:
 
 
 def server_python(pid: int) -> Path | None:
-    """Return the Python that a server was started with; its folder tells the environment."""
+    """Return the Python that a server was started with; its folder is that of the environment."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -196,21 +192,26 @@ def check_runpod() -> list[Check]:
     shown = [f"{name}={os.environ[name]}" for name in SHOWN if os.environ.get(name)]
     secrets = sorted(name for name in os.environ if name.startswith("RUNPOD_SECRET_"))
     hidden = [f"{name} is set" for name in (*HIDDEN, *secrets) if os.environ.get(name)]
-    told = ", ".join(shown + hidden)
+    text = ", ".join(shown + hidden)
     if pod is None:
-        return [Check("RunPod", "ok", "not on RunPod" + (f" ({told})" if told else ""))]
+        return [Check("RunPod", "ok", "not on RunPod" + (f" ({text})" if text else ""))]
     checks = [
         Check(
             "RunPod",
             "ok",
-            told,
-            "when you are done, this stops the billing: runpodctl stop pod $RUNPOD_POD_ID",
+            text,
+            "when you are done, stop the billing: runpodctl stop pod $RUNPOD_POD_ID",
         )
     ]
     if not os.environ.get("JUPYTER_PASSWORD"):
-        mend = "set it in the pod's variables (this restarts the pod), or start JupyterLab as set-up's last lines say"
+        fix = "set it in the pod's variables (this restarts the pod), or start JupyterLab as set-up's last lines show"
         checks.append(
-            Check("RunPod JupyterLab", "warn", "JUPYTER_PASSWORD is not set, so the image starts none", mend)
+            Check(
+                "RunPod JupyterLab",
+                "warn",
+                "JUPYTER_PASSWORD is not set, so the image does not start JupyterLab",
+                fix,
+            )
         )
     else:
         checks.append(Check("RunPod JupyterLab", "ok", f"https://{pod}-8888.proxy.runpod.net"))
@@ -218,16 +219,16 @@ def check_runpod() -> list[Check]:
 
 
 def _nearest_existing(folder: Path) -> Path:
-    """Return the folder, or the nearest thing above it that is there, be it a file or a dead link.
+    """Return the folder, or the nearest path above it that exists, even if it is a file or a broken link.
 
     Raises
     ------
     OSError
-        When that cannot be told, because a folder may not be entered.
+        If that is unknown because a folder may not be entered.
     """
     for place in (folder, *folder.parents):
         try:
-            # Not is_dir(): whether it raises or says no where one may not look differs between Pythons.
+            # Not is_dir(): without permission it raises on some Pythons and returns False on others.
             os.lstat(place)
         except (FileNotFoundError, NotADirectoryError):
             continue

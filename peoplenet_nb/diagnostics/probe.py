@@ -1,11 +1,11 @@
 """Try one part of the environment for real, in a process of its own: ``python -m peoplenet_nb.diagnostics.probe``.
 
-The doctor asks whether an execution provider runs, OpenCV loads and an H.264 encoder opens. The only honest
-answer is to do it, and a library that is broken can end the process that tries. So each trial runs in a
-child, which writes its answer as one line of JSON.
+The doctor asks whether an execution provider runs, OpenCV loads and an H.264 encoder opens. The only way to
+know is to try, and a broken library can end the process that tries. So each trial runs in a child process,
+which writes its answer as one line of JSON.
 
-One decision to know: a provider counts as loaded when ``session.get_providers()`` names it after a real
-convolution has run. ``get_available_providers()`` only tells what the wheel was built with.
+A provider works if ``session.get_providers()`` lists it after a real convolution has run.
+``get_available_providers()`` only lists what the wheel was built with.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
     *question : str
         ``("provider", "CUDAExecutionProvider")``, ``("opencv",)``, ``("pyav",)`` or ``("openvino",)``.
     timeout : float
-        Seconds after which the child is given up.
+        Seconds after which the child is stopped.
 
     Returns
     -------
     dict
-        Always with ``ok`` (bool) and ``reason`` (str, empty when ok), and what the trial itself tells.
+        Always has ``ok`` (bool) and ``reason`` (str, empty if ok), and what the trial itself adds.
         Nothing is raised: a child that died is an answer too.
     """
     command = [sys.executable, "-P", "-m", "peoplenet_nb.diagnostics.probe", *question]
@@ -60,8 +60,8 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
     try:
         answer: Answer = json.loads(done.stdout.splitlines()[-1])
     except (IndexError, ValueError):
-        told = shorten(done.stderr) or "it said nothing"
-        return {"ok": False, "reason": f"the trial ended with code {done.returncode}: {told}"}
+        text = shorten(done.stderr) or "no message"
+        return {"ok": False, "reason": f"the trial ended with code {done.returncode}: {text}"}
     return answer
 
 
@@ -70,9 +70,9 @@ def try_provider(name: str) -> Answer:
     import numpy as np
     import onnxruntime as ort
 
-    told = {"version": ort.__version__, "built_with": ort.get_available_providers()}
-    if name not in told["built_with"]:
-        return told | {"ok": False, "reason": "this build of ONNX Runtime does not have it"}
+    found = {"version": ort.__version__, "built_with": ort.get_available_providers()}
+    if name not in found["built_with"]:
+        return found | {"ok": False, "reason": "this build of ONNX Runtime does not have it"}
     preload(name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -83,12 +83,12 @@ def try_provider(name: str) -> Answer:
         session.run(None, frame)
         began = time.perf_counter()
         session.run(None, frame)
-        told["ms"] = round((time.perf_counter() - began) * 1000, 3)
+        found["ms"] = round((time.perf_counter() - began) * 1000, 3)
     except Exception as error:
-        return told | {"ok": False, "reason": refusal(name) or gist(str(error))}
+        return found | {"ok": False, "reason": refusal(name) or gist(str(error))}
     if session.get_providers()[0] == name:
-        return told | {"ok": True, "reason": ""}
-    return told | {"ok": False, "reason": refusal(name) or "the session fell back to the CPU"}
+        return found | {"ok": True, "reason": ""}
+    return found | {"ok": False, "reason": refusal(name) or "the session fell back to the CPU"}
 
 
 def try_opencv() -> Answer:
