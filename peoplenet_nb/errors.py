@@ -1,15 +1,19 @@
 """What can go wrong, as types, each with a message a person can act on.
 
-Every error carries what happened, the value that was seen and the next step, as
-separate fields, so that the shell prints them on three lines and a notebook can show them as a table.
+Every error carries what happened, the value that was seen and the next step as separate fields, so that the shell
+and a notebook show them on three lines.
 """
 
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
 from typing import TypeVar
+
+from peoplenet_nb.html_tables import pairs
 
 _LONGEST_VALUE = 300
 
@@ -38,11 +42,28 @@ class PeopleNetError(Exception):
     def __str__(self) -> str:
         parts = [self.what.rstrip(".") + "."]
         if self.seen is not None:
-            text = str(self.seen)
-            parts.append(f"Seen: {text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + '…'}.")
+            parts.append(f"Seen: {self._seen()}.")
         if self.next_step:
             parts.append(f"Next: {self.next_step}")
         return " ".join(parts)
+
+    def _seen(self) -> str:
+        text = str(self.seen)
+        return text if len(text) <= _LONGEST_VALUE else text[:_LONGEST_VALUE] + "…"
+
+    def _lines(self) -> list[tuple[str, str]]:
+        lines = [("seen", self._seen() if self.seen is not None else ""), ("next", self.next_step)]
+        return [(name, text) for name, text in lines if text]
+
+    def _render_traceback_(self) -> list[str]:
+        """Return what IPython shows in place of a traceback, which is folded into one line of places."""
+        lines = [f"{name}: {' '.join(text.split())}" for name, text in self._lines()]
+        places = [_place(frame) for frame in traceback.extract_tb(self.__traceback__)]
+        where = " > ".join(dict.fromkeys(place for place in places if place))
+        return [f"{type(self).__name__}: {self.what}", *lines, *([f"from: {where}"] if where else [])]
+
+    def _repr_html_(self) -> str:
+        return pairs([("what happened", self.what), *self._lines()])
 
 
 class SettingsError(PeopleNetError):
@@ -105,3 +126,11 @@ def unknown(what: str, name: object, known: Iterable[str], lead: str = "known ar
     near = difflib.get_close_matches(str(name).lower(), known, n=1)
     hint = f"did you mean '{near[0]}'? " if near else ""
     return SettingsError(f"Unknown {what}", seen=repr(name), next_step=f"{hint}{lead}: {', '.join(known)}.")
+
+
+def _place(frame: traceback.FrameSummary) -> str:
+    """Return file and line of one frame of a traceback; nothing for the machinery that runs cells."""
+    path = Path(frame.filename)
+    if "IPython" in path.parts:
+        return ""
+    return f"{path.name if path.is_file() else 'the notebook'}, line {frame.lineno}"

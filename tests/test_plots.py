@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,9 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from onnx import helper
 
 from conftest import make_grids, random_grids
@@ -79,7 +83,7 @@ def test_is_a_picture_of_notebook_width_with_a_text(name: str) -> None:
     assert image.shape[1] >= picture.width, "it would be blown up"
     assert len(picture.alt.split()) >= 5
     html = picture.to_html()
-    assert f'alt="{picture.alt}"' in html or "&" in html
+    assert f'alt="{escape(picture.alt, quote=True)}"' in html
     assert "background:#ffffff" in html, "the dark theme would shine through"
     assert len(picture.data) < 700_000
 
@@ -88,6 +92,126 @@ def test_is_a_picture_of_notebook_width_with_a_text(name: str) -> None:
 def test_ground_is_white_in_every_theme(name: str) -> None:
     corner = pixels(PICTURES[name]())[-3:, :3]
     assert corner.min() > 240
+
+
+SHAPES = {
+    "wide": (1920, 540),
+    "4:3": (768, 576),
+    "portrait": (540, 960),
+    "square": (600, 600),
+    "one pixel": (1, 1),
+}
+
+
+def grids_of(size: tuple[int, int], labels: tuple[str, ...] = GRIDS.labels) -> Grids:
+    return Grids(GRIDS.coverage, GRIDS.boxes, Fit.of(size, (960, 544), "stretch"), labels)
+
+
+def over_a_frame(
+    size: tuple[int, int], labels: tuple[str, ...] = GRIDS.labels
+) -> dict[str, Callable[[], Picture]]:
+    """Every picture that is drawn over a frame, with a cell at each edge in question."""
+    grids, ground = grids_of(size, labels), np.full((size[1], size[0], 3), 120, np.uint8)
+    first, last = labels[0], labels[-1]
+    made: dict[str, Callable[[], Picture]] = {
+        "heatmaps": lambda: frame.heatmaps(ground, grids, (last,)),
+        "grid": lambda: frame.grid_and_field(ground, grids, FIELD),
+        "grid at the edge": lambda: frame.grid_and_field(ground, grids, FIELD, 0, 59),
+        "network_view": lambda: frame.network_view(ground, *Preprocessor((960, 544))(ground)),
+        "candidates": lambda: steps.candidates(ground, grids, first),
+        "cells_against_boxes": lambda: steps.cells_against_boxes(ground, grids, SETTINGS, first),
+        "clusterings": lambda: steps.clusterings(ground, grids, SETTINGS, first),
+        "candidates_per_threshold": lambda: charts.candidates_per_threshold(grids, SETTINGS),
+    }
+    for row, col in ((0, 0), (33, 59)):
+        report = explain_cell(grids, SETTINGS, 0, row, col)
+        made[f"cell {row}, {col}"] = lambda r=row, c=col: steps.cell_box(ground, grids, first, r, c)
+        made[f"missing {row}, {col}"] = lambda r=report: steps.missing(ground, grids, SETTINGS, r)
+    return made
+
+
+def drawn_figure(monkeypatch: pytest.MonkeyPatch, draw: Callable[[], Picture]) -> Figure:
+    """The figure behind a picture as it is when it is saved; ``page`` is what is saved of it, in pixels."""
+    figures: list[Figure] = []
+
+    def savefig(figure: Figure, *_: object, dpi: float, bbox_inches: Bbox, **__: object) -> None:
+        figure.page = Bbox(bbox_inches.extents.reshape(2, 2) * dpi)
+        figures.append(figure)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Figure, "savefig", savefig)
+        draw()
+    (figure,) = figures
+    return figure
+
+
+def texts_of(figure: Figure) -> list[Text]:
+    """Texts that are seen: those of axes that are switched off, and ticks beyond their ends, are not."""
+    texts: list[Text] = []
+    for axes in figure.axes:
+        texts += [t for t in [*axes.texts, axes._left_title, axes.title] if t.get_text()]
+        if axes.axison:
+            for axis, span in ((axes.xaxis, axes.get_xlim()), (axes.yaxis, axes.get_ylim())):
+                texts.append(axis.label)
+                texts += [t.label1 for t in axis.get_major_ticks() if min(span) <= t.get_loc() <= max(span)]
+        if axes.get_legend() is not None:
+            texts += axes.get_legend().get_texts()
+    return [text for text in texts if text.get_visible() and text.get_text()]
+
+
+def outside(figure: Figure) -> list[str]:
+    """Texts, with their plates, that are not wholly on the canvas."""
+    page = figure.page
+    gone = []
+    for text in texts_of(figure):
+        plate = text.get_bbox_patch()
+        text.update_bbox_position_size(figure.canvas.get_renderer())
+        extent = text.get_window_extent() if plate is None else plate.get_window_extent()
+        inside = (
+            extent.x0 >= page.x0 and extent.x1 <= page.x1 and extent.y0 >= page.y0 and extent.y1 <= page.y1
+        )
+        if not inside:
+            gone.append(f"{text.get_text()!r}: {extent.extents.round()} of {page.extents}")
+    return gone
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_text_leaves_the_canvas(shape: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, draw in over_a_frame(SHAPES[shape]).items():
+        figure = drawn_figure(monkeypatch, draw)
+        assert len(texts_of(figure)) > 5, name
+        assert outside(figure) == [], name
+
+
+@pytest.mark.parametrize("name", ["counts_over_time", "confidence_histogram", "latency_bars", "head_bars"])
+def test_no_text_leaves_a_chart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert outside(drawn_figure(monkeypatch, PICTURES[name])) == []
+
+
+def test_a_dollar_in_a_label_is_no_mathematics(monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = r"$\frac{"
+    for name, draw in over_a_frame((768, 576), (bad, f"${bad}$", "a$b$c")).items():
+        figure = drawn_figure(monkeypatch, draw)
+        assert not any(text.get_parse_math() for text in texts_of(figure)), name
+    head = HeadHealth(bad, 1.0, 1.0, True, bad)
+    run = RUN.rename(columns={"person": bad})
+    times = [{"device": bad, "batch": 1, "ms_per_frame": 1.0}]
+    speeds = [{"device": bad, "precision": bad, "batch": 1, "fps": 1.0, "bare_fps": 2.0, "read": 1.0}]
+    for draw in (
+        lambda: charts.head_bars([head]),
+        lambda: charts.counts_over_time(run, (bad,)),
+        lambda: charts.confidence_histogram(BOXES.assign(**{"class": bad}), (bad,), SETTINGS),
+        lambda: charts.latency_bars(times),
+        lambda: charts.speed_bars(speeds),
+        lambda: charts.stage_bars(speeds, ("read",)),
+    ):
+        assert any(bad in text.get_text() for text in texts_of(drawn_figure(monkeypatch, draw)))
+
+
+def test_logarithmic_axes_show_plain_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = [text.get_text() for text in texts_of(drawn_figure(monkeypatch, PICTURES["head_bars"]))]
+    assert "1e−09" in shown
+    assert not any("$" in text for text in shown)
 
 
 def test_words_say_what_decode_found() -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.draw import hex_colour
 from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.plots.texts import NOTE, WRAPPED, fit_texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +48,10 @@ _STYLE: Any = {
     "axes.facecolor": "#ffffff",
     "savefig.facecolor": "#ffffff",
     "svg.fonttype": "none",
+    "text.parse_math": False,  # a "$" in a label or a file's name begins no formula
 }
+_MARGIN_IN = 0.06
+_LEAST_IN = (2.6, 1.3)  # of a panel, so that words have room beside a frame of any shape
 
 
 def panels(
@@ -67,10 +71,12 @@ def panels(
         For ``Figure.subplots``.
     """
     from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
 
     with rc_context(_STYLE):
-        figure = NewFigure(figsize=(width_in, height_in), layout="constrained")
+        figure = NewFigure(figsize=(width_in, height_in), layout="constrained", dpi=_FILE_DPI)
+        FigureCanvasAgg(figure)
         axes = figure.subplots(rows, cols, squeeze=False, **kwargs)
     return figure, list(axes.ravel())
 
@@ -79,7 +85,8 @@ def frame_panels(frame: Frame, rows: int, cols: int, *, extra_in: float = 0.75) 
     """Return a figure whose panels have the frame's proportions; ``extra_in`` is for each row's labels."""
     ratio = frame.shape[1] / frame.shape[0]
     wide = min((WIDTH_IN - 0.75 * cols) / cols, _TALLEST_IN * ratio)
-    return panels(rows, cols, rows * (wide / ratio + extra_in), cols * (wide + 0.75))
+    tall = max(wide / ratio, _LEAST_IN[1])
+    return panels(rows, cols, rows * (tall + extra_in), cols * (max(wide, _LEAST_IN[0]) + 0.75))
 
 
 def render(figure: Figure, alt: str, *, photo: bool = False, caption: str = "") -> Picture:
@@ -90,8 +97,11 @@ def render(figure: Figure, alt: str, *, photo: bool = False, caption: str = "") 
     kind = "webp" if photo else "png"
     options: dict[str, Any] = {"pil_kwargs": {"quality": 86, "method": 4}} if photo else {}
     with rc_context(_STYLE):
-        figure.savefig(buffer, format=kind, dpi=_FILE_DPI, **options)
-    return Picture(buffer.getvalue(), f"image/{kind}", alt, round(figure.get_figwidth() * _PAGE_DPI), caption)
+        fit_texts(figure)
+        # Panels of a fixed shape are laid out only nearly right: the page is what is really drawn.
+        page = figure.get_tightbbox().padded(_MARGIN_IN)
+        figure.savefig(buffer, format=kind, dpi=_FILE_DPI, bbox_inches=page, **options)
+    return Picture(buffer.getvalue(), f"image/{kind}", alt, round(page.width * _PAGE_DPI), caption)
 
 
 def show_frame(
@@ -119,7 +129,7 @@ def show_frame(
     axes.imshow(picture, extent=(0, width, height, 0), interpolation="antialiased")
     x1, y1, x2, y2 = (0, 0, width, height) if window is None else window
     axes.set(xlim=(x1, x2), ylim=(y2, y1))
-    axes.set_title(title, loc="left")
+    axes.set_title(title, loc="left", gid=WRAPPED)
     axes.set_xlabel("x (frame pixels)")
     axes.set_ylabel("y (frame pixels)")
     axes.tick_params(labelsize=8.5)
@@ -179,8 +189,8 @@ def draw_box(
 
 
 def note(axes: Axes, x: float, y: float, text: str, **kwargs: Any) -> None:
-    """Write dark text on a light plate at a point of the axes, kept inside them."""
-    style: dict[str, Any] = {"fontsize": 9, "color": INK, "va": "bottom", "clip_on": True}
+    """Write dark text on a light plate at a point of the axes; `render` moves it inside them."""
+    style: dict[str, Any] = {"fontsize": 9, "color": INK, "va": "bottom", "gid": NOTE, "in_layout": False}
     plate = {"boxstyle": "round,pad=0.2", "fc": "#ffffff", "ec": "#bbbbbb", "alpha": 0.92}
     axes.text(x, y, text, bbox=plate, **(style | kwargs))
 

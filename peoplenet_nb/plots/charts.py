@@ -17,6 +17,7 @@ from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import HeadHealth
 from peoplenet_nb.plots.canvas import ALARM, DASHES, FAINT, INK, MARKERS, class_colour, panels, render
 from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.plots.texts import WRAPPED
 from peoplenet_nb.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,11 +54,13 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
         if settings is not None:
             ax.axvline(settings.for_class(label).threshold, color=style["color"], ls=style["ls"], lw=1)
     ax.set_yscale("symlog", linthresh=1)
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage threshold (0 to 1)", ylabel="candidate cells")
     ax.set_title(
         "candidates per threshold"
         + (" (vertical lines: the thresholds in use)" if settings is not None else ""),
         loc="left",
+        gid=WRAPPED,
     )
     ax.legend(frameon=False)
     ax.grid(axis="y", color="#e5e5e5")
@@ -91,7 +94,7 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y", color="#e5e5e5")
         told.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
-    axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left")
+    axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left", gid=WRAPPED)
     axes[-1].set_xlabel("time in the video (seconds)" if timed else "frame")
     return render(figure, f"Boxes per frame over the run: {'; '.join(told)}.")
 
@@ -126,7 +129,7 @@ def confidence_histogram(
             lw=0.6,
             hatch=_HATCHES[c % len(_HATCHES)],
         )
-        ax.set_title(f"{label}: {len(values)} boxes", loc="left")
+        ax.set_title(f"{label}: {len(values)} boxes", loc="left", gid=WRAPPED)
         ax.set(xlim=(0, top), ylim=(0, max(1.0, ax.get_ylim()[1])), xlabel="confidence")
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         if settings is not None:
@@ -251,8 +254,9 @@ def head_bars(heads: Sequence[HeadHealth]) -> Picture:
                 f"{norms[i]:.1e}", (shown[i], i), (4, 0), textcoords="offset points", va="center", fontsize=9
             )
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlim(1e-9, 1e3)
-        ax.set_title(title, loc="left")
+        ax.set_title(title, loc="left", gid=WRAPPED)
         ax.set_xlabel("size of the weights (L2 norm)")
         ax.axvline(1e-4, color=FAINT, ls=":", lw=1)
     axes[0].invert_yaxis()

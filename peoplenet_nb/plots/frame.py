@@ -30,6 +30,7 @@ from peoplenet_nb.plots.canvas import (
     show_frame,
 )
 from peoplenet_nb.plots.picture import Picture, frame_picture
+from peoplenet_nb.plots.texts import WRAPPED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -78,7 +79,7 @@ def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
     told = ", ".join(
         f"{label} up to {float(grids.coverage[c].max()):.2f}" for c, label in enumerate(grids.labels)
     )
-    axes[-1].text(0.12, 0.5, _READING, transform=axes[-1].transAxes, va="center", fontsize=10)
+    axes[-1].text(0.12, 0.5, _READING, transform=axes[-1].transAxes, va="center", fontsize=10, gid=WRAPPED)
     return render(figure, f"Coverage heatmaps over the frame, one per class: {told}.", photo=True)
 
 

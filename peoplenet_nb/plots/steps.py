@@ -29,6 +29,7 @@ from peoplenet_nb.plots.canvas import (
 )
 from peoplenet_nb.plots.frame import cell_rectangle
 from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.plots.texts import WRAPPED
 from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
 
 _PALE = 0.35
@@ -82,7 +83,7 @@ def candidates(
             "thick: what NMS at IoU 0.5 keeps\n\nEvery cell on a person proposes its own box;\n"
             "they nearly agree, and clustering makes\none of them."
         )
-        ax.text(0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10)
+        ax.text(0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10, gid=WRAPPED)
     alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(told)}."
     return render(figure, alt, photo=True)
 
@@ -197,7 +198,7 @@ def cell_box(
         note(ax, float(place[0]), float(place[1]), told, ha=place[2], va=place[3])
     ax.plot([x], [y], "o", color=INK, ms=5)
     coverage = grids.coverage[class_id, row, col]
-    ax.set_title(f"{label}, cell row {row}, column {col}, coverage {coverage:.2f}", loc="left")
+    ax.set_title(f"{label}, cell row {row}, column {col}, coverage {coverage:.2f}", loc="left", gid=WRAPPED)
     caption = (
         f"Cell ({row}, {col}) starts at network pixel ({origin[0]:g}, {origin[1]:g}), which is {grids.stride} x "
         f"(column, row) + 0.5. From there {_corners(network)} in network pixels, and in frame pixels {_corners(box)}. "
@@ -223,7 +224,7 @@ def missing(frame: Frame, grids: Grids, settings: Settings, report: CellReport) 
     draw_box(ax, own, ALARM, line="--", width=2.2)
     draw_box(ax, cell_rectangle(grids, report.row, report.col), ALARM, width=1.5)
     note(ax, float(own[2]) + 3, float(own[3]), f"{report.label} {report.coverage:.2f}: {report.fate}")
-    ax.set_title(f"row {report.row}, column {report.col} of class {report.label}", loc="left")
+    ax.set_title(f"row {report.row}, column {report.col} of class {report.label}", loc="left", gid=WRAPPED)
     alt = f"The frame with its boxes, and dashed the box of the cell in question. {report.sentence}"
     return render(figure, alt, photo=True, caption=report.sentence)
 
