@@ -183,6 +183,13 @@ def test_no_text_leaves_the_canvas(shape: str, monkeypatch: pytest.MonkeyPatch) 
         assert outside(figure) == [], name
 
 
+def test_notes_in_a_corner_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    figure = drawn_figure(monkeypatch, over_a_frame((768, 576))["cell 0, 0"])
+    notes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_bbox_patch()]
+    assert len(notes) == 4
+    assert not any(a.overlaps(b) for i, a in enumerate(notes) for b in notes[:i])
+
+
 @pytest.mark.parametrize("name", ["counts_over_time", "confidence_histogram", "latency_bars", "head_bars"])
 def test_no_text_leaves_a_chart(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert outside(drawn_figure(monkeypatch, PICTURES[name])) == []

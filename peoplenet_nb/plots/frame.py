@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 _SEEN = 0.02  # coverage below this is left clear in a heatmap
 _READING = (
-    "A cell lights up where the middle of\nan object lies. It says nothing about\n"
-    "how large the object is: that is in\nthe box output.\n\nCells below 0.02 are left clear."
+    "A cell lights up where the middle of an object lies. It says nothing about how large the object is: that is in "
+    "the box output.\n\nCells below 0.02 are left clear."
 )
 
 

@@ -80,8 +80,8 @@ def candidates(
         ax.set_axis_off()
         words = (
             f"filled: the cell of a {label} candidate\nthin dashes: the box that cell predicts\n"
-            "thick: what NMS at IoU 0.5 keeps\n\nEvery cell on a person proposes its own box;\n"
-            "they nearly agree, and clustering makes\none of them."
+            "thick: what NMS at IoU 0.5 keeps\n\nEvery cell on a person proposes its own box; they nearly agree, and "
+            "clustering makes one of them."
         )
         ax.text(0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10, gid=WRAPPED)
     alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(told)}."

@@ -72,7 +72,7 @@ def _move_inside(text: Text, axes: Axes, placed: list[Bbox]) -> Bbox:
     right = min(max(own.x0, low[0]), max(high[0] - own.width, low[0])) - own.x0
     best = own
     for step in (0, -1, 1, -2, 2, -3, 3):
-        wanted = own.y0 + step * own.height
+        wanted = own.y0 + step * 1.1 * own.height
         up = min(max(wanted, low[1]), max(high[1] - own.height, low[1])) - own.y0
         moved = own.translated(right, up)
         if step == 0:
