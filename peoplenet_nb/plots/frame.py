@@ -79,7 +79,16 @@ def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
     told = ", ".join(
         f"{label} up to {float(grids.coverage[c].max()):.2f}" for c, label in enumerate(grids.labels)
     )
-    axes[-1].text(0.12, 0.5, _READING, transform=axes[-1].transAxes, va="center", fontsize=10, gid=WRAPPED)
+    axes[-1].text(
+        0.12,
+        0.5,
+        _READING,
+        transform=axes[-1].transAxes,
+        va="center",
+        fontsize=10,
+        gid=WRAPPED,
+        in_layout=False,
+    )
     return render(figure, f"Coverage heatmaps over the frame, one per class: {told}.", photo=True)
 
 

@@ -83,7 +83,9 @@ def candidates(
             "thick: what NMS at IoU 0.5 keeps\n\nEvery cell on a person proposes its own box; they nearly agree, and "
             "clustering makes one of them."
         )
-        ax.text(0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10, gid=WRAPPED)
+        ax.text(
+            0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10, gid=WRAPPED, in_layout=False
+        )
     alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(told)}."
     return render(figure, alt, photo=True)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -39,6 +41,8 @@ def fit_texts(figure: Figure) -> None:
         figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:
+        for text in _texts(axes, WRAPPED):
+            text.set_in_layout(True)
         placed: list[Bbox] = []
         for text in _texts(axes, NOTE):
             _wrap(text, axes, whole=True)
@@ -68,24 +72,22 @@ def _wrap(text: Text, axes: Axes, *, whole: bool = False) -> bool:
 def _move_inside(text: Text, axes: Axes, placed: list[Bbox]) -> Bbox:
     """Move a note into its panel, clear of those that were placed before where a step or two will do."""
     own = _plate(text)
-    low, high = axes.bbox.min + _MARGIN, axes.bbox.max - _MARGIN
-    right = min(max(own.x0, low[0]), max(high[0] - own.width, low[0])) - own.x0
-    best = own
-    for step in (0, -1, 1, -2, 2, -3, 3):
-        wanted = own.y0 + step * 1.1 * own.height
-        up = min(max(wanted, low[1]), max(high[1] - own.height, low[1])) - own.y0
-        moved = own.translated(right, up)
-        if step == 0:
-            best = moved
-        if not any(moved.overlaps(other) for other in placed):
-            best = moved
-            break
+    low = np.add(axes.bbox.min, _MARGIN)
+    high = np.maximum(np.subtract(axes.bbox.max, _MARGIN) - own.size, low)
+    x, y = np.clip(own.min, low, high) - own.min
+    tried = [
+        own.translated(x, np.clip(own.y0 + y + step * 1.1 * own.height, low[1], high[1]) - own.y0)
+        for step in (0, -1, 1, -2, 2, -3, 3)
+    ]
+    best = next((moved for moved in tried if not any(moved.overlaps(other) for other in placed)), tried[0])
     transform = text.get_transform()
-    x, y = transform.transform(text.get_position())
-    text.set_position(transform.inverted().transform((x + best.x0 - own.x0, y + best.y0 - own.y0)))
+    moved = transform.transform(text.get_position()) + np.subtract(best.min, own.min)
+    x, y = (float(value) for value in transform.inverted().transform(moved))
+    text.set_position((x, y))
     return best
 
 
 def _plate(text: Text) -> Bbox:
     """Return the extent of a note with the plate below it, in pixels."""
-    return text.get_window_extent().padded(0.3 * text.get_fontsize() * text.figure.dpi / 72)
+    em = float(text.get_fontsize()) * text.figure.dpi / 72 if text.figure is not None else 0.0
+    return text.get_window_extent().padded(0.3 * em)
