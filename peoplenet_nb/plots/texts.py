@@ -89,5 +89,5 @@ def _move_inside(text: Text, axes: Axes, placed: list[Bbox]) -> Bbox:
 
 def _plate(text: Text) -> Bbox:
     """Return the extent of a note with the plate below it, in pixels."""
-    em = float(text.get_fontsize()) * text.figure.dpi / 72 if text.figure is not None else 0.0
+    em = float(text.get_fontsize()) * text.figure.dpi / 72
     return text.get_window_extent().padded(0.3 * em)
