@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,9 @@ from videos import FakeModel, number_of, picture
 
 
 class Engine(FakeModel):
-    """Takes a known time for each size of batch."""
+    """Takes a known time for each size of batch, on a clock of its own: no load of the machine changes that."""
+
+    now = 0.0
 
     def __init__(self, seconds: Callable[[int], float], device: str = "cuda") -> None:
         super().__init__(device=device)
@@ -20,8 +21,13 @@ class Engine(FakeModel):
 
     def infer_input(self, batch, fits):
         self.batches.append(len(batch))
-        time.sleep(self.seconds(len(batch)))
+        Engine.now += self.seconds(len(batch))
         return []
+
+
+@pytest.fixture(autouse=True)
+def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("peoplenet_nb.network.batching.perf_counter", lambda: Engine.now)
 
 
 @pytest.mark.parametrize(
