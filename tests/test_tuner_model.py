@@ -173,6 +173,8 @@ def test_an_unchanged_presets_line_is_short(model: TunerModel) -> None:
     assert model.code() == "preset('default')"
     model.set(model.settings.with_class("person", threshold=0.4))
     assert model.code() == "preset('default').with_class('person', threshold=0.4)"
+    model.set(preset("tao"))
+    assert model.code() == "preset('tao')", "whoever chose it"
 
 
 @pytest.mark.parametrize(

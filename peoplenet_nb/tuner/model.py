@@ -207,7 +207,7 @@ class TunerModel:
         It needs ``from peoplenet_nb.settings import preset`` only.
         """
         settings = self.settings
-        name = self.base.preset if self.base.preset in PRESETS else "default"
+        name = next((s.preset for s in (settings, self.base) if s.preset in PRESETS), "default")
         start = preset(name, settings.fit)
         line = f"preset({name!r}" + ("" if settings.fit == "stretch" else f", {str(settings.fit)!r}") + ")"
         if changed := _arguments(SHARED, settings, start):

@@ -55,6 +55,7 @@ export class Gestures {
     on(window, "wheel", (event) => !box.contains(event.target) && (this.scrolled = event.timeStamp), { passive: true, capture: true });
     on(box, "wheel", (event) => this.#wheel(event), { passive: false });
     on(box, "dblclick", (event) => this.#double(event));
+    on(box, "mousedown", (event) => event.detail > 1 && event.preventDefault()); // which would select the text below
     on(box, "pointerdown", (event) => this.#down(event));
     on(box, "pointermove", (event) => this.#move(event));
     for (const name of ["pointerup", "pointercancel"]) on(box, name, (event) => this.pointers.delete(event.pointerId));
