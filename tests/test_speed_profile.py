@@ -13,7 +13,7 @@ import pytest
 from onnx_builder import detectnet, write
 from peoplenet_nb.errors import DeviceError, OutputError, SettingsError
 from peoplenet_nb.hardware import Gpu, processor_name
-from peoplenet_nb.network.variants import LEAST_AP50
+from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.speed import profile as module
 from peoplenet_nb.speed.profile import MARGIN, Choice, best, best_row, choice_file, machine_name
@@ -23,7 +23,11 @@ GOOD, BAD = LEAST_AP50, LEAST_AP50 - 0.001
 
 
 def row(
-    name: str, fps: float | None, agreement: float | None = None, batch: float | None = 1
+    name: str,
+    fps: float | None,
+    agreement: float | None = None,
+    batch: float | None = 1,
+    agreement_75: float | None = 1.0,
 ) -> dict[str, Any]:
     device, precision = name.split()
     return {
@@ -32,6 +36,7 @@ def row(
         "batch": batch,
         "fps": fps,
         "agreement": agreement,
+        "agreement_75": agreement_75,
         "note": "" if fps and fps > 0 else f"no {device} here",
     }
 
@@ -54,6 +59,8 @@ def chosen(file: ModelFile) -> Choice:
         ([row("cpu fp32", 10), row("cpu int8", 30, 0.99)], "cpu int8", "it agrees and is faster"),
         ([row("cpu fp32", 10), row("cpu int8", 30, GOOD)], "cpu int8", "just enough agreement"),
         ([row("cpu fp32", 10), row("cpu int8", 30, BAD)], "cpu fp32", "INT8 that does not agree"),
+        ([row("cpu fp32", 10), row("cpu int8", 30, 1.0, 1, LEAST_AP75)], "cpu int8", "at 0.75 too"),
+        ([row("cpu fp32", 10), row("cpu int8", 30, 1.0, 1, 0.89)], "cpu fp32", "boxes that are not tight"),
         ([row("cpu fp32", 10), row("cpu int8", 30, NAN)], "cpu fp32", "INT8 that nobody measured"),
         ([row("cpu fp32", 10), row("cpu int8", 30, None)], "cpu fp32", "INT8 without a record"),
         ([row("cpu fp32", 10), row("openvino bf16", 30, None)], "openvino bf16", "bf16 needs no record"),

@@ -14,15 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onnx_builder import COVERAGE, detectnet, write
+from peoplenet_nb.decoding import decode
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import ModelError, OutputError
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.network import precision
 from peoplenet_nb.network.engines import open_backend
-from peoplenet_nb.network.variants import Agreement, Target, int8_path, uint8_path
+from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path
 from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import STANDIN, models_dir
 from peoplenet_nb.preprocess import Preprocessor
+from peoplenet_nb.settings import preset
+from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8, variants_dir
+from peoplenet_nb.speed.agreement import infer_all, unlike
 from peoplenet_nb.speed.int8 import pair_safe_scales
 
 
@@ -130,10 +136,14 @@ def test_int8_is_chosen_by_measurement(source: ModelFile) -> None:
     assert made.qdq > 0
     assert made.channels_last
     assert set(derived.recipe["tried"]) == {"minmax", "percentile", "entropy"}  # type: ignore[call-overload]
-    assert derived.recipe["tried"][derived.recipe["method"]] == pytest.approx(
-        derived.agreement.score, abs=1e-4
-    )  # type: ignore[index]
+    assert derived.unlike is not None
+    score = (derived.agreement.score + derived.unlike.score) / 2
+    assert derived.recipe["tried"][derived.recipe["method"]] == pytest.approx(score, abs=1e-4)  # type: ignore[index]
     assert (derived.recipe["calibration_frames"], derived.agreement.frames) == (6, 3)
+    assert derived.unlike.frames == 2 * 3 + 6, (
+        "two enlargements of each held-out frame, and six of the demo clip"
+    )
+    assert Variant.load(derived.path, source) == derived
     assert derived.agreement.coverage < 0.1
     assert sorted(p.name for p in derived.path.parent.iterdir()) == sorted(
         [p.with_suffix(s).name for p in (int8_path(source), uint8_path(source)) for s in (".onnx", ".json")]
@@ -208,10 +218,68 @@ def test_nothing_is_proved_on_frames_that_show_nothing(
 
 
 @pytest.mark.parametrize(
-    ("boxes", "ap50", "proved"), [(9, 1.0, False), (10, 0.94, False), (10, 0.95, True), (0, 0.0, False)]
+    ("boxes", "ap50", "ap75", "proved"),
+    [
+        (9, 1.0, 1.0, False),
+        (10, 0.94, 1.0, False),
+        (10, 1.0, 0.89, False),
+        (10, 0.95, 0.9, True),
+        (0, 0.0, 0.0, False),
+    ],
 )
-def test_agreement_needs_boxes_enough_and_near_enough(boxes: int, ap50: float, proved: bool) -> None:
-    assert Agreement(3, 0.1, 0.01, 1.0, boxes, ap50, 0.5).proved == proved
+def test_agreement_needs_boxes_enough_and_near_enough(
+    boxes: int, ap50: float, ap75: float, proved: bool
+) -> None:
+    measured = Agreement(3, 0.1, 0.01, 1.0, boxes, ap50, ap75)
+    perfect = Agreement(3, 0.0, 0.0, 0.0, 99, 1.0, 1.0)
+    assert measured.proved == proved
+    assert Variant(Path("x.onnx"), "int8", "", {}, perfect, measured).proved == proved
+    assert Variant(Path("x.onnx"), "int8", "", {}, measured, perfect).proved == proved
+
+
+def test_int8_boxes_may_be_larger_than_any_in_the_calibration(tmp_path: Path) -> None:
+    """A network whose distances are red + green + blue, calibrated on frames of one colour and used on white."""
+    model = detectnet()
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    values = {name: np.zeros(tuple(weights[name].dims), np.float32) for name in ("stem", "box_w", "box_b")}
+    for colour in range(3):
+        values["stem"][colour, colour] = 1 / 256  # the mean over a cell
+    values["box_w"][:, :3] = 2.0
+    for name, array in values.items():
+        weights[name].CopyFrom(onnx.numpy_helper.from_array(array, name))
+    source = read_model_file(write(model, tmp_path / "m.onnx"))
+    colours = [np.full((32, 64, 3), np.eye(3, dtype=np.uint8)[i % 3] * 255, np.uint8) for i in range(9)]
+    made = read_model_file(build_int8(source, colours).path)
+    _, calibrated = outputs(made, colours[0])
+    _, boxes = outputs(made, np.full((32, 64, 3), 255, np.uint8))
+    np.testing.assert_allclose(calibrated, 2.0, atol=0.05)
+    np.testing.assert_allclose(boxes, 6.0, atol=0.1)
+
+
+@pytest.mark.slow
+def test_int8_coverage_takes_any_value() -> None:
+    """With quantised outputs it takes 55 different ones here: a threshold between two of them changes nothing."""
+    clip = [frame.image for frame in open_source(demo_clip(), every=40, frames=6)]
+    made = build_int8(read_model_file(STANDIN), clip)
+    coverage = np.stack([grids.coverage for grids in infer_all(read_model_file(made.path), clip)])
+    assert len(np.unique(coverage[coverage > 0.05])) > 200
+    assert made.proved
+
+
+def test_pictures_unlike_the_calibrations_show_larger_people() -> None:
+    clip = [frame.image for frame in open_source(demo_clip(), every=100, frames=2)]
+    standin = read_model_file(STANDIN)
+    found = infer_all(standin, clip)
+    others = unlike([*clip, np.zeros_like(clip[0])], [*found, *infer_all(standin, [np.zeros_like(clip[0])])])
+    assert len(others) == 2 * 3 + 6
+    assert {picture.shape for picture in others} == {clip[0].shape}
+
+    def tallest(grids: Grids) -> float:
+        boxes = decode(grids, preset("default")).detections.xyxy
+        return float((boxes[:, 3] - boxes[:, 1]).max())
+
+    for before, *enlarged in zip(found, *(infer_all(standin, others[k:4:2]) for k in (0, 1)), strict=True):
+        assert all(1.3 * tallest(before) < tallest(after) for after in enlarged)
 
 
 def test_a_form_that_changed_on_disk_is_not_taken(source: ModelFile) -> None:

@@ -52,7 +52,9 @@ def optimise(
         made.append(build_int8(file, images, target=target, force=force))
     for derived in made:
         when = "was there already (--force builds it anew)" if derived in there else "built"
-        say(f"{derived.kind}: {when}: {derived.path}\n  It {derived.agreement}.")
+        say(f"{derived.kind}: {when}: {derived.path}\n  {derived.agreement}")
+        if derived.unlike is not None:
+            say(f"  on other pictures: {derived.unlike}")
 
 
 @guarded

@@ -111,7 +111,7 @@ def variant_for(file: ModelFile, precision: Precision | str, device: Device | st
 def _worth_it(int8: Variant, precision: Precision, device: Device) -> bool:
     """Return whether ``auto`` takes INT8: on a CPU that is fast at it, and where it was proved to agree."""
     able = device is Device.CPU and has_int8_instructions()
-    return precision is Precision.AUTO and able and int8.agreement.proved
+    return precision is Precision.AUTO and able and int8.proved
 
 
 def _for(target: Target) -> str:

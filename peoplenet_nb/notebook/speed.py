@@ -20,7 +20,7 @@ from peoplenet_nb.network.batching import SIZES, probe_batch
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.precision import precisions_of
-from peoplenet_nb.network.variants import LEAST_AP50
+from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
 from peoplenet_nb.plots import charts
@@ -292,7 +292,8 @@ def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
             )
         else:
             told.append(
-                f"{name}, but its boxes agree with the model's own to {row['agreement']:.3f} only; "
-                f"{LEAST_AP50:g} is asked for. It can still be named by hand."
+                f"{name}, but with the model's own boxes as truth its AP is {row['agreement']:.3f} at IoU 0.5 and "
+                f"{row['agreement_75']:.3f} at 0.75; {LEAST_AP50:g} and {LEAST_AP75:g} are asked for. It can still be "
+                "named by hand."
             )
     return Chosen(choice, choice.save(), told)

@@ -1,8 +1,7 @@
-"""How well a derived model agrees with the model it was made from.
+"""How well a variant agrees with the model it was made from.
 
-One decision to know: the source's own boxes are the truth here. That needs no annotations, so it can be
-measured on any frames that the user has; what it costs against real ground truth is measured in
-``benchmarks/``.
+The model's own boxes are the truth here. That needs no annotations, so it can be measured on any frames that the
+user has; what a variant costs against real ground truth is measured in ``benchmarks/``.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.decoding import BBOX_NORM, decode
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.grids import Grids
@@ -21,33 +21,18 @@ from peoplenet_nb.network.variants import Agreement
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import ClassSettings, preset
+from peoplenet_nb.sources import open_source
+
+Frame = npt.NDArray[np.uint8]
 
 # Boxes of cells that no threshold in use would take are noise in any precision.
 _MEANINGFUL = 0.1
+_SHARES = (0.6, 0.9)  # of a picture's height that the tallest detection takes once it is enlarged
+_DEMO_FRAMES = 6
 
 
-def compare(source: ModelFile, derived: ModelFile, frames: Sequence[npt.NDArray[np.uint8]]) -> Agreement:
-    """Run both models on the same frames on the CPU, and measure what differs."""
-    ours, theirs = _run(source, frames), _run(derived, frames)
-    coverage = [np.abs(a.coverage - b.coverage) for a, b in zip(ours, theirs, strict=True)]
-    edges = [0.0]
-    for a, b in zip(ours, theirs, strict=True):
-        if a.boxes is not None and b.boxes is not None:
-            seen = np.repeat(np.maximum(a.coverage, b.coverage) >= _MEANINGFUL, 4, axis=0)
-            edges.append(float(np.abs(a.boxes - b.boxes)[seen].max(initial=0.0)) * BBOX_NORM)
-    wanted = [decode(grids, preset("default")).detections for grids in ours]
-    return Agreement(
-        len(frames),
-        float(max(c.max() for c in coverage)),
-        float(np.mean([c.mean() for c in coverage])),
-        max(edges),
-        sum(map(len, wanted)),
-        _average_precision(wanted, theirs, 0.5),
-        _average_precision(wanted, theirs, 0.75),
-    )
-
-
-def _run(file: ModelFile, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Grids]:
+def infer_all(file: ModelFile, frames: Sequence[Frame]) -> list[Grids]:
+    """Run a model file on frames on the CPU, stretched."""
     backend = open_backend(file)
     preprocess = Preprocessor(file.network_size, as_bytes=file.channels_last)
     made = []
@@ -56,6 +41,65 @@ def _run(file: ModelFile, frames: Sequence[npt.NDArray[np.uint8]]) -> list[Grids
         coverage, boxes = backend.run(batch)
         made.append(Grids(coverage[0], None if boxes is None else boxes[0], fit, file.labels, file.stride))
     return made
+
+
+def compare(wanted: Sequence[Grids], found: Sequence[Grids]) -> Agreement:
+    """Measure what differs between a model's grids and a variant's on the same frames."""
+    coverage = [np.abs(a.coverage - b.coverage) for a, b in zip(wanted, found, strict=True)]
+    edges = [0.0]
+    for a, b in zip(wanted, found, strict=True):
+        if a.boxes is not None and b.boxes is not None:
+            seen = np.repeat(np.maximum(a.coverage, b.coverage) >= _MEANINGFUL, 4, axis=0)
+            edges.append(float(np.abs(a.boxes - b.boxes)[seen].max(initial=0.0)) * BBOX_NORM)
+    truth = [_detections(grids) for grids in wanted]
+    return Agreement(
+        len(wanted),
+        float(max(c.max() for c in coverage)),
+        float(np.mean([c.mean() for c in coverage])),
+        max(edges),
+        sum(map(len, truth)),
+        _average_precision(truth, found, 0.5),
+        _average_precision(truth, found, 0.75),
+    )
+
+
+def unlike(frames: Sequence[Frame], found: Sequence[Grids]) -> list[Frame]:
+    """Return pictures unlike the frames: enlarged, so that people are several times as tall, and of the demo clip.
+
+    Parameters
+    ----------
+    frames : sequence of ndarray
+        BGR frames.
+    found : sequence of Grids
+        What the model made of them. Each frame is enlarged around its tallest detection, which then takes 0.6 and
+        0.9 of the height; around its middle where there is none.
+    """
+    made = []
+    for frame, grids in zip(frames, found, strict=True):
+        height, width = frame.shape[:2]
+        boxes = _detections(grids).xyxy
+        middle = np.array([[width / 4, height / 4, width * 3 / 4, height * 3 / 4]])
+        x1, y1, x2, y2 = max(boxes if len(boxes) else middle, key=lambda box: float(box[3] - box[1]))
+        for share in _SHARES:
+            made.append(_enlarged(frame, (x1 + x2) / 2, (y1 + y2) / 2, min(1.0, (y2 - y1) / share / height)))
+    demo = open_source(demo_clip())
+    step = max(1, (demo.expected or _DEMO_FRAMES) // _DEMO_FRAMES)
+    return made + [frame.image for frame in demo.sampled(step, _DEMO_FRAMES)]
+
+
+def _enlarged(frame: Frame, x: float, y: float, part: float) -> Frame:
+    """Return a part of a frame around a point, in the size of the whole."""
+    import cv2
+
+    height, width = frame.shape[:2]
+    rows, columns = max(1, round(height * part)), max(1, round(width * part))
+    top = int(np.clip(y - rows / 2, 0, height - rows))
+    left = int(np.clip(x - columns / 2, 0, width - columns))
+    return np.asarray(cv2.resize(frame[top : top + rows, left : left + columns], (width, height)), np.uint8)
+
+
+def _detections(grids: Grids) -> Detections:
+    return decode(grids, preset("default")).detections
 
 
 def _average_precision(wanted: Sequence[Detections], found: Sequence[Grids], iou: float) -> float:

@@ -1,8 +1,8 @@
-"""Building derived models, measuring how well they agree with their source, and keeping both on disk.
+"""Building variants of a model, measuring how well they agree with it, and keeping both on disk.
 
-One decision to know: nothing is kept that was not measured. A derived model is built under a temporary name,
-run beside its source on frames that it was not calibrated on, and moved into place with that record only if
-it agrees.
+One decision to know: nothing is kept that was not measured. A variant is built under a temporary name and run
+beside the model, INT8 also on pictures unlike those that it was calibrated on, and moved into place with the record
+of that.
 """
 
 from __future__ import annotations
@@ -14,23 +14,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.files import writing
 from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
-from peoplenet_nb.speed.agreement import compare
+from peoplenet_nb.speed.agreement import Frame, compare, infer_all, unlike
 from peoplenet_nb.speed.graph import stamp, with_uint8_input
 from peoplenet_nb.speed.int8 import METHODS, quantize
 
 logger = logging.getLogger(__name__)
 
-Frame = npt.NDArray[np.uint8]
-
 
 def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool = False) -> Variant:
-    """Return the form of a model that takes resized BGR bytes, built if it is not on disk yet.
+    """Return the variant of a model that takes resized BGR bytes, built if it is not on disk yet.
 
     Parameters
     ----------
@@ -44,7 +41,7 @@ def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool =
     Raises
     ------
     ModelError
-        When the network cannot take bytes, or its outputs differ from the source's by more than 1e-3 in
+        When the network cannot take bytes, or its outputs differ from the model's by more than 1e-3 in
         coverage or 0.5 pixels in boxes.
     OutputError
         When the folder cannot be written.
@@ -56,13 +53,14 @@ def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool =
         return found
     model = with_uint8_input(onnx.load(str(source.path)), source.input.name, target)
     stamp(model, "uint8-input", source.sha256)
-    with _workshop(path) as folder:
+    with _temporary_folder(path) as folder:
         made = folder / path.name
         onnx.save(model, str(made))
-        agreement = compare(source, read_model_file(made), _noise(3))
+        noise = _noise(3)
+        agreement = compare(infer_all(source, noise), infer_all(read_model_file(made), noise))
         if agreement.coverage > 1e-3 or agreement.box_px > 0.5:
             raise ModelError(
-                "The form with a uint8 input does not agree with the model",
+                "The variant with a uint8 input does not agree with the model",
                 seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
                 next_step="run the model as it is, and report this with the model's sha256.",
             )
@@ -72,10 +70,10 @@ def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool =
 def build_int8(
     source: ModelFile, frames: Sequence[Frame], *, target: Target = Target.CPU, force: bool = False
 ) -> Variant:
-    """Return the static INT8 form of a model, built if it is not on disk yet.
+    """Return the static INT8 variant of a model, built if it is not on disk yet.
 
-    Every calibration method is tried on two thirds of the frames and measured on the others; the one whose
-    boxes agree best with the source's is kept.
+    Every calibration method is tried on two thirds of the frames. It is measured on the others, and on pictures
+    unlike all of them (`peoplenet_nb.speed.agreement.unlike`); the one whose boxes agree best with the model's is kept.
 
     Parameters
     ----------
@@ -92,6 +90,8 @@ def build_int8(
     ------
     ModelError
         When there are too few frames, or the model is quantized already.
+    OutputError
+        When the folder cannot be written.
     """
     import onnx
 
@@ -109,27 +109,35 @@ def build_int8(
     held_out = list(frames[::3])
     calibration = [frame for i, frame in enumerate(frames) if i % 3]
     bytes_in = onnx.load(str(build_uint8(source, target=target).path))
-    with _workshop(path) as folder:
-        tried: dict[str, tuple[Agreement, Path]] = {}
+    wanted = infer_all(source, held_out)
+    others = unlike(held_out, wanted)
+    wanted_of_others = infer_all(source, others)
+    with _temporary_folder(path) as folder:
+        tried: dict[str, tuple[Path, Agreement, Agreement]] = {}
         for method in METHODS:
             model = quantize(bytes_in, source, calibration, method, target)
             stamp(model, "int8", source.sha256)
             made = folder / f"{path.stem}.{method}.onnx"
             onnx.save(model, str(made))
-            tried[method] = (compare(source, read_model_file(made), held_out), made)
-            logger.info("%s: it %s", method, tried[method][0])
+            file = read_model_file(made)
+            alike = compare(wanted, infer_all(file, held_out))
+            tried[method] = made, alike, compare(wanted_of_others, infer_all(file, others))
+            logger.info("%s: %s; on other pictures: %s", method, *tried[method][1:])
+        scores = {method: (one.score + other.score) / 2 for method, (_, one, other) in tried.items()}
         # By the boxes; where there were none to compare, by the coverage.
-        best = max(tried, key=lambda method: (tried[method][0].score, -tried[method][0].coverage_mean))
+        best = max(tried, key=lambda method: (scores[method], -tried[method][1].coverage_mean))
         recipe = _versions(target) | {
             "method": best,
-            "tried": {method: round(agreement.score, 4) for method, (agreement, _) in tried.items()},
+            "tried": {method: round(score, 4) for method, score in scores.items()},
             "calibration_frames": len(calibration),
             "held_out_frames": len(held_out),
             "weights": "int8 per channel"
             + (", no pair overflows" if target is Target.CPU else ", symmetric"),
             "activations": "uint8" if target is Target.CPU else "int8, symmetric",
+            "in_float": "the last convolution of each output and what follows it",
         }
-        return _keep(tried[best][1], Variant(path, "int8", source.sha256, recipe, tried[best][0]))
+        made, *agreements = tried[best]
+        return _keep(made, Variant(path, "int8", source.sha256, recipe, *agreements))
 
 
 def _noise(count: int) -> list[Frame]:
@@ -156,7 +164,7 @@ def _versions(target: Target) -> dict[str, object]:
 
 
 @contextmanager
-def _workshop(path: Path) -> Iterator[Path]:
+def _temporary_folder(path: Path) -> Iterator[Path]:
     """Yield a folder of this build's own beside where its result will stay, and remove it whatever happens."""
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -164,8 +172,8 @@ def _workshop(path: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def _keep(made: Path, derived: Variant) -> Variant:
-    """Move a form into place; until its record follows, the one of an earlier form does not fit it."""
-    made.replace(derived.path)
-    derived.save()
-    return derived
+def _keep(made: Path, variant: Variant) -> Variant:
+    """Move a variant into place; until its record follows, the one of an earlier variant does not fit it."""
+    made.replace(variant.path)
+    variant.save()
+    return variant

@@ -27,7 +27,7 @@ from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.preprocess import Preprocessor
 
 if TYPE_CHECKING:
-    from onnx import ModelProto
+    from onnx import GraphProto, ModelProto
 
 METHODS = ("minmax", "percentile", "entropy")
 
@@ -93,8 +93,11 @@ def quantize(
         plain, prepared, made = (Path(folder) / f"{name}.onnx" for name in ("plain", "prepared", "int8"))
         onnx.save(model, str(plain))
         quant_pre_process(str(plain), str(prepared), skip_symbolic_shape=True)
+        whole = onnx.load(str(prepared))
+        heads = _name_heads(whole.graph)
+        onnx.save(whole, str(prepared))
         if target is Target.CPU:
-            options["TensorQuantOverrides"] = _weight_ranges(onnx.load(str(prepared)))
+            options["TensorQuantOverrides"] = _weight_ranges(whole.graph, heads)
         else:
             options |= {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
         quantize_static(
@@ -106,6 +109,7 @@ def quantize(
             weight_type=QuantType.QInt8,
             per_channel=True,
             calibrate_method=methods[method],
+            nodes_to_exclude=heads,
             extra_options=options,
         )
         return onnx.load(str(made))
@@ -156,24 +160,38 @@ def pair_safe_scales(kernel: npt.NDArray[np.floating]) -> npt.NDArray[np.float64
     return needed
 
 
-def _weight_ranges(model: ModelProto) -> dict[str, list[dict[str, Any]]]:
-    """Return what the quantizer is told of each convolution's weights: the range of every output channel."""
+def _name_heads(graph: GraphProto) -> list[str]:
+    """Give every node a name, and return those of the heads: each output back to its last convolution.
+
+    They stay in float. Quantised outputs would leave a dozen different values of coverage, and no distance could
+    be larger than the largest among the calibration frames: people nearer to the camera would be cut off.
+    """
+    for i, node in enumerate(graph.node):
+        node.name = node.name or f"{node.op_type}_{i}"
+    made_by = {tensor: node for node in graph.node for tensor in node.output}
+    heads: dict[str, None] = {}
+    waiting = [value.name for value in graph.output]
+    while waiting:
+        node = made_by.get(waiting.pop())
+        if node is None or node.name in heads:
+            continue
+        heads[node.name] = None
+        if node.op_type not in ("Conv", "Gemm", "MatMul"):
+            waiting += node.input
+    return list(heads)
+
+
+def _weight_ranges(graph: GraphProto, heads: list[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the range of every output channel of each convolution's weights, as the quantizer takes it."""
     from onnx import numpy_helper
     from onnxruntime.quantization import QuantType
 
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    told: dict[str, list[dict[str, Any]]] = {}
-    for node in model.graph.node:
-        if node.op_type == "Conv" and node.input[1] in tensors:
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    ranges: dict[str, list[dict[str, Any]]] = {}
+    for node in graph.node:
+        if node.op_type == "Conv" and node.name not in heads and node.input[1] in tensors:
             ends = pair_safe_scales(numpy_helper.to_array(tensors[node.input[1]])) * _FULL
-            told[node.input[1]] = [
-                {
-                    "quant_type": QuantType.QInt8,
-                    "symmetric": True,
-                    "rmin": np.float32(-end),
-                    "rmax": np.float32(end),
-                }
-                for end in ends
-            ]
-            told[node.input[1]][0]["axis"] = 0
-    return told
+            kind = {"quant_type": QuantType.QInt8, "symmetric": True}
+            channels = [kind | {"rmin": np.float32(-end), "rmax": np.float32(end)} for end in ends]
+            ranges[node.input[1]] = [channels[0] | {"axis": 0}, *channels[1:]]
+    return ranges

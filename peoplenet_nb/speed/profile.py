@@ -23,7 +23,7 @@ from peoplenet_nb.files import write_text
 from peoplenet_nb.hardware import available_threads, gpus, processor_name
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.precision import Precision, precisions_of
-from peoplenet_nb.network.variants import LEAST_AP50
+from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import home
 
@@ -175,8 +175,10 @@ def frames_at_once(batch: int) -> str:
 
 def counts(row: Mapping[str, Any]) -> bool:
     """Tell whether a row of a bench table may be chosen: it ran and, for INT8, agrees with its FP32 model."""
-    fps, agreement = row["fps"] or 0.0, row["agreement"] or 0.0  # None or NaN where there is none
-    return bool(fps > 0 and (row["precision"] != Precision.INT8 or agreement >= LEAST_AP50))
+    # None or NaN where there is none.
+    fps, ap50, ap75 = (row[name] or 0.0 for name in ("fps", "agreement", "agreement_75"))
+    agrees = row["precision"] != Precision.INT8 or (ap50 >= LEAST_AP50 and ap75 >= LEAST_AP75)
+    return bool(fps > 0 and agrees)
 
 
 def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
@@ -185,7 +187,7 @@ def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     Parameters
     ----------
     rows : iterable of mapping
-        Rows of `peoplenet_nb.speed.bench.bench`: ``device, precision, batch, fps, agreement``.
+        Rows of `peoplenet_nb.speed.bench.bench`: ``device, precision, batch, fps, agreement, agreement_75``.
 
     Notes
     -----
