@@ -58,6 +58,12 @@ def test_force_fetches_again_and_keeps_the_old_copy(server: Ngc, fetch: Fetch, t
     assert len(server.to("storage", MODEL)) == 2
 
 
+def test_empty_folder_made_beforehand_is_not_moved_aside(fetch: Fetch, tmp_path: Path) -> None:
+    folder(tmp_path).mkdir()
+    fetch()
+    assert not list(tmp_path.glob("*.replaced-*"))
+
+
 @pytest.mark.parametrize("harm", ["shorter", "flipped", "gone", "record"])
 def test_corrupt_existing_model_is_moved_aside_and_fetched(
     fetch: Fetch, tmp_path: Path, harm: str, caplog: pytest.LogCaptureFixture

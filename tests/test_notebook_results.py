@@ -241,7 +241,24 @@ def test_a_model_brought_by_hand_is_not_fetched_again(home: Path) -> None:
     assert str(path) in models_here().to_html()
 
 
-def test_tables_on_ngc_are_whole() -> None:
+def test_a_file_dropped_into_the_models_folder_stands_in_for_a_failed_download(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEOPLENET_NGC_API", "http://127.0.0.1:9/v2")
+    path = write(detectnet(), home / "models" / "dropped.onnx")
+    fetched = fetch_model(retries=0)
+    assert fetched.error is not None
+    assert fetched.file is not None
+    assert fetched.file.path == path
+
+
+def test_the_way_by_hand_makes_the_folder_that_it_names(home: Path) -> None:
+    folder = home / "models" / "peoplenet_vsomewhere_v9"
+    assert str(folder) in by_hand("somewhere_v9").to_html()
+    assert folder.is_dir()
+
+
+def test_tables_on_ngc_are_whole(home: Path) -> None:
     from peoplenet_nb.ngc.errors import ROWS
 
     assert len(failures()) == len(ROWS)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -97,6 +97,8 @@ class Stage:
 
     def _rename(self) -> None:
         target = self._place.folder
+        with suppress(OSError):
+            target.rmdir()  # made for files to come, and empty
         if target.exists():
             aside = target.with_name(f"{target.name}.replaced-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
             target.rename(aside)

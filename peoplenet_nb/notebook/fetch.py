@@ -6,6 +6,7 @@ on with the stand-in; `peoplenet_nb.ngc.download` still raises for everybody els
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -120,7 +121,7 @@ def fetch_model(
             retries=retries,
         )
     except DownloadError as error:
-        found = find_model(version)
+        found = find_model(version) or find_model()
         return Fetched(None if found is None else read_model_file(found), None, error)
     return Fetched(read_model_file(record.path), record)
 
@@ -138,8 +139,10 @@ def failures() -> Table:
 
 
 def by_hand(version: str = DEFAULT_VERSION, folder: Path | None = None) -> Stack:
-    """Return how to bring the files without any program."""
+    """Return how to bring the files without any program; the folder that they belong into is made."""
     place = Place(version, (folder or models_dir()) / f"peoplenet_v{version}")
+    with suppress(OSError):  # where it cannot be made, its name still helps
+        place.folder.mkdir(parents=True, exist_ok=True)
     known = VERSIONS.get(version)
     rows = (
         []
