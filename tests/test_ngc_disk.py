@@ -35,17 +35,18 @@ def test_full_disk_is_seen_before_anything_is_fetched(
 def test_disk_that_fills_up_during_the_download(
     server: Ngc, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    write_all = ngc_fetch.write_all
+    append = ngc_fetch.append
     half = HALF + 100
 
-    def full(descriptor: int, chunk: bytes) -> None:
-        room = half - os.fstat(descriptor).st_size
-        write_all(descriptor, chunk[:room])
+    def full(path: Path, chunk: bytes) -> None:
+        append(path, b"")
+        room = half - path.stat().st_size
+        append(path, chunk[:room])
         if room < len(chunk):
             raise OSError(number, os.strerror(number))
 
     with monkeypatch.context() as broken:
-        broken.setattr(ngc_fetch, "write_all", full)
+        broken.setattr(ngc_fetch, "append", full)
         with pytest.raises(DownloadError, match="Not enough space") as raised:
             fetch()
     assert chain(raised.value) == [raised.value]
@@ -57,13 +58,8 @@ def test_disk_that_fills_up_during_the_download(
 
 
 def test_the_kernels_own_no_space_is_understood(fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_all = ngc_fetch.write_all
-
-    def on_a_full_device(_: int, piece: bytes) -> None:
-        with Path("/dev/full").open("wb", buffering=0) as full:
-            write_all(full.fileno(), piece)
-
-    monkeypatch.setattr(ngc_fetch, "write_all", on_a_full_device)
+    append = ngc_fetch.append
+    monkeypatch.setattr(ngc_fetch, "append", lambda _, piece: append(Path("/dev/full"), piece))
     with pytest.raises(DownloadError, match="Not enough space") as raised:
         fetch()
     assert os.strerror(errno.ENOSPC) in str(raised.value.seen)
@@ -81,15 +77,15 @@ def test_folder_that_cannot_be_written(fetch: Fetch, tmp_path: Path, make: str) 
 def test_ctrl_c_leaves_the_part_for_the_next_run(
     server: Ngc, fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_all = ngc_fetch.write_all
+    append = ngc_fetch.append
 
-    def interrupted(descriptor: int, chunk: bytes) -> None:
-        write_all(descriptor, chunk)
-        if os.fstat(descriptor).st_size >= HALF:
+    def interrupted(path: Path, chunk: bytes) -> None:
+        append(path, chunk)
+        if path.stat().st_size >= HALF:
             raise KeyboardInterrupt
 
     with monkeypatch.context() as pressed:
-        pressed.setattr(ngc_fetch, "write_all", interrupted)
+        pressed.setattr(ngc_fetch, "append", interrupted)
         with pytest.raises(KeyboardInterrupt):
             fetch()
     (part,) = tmp_path.rglob("*.part/*.part")

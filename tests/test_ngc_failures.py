@@ -113,8 +113,8 @@ def test_more_bytes_than_listed_are_not_taken(
     server: Ngc, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[int] = []
-    write_all = ngc_fetch.write_all
-    monkeypatch.setattr(ngc_fetch, "write_all", lambda d, c: (write_all(d, c), written.append(len(c)))[0])
+    append = ngc_fetch.append
+    monkeypatch.setattr(ngc_fetch, "append", lambda p, c: (append(p, c), written.append(len(c)))[0])
     server.versions[VERSION] = {MODEL: WEIGHTS}
     server.fault("storage", MODEL, Answer(200, WEIGHTS * 40, {"Content-Length": ""}))  # until the stream ends
     with pytest.raises(DownloadError, match="expected"):

@@ -13,8 +13,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import requests
@@ -52,7 +51,7 @@ def ensure_space(folder: Path, needed: int, place: Place, unfinished: Path | Non
 
 
 class _Part:
-    """The unfinished bytes of a file, and a note of what they belong to.
+    """The unfinished bytes of a file, a note of what they belong to, and what they have cost so far.
 
     A part without a fitting note is thrown away: its bytes may be the beginning of another file.
     """
@@ -60,6 +59,8 @@ class _Part:
     def __init__(self, target: Path, expected: RemoteFile, place: Place) -> None:
         self.path = target.with_name(target.name + ".part")
         self.expected, self.place = expected, place
+        self.received = self.restarts = 0
+        self._began = time.monotonic()
         self._note = target.with_name(target.name + ".part.json")
         note = (json_object(self._note.read_bytes()) if self._note.is_file() else None) or {}
         self._etag = str(note.get("etag") or "")
@@ -72,6 +73,11 @@ class _Part:
     def size(self) -> int:
         """Bytes on disk."""
         return self.path.stat().st_size if self.path.exists() else 0
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether too little has come for the time that has gone by."""
+        return time.monotonic() - self._began > _GRACE + self.received / _LEAST_RATE
 
     def headers(self) -> dict[str, str]:
         """Ask for the rest only, and only if the file is still the same."""
@@ -88,21 +94,17 @@ class _Part:
 
     def restart(self, answer: requests.Response) -> None:
         """Begin at the first byte, and note which file this is."""
+        self.restarts += self.size > 0
         self.discard()
         etag = answer.headers.get("ETag", "")
         self._etag = "" if etag.startswith("W/") else etag  # a weak one must not guard a range
         note = {"size": self.expected.size, "sha256": self.expected.sha256, "etag": self._etag}
         self.place.write(lambda: write_text(self._note, json.dumps(note)), self._note)
 
-    @contextmanager
-    def open(self) -> Iterator[Callable[[bytes], None]]:
-        """Give a function that appends; what it wrote stays, whatever happens after."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0)
-        descriptor = self.place.write(lambda: os.open(self.path, flags, 0o644), self.path)
-        try:
-            yield lambda piece: self.place.write(lambda: write_all(descriptor, piece), self.path)
-        finally:
-            os.close(descriptor)
+    def append(self, piece: bytes) -> None:
+        """Write unbuffered, so that an interrupted run keeps every byte that it received."""
+        self.place.write(lambda: append(self.path, piece), self.path)
+        self.received += len(piece)
 
     def finish(self, target: Path) -> None:
         """Give the verified bytes their name."""
@@ -115,11 +117,15 @@ class _Part:
         self._note.unlink(missing_ok=True)
 
 
-def write_all(descriptor: int, piece: bytes) -> None:
-    """Write unbuffered, so that an interrupted run keeps every byte that it received."""
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def append(path: Path, piece: bytes) -> None:
+    """Write to the end of a file, which is made if need be, but through no link."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    try:
+        rest = memoryview(piece)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    finally:
+        os.close(descriptor)
 
 
 def fetch(
@@ -135,8 +141,7 @@ def fetch(
     moved(part.size)
     for last in (False, True):
         resumed = part.size > 0
-        with part.open():
-            pass  # an empty file is a file as well
+        part.append(b"")  # an empty file is a file as well
         if part.size != expected.size:
             _fill(client, path, query, part, moved)
         wrong = expected.mismatch(part.path)
@@ -151,36 +156,22 @@ def fetch(
         log.warning("%s; it had been resumed, so it is fetched again from the start", wrong)
 
 
-class _Pace:
-    """What a file has cost so far: bytes that came, and times that it was begun anew."""
-
-    def __init__(self) -> None:
-        self.received = self.restarts = 0
-        self._began = time.monotonic()
-
-    @property
-    def too_slow(self) -> bool:
-        return time.monotonic() - self._began > _GRACE + self.received / _LEAST_RATE
-
-
 def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, moved: Moved) -> None:
     """Append to the part until the server has no more, repeating on broken connections."""
-    pace, failures = _Pace(), 0
+    failures = 0
     while True:
         before = part.size
-        answer = client.get(path, query, part.headers())
-        if isinstance(answer, str):
-            reason = answer
-        else:
+        reason = answer = client.get(path, query, part.headers())
+        if not isinstance(answer, str):
             with answer:
-                reason = _take(client, answer, part, pace, moved)
+                reason = _take(client, answer, part, moved)
         if not reason:
             return
         # A connection that brought something counts as a fresh start: only dead ones use up the attempts.
         failures = 0 if part.size > before else failures + 1
-        if pace.too_slow:
+        if part.too_slow:
             reason = f"{reason}, and less than {_LEAST_RATE / 1000:g} kB a second came"
-        if pace.too_slow or max(failures, pace.restarts) > client.retries:
+        if part.too_slow or max(failures, part.restarts) > client.retries:
             raise client.place.failure(
                 "cut" if part.size else "unreachable", f"{part.expected.name}: {reason}"
             )
@@ -188,40 +179,36 @@ def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, move
         time.sleep(pause_before(failures, client.backoff))
 
 
-def _take(client: Client, answer: requests.Response, part: _Part, pace: _Pace, moved: Moved) -> str:
+def _take(client: Client, answer: requests.Response, part: _Part, moved: Moved) -> str:
     """Take what one answer brings; return "" when it was all, else why there is more to ask for."""
+    expected, place = part.expected, client.place
     other = answer.status_code == 416 or (answer.status_code == 206 and not part.continues(answer))
     if other or answer.status_code == 200:
-        pace.restarts += part.size > 0
         moved(-part.size)
         part.restart(answer)
     if other:
         return "the server has another file than the one begun"
     if answer.status_code not in (200, 206):
         raise client.refusal(answer)
-    expected, place = part.expected, client.place
     length = number_in(answer.headers.get("Content-Length"))
     promised = expected.size if length is None else part.size + length
     if expected.size is not None and promised != expected.size:
         wrong = f"{expected.name}: {promised} bytes, expected {expected.size}"
         raise unwanted(place, read_up_to(answer, HEAD)[0], wrong)
-    limit = _LARGEST if expected.size is None else expected.size
-    with part.open() as write:
-        try:
-            for piece in pieces(answer):
-                if expected.size is None:
-                    ensure_space(part.path.parent, len(piece), place, part.path)
-                write(piece)
-                moved(len(piece))
-                pace.received += len(piece)
-                if part.size > limit or pace.too_slow:
-                    break
-        except requests.ConnectionError:
-            return "the connection broke"
-    if part.size > limit and expected.size is None:
+    try:
+        for piece in pieces(answer):
+            if expected.size is None:
+                ensure_space(part.path.parent, len(piece), place, part.path)
+            part.append(piece)
+            moved(len(piece))
+            if part.size > (expected.size or _LARGEST) or part.too_slow:
+                break
+    except requests.ConnectionError:
+        return "the connection broke"
+    if expected.size is None and part.size > _LARGEST:
         part.discard()
-        raise place.failure("damaged", f"{expected.name}: more than {limit} bytes, and NGC lists no size")
-    if pace.too_slow and promised != part.size:
+        raise place.failure("damaged", f"{expected.name}: more than {_LARGEST} bytes, and NGC lists no size")
+    if part.too_slow and promised != part.size:
         return "it takes too long"
     return "the connection ended early" if expected.size is not None and part.size < expected.size else ""
 
