@@ -41,6 +41,7 @@ FAKE_PYTHON = """
                 exit 1
             fi ;;
         "-m venv "*)
+            [ -z "${FAKE_VENV_FAILS:-}" ] || { echo "OSError: $FAKE_VENV_FAILS"; exit 1; }
             mkdir -p "${@: -1}/bin"
             cp "$0" "${@: -1}/bin/python" ;;
         "-m pip --version") [ -e "$FAKE/pip" ] ;;

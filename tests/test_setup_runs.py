@@ -301,6 +301,15 @@ def test_full_disk_is_reported_before_anything_is_installed(machine: Machine) ->
     assert not machine.called("uv venv")
 
 
+def test_full_disk_is_not_blamed_on_python(machine: Machine) -> None:
+    done = machine.setup(FAKE_VENV_FAILS="No space left on device", FAKE_FREE_KB="500")
+    assert done.returncode == 1
+    assert "FAILED in step 5 of 11: uv" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert "is full" in done.stderr
+    assert "python3-venv" not in done.stderr
+
+
 def test_home_that_cannot_be_made_is_named(machine: Machine) -> None:
     done = machine.setup(PEOPLENET_HOME="/dev/null/there")
     assert done.returncode == 1

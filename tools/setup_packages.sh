@@ -33,6 +33,9 @@ get_uv() {
             fail "pip could not download uv" "check the network (or the package index that pip is configured for), then run this again"
     elif command -v uv >/dev/null; then
         UV=$(command -v uv)
+    elif "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null; then
+        fail "no virtual environment could be created in $HOME_DIR/uv" \
+            "see the message above; check free space and permissions, then run this again"
     else
         fail "this Python cannot create a virtual environment with pip" \
             "as root: apt-get install python$PYTHON_VERSION-venv (or python3-venv); then run this again"
