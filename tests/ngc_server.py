@@ -72,8 +72,8 @@ Fault = Callable[[Seen], Answer | int | None]
 
 def error(status: int, code: str, description: str = "") -> Answer:
     """An error in NGC's own form."""
-    told = {"requestStatus": {"statusCode": code, "statusDescription": description, "requestId": "r-1"}}
-    return Answer(status, json.dumps(told).encode(), {"Content-Type": "application/json"})
+    answer = {"requestStatus": {"statusCode": code, "statusDescription": description, "requestId": "r-1"}}
+    return Answer(status, json.dumps(answer).encode(), {"Content-Type": "application/json"})
 
 
 class Ngc:
@@ -162,8 +162,8 @@ class Ngc:
         if listing and listing[1] in self.versions:
             files = self.versions[listing[1]]
             entries = [made for name, content in files.items() if (made := self.entry(name, content))]
-            told = {"modelFiles": entries, "requestStatus": {"statusCode": "SUCCESS"}}
-            return Answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
+            answer = {"modelFiles": entries, "requestStatus": {"statusCode": "SUCCESS"}}
+            return Answer(200, json.dumps(answer).encode(), {"Content-Type": "application/json"})
         file = re.fullmatch(r"/v2/models/org/nvidia/team/tao/peoplenet/([^/]+)/files", seen.path)
         name = seen.query.get("path", [""])[0]
         if file and name in self.versions.get(file[1], {}):
@@ -276,7 +276,7 @@ def chain(raised: BaseException) -> list[BaseException]:
     return found
 
 
-def told_by(raised: BaseException) -> str:
+def shown_by(raised: BaseException) -> str:
     """All that an exception, those it hangs on, and the locals of our frames would show to anybody."""
     texts = [repr((one, str(one), one.args, vars(one))) for one in chain(raised)]
     frames = [

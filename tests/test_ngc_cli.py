@@ -29,7 +29,7 @@ from ngc_server import (
     cli_archive,
     folder,
     secrets_in,
-    told_by,
+    shown_by,
 )
 from onnx_builder import detectnet
 from peoplenet_nb import ngc, paths
@@ -46,10 +46,10 @@ exec "{sys.executable}" "$0" "$@"
 """
 # Plays `ngc`: tells what it was started with, and copies files from FAKE_SOURCE as the real one downloads.
 SCRIPT = f"""{PYTHON}import json, os, pathlib, shutil, sys
-told = {{"argv": sys.argv[1:], "env": dict(os.environ), "tty": sys.stdin.read()}}
-told["proc"] = pathlib.Path("/proc/self/cmdline").read_text()
-pathlib.Path(os.environ["FAKE_TOLD"]).write_text(json.dumps(told))
-words = os.environ.get("FAKE_SAYS", "")
+started = {{"argv": sys.argv[1:], "env": dict(os.environ), "tty": sys.stdin.read()}}
+started["proc"] = pathlib.Path("/proc/self/cmdline").read_text()
+pathlib.Path(os.environ["FAKE_STARTED"]).write_text(json.dumps(started))
+words = os.environ.get("FAKE_OUTPUT", "")
 print(words, file=sys.stderr)
 target = pathlib.Path(sys.argv[-1])
 assert target.is_dir(), "--dest must exist"
@@ -89,7 +89,7 @@ def server(no_ngc_environment: None, tmp_path: Path, monkeypatch: pytest.MonkeyP
     for name, content in files.items():
         (source / name).write_bytes(content)
     monkeypatch.setenv("FAKE_SOURCE", str(source))
-    monkeypatch.setenv("FAKE_TOLD", str(tmp_path / "told.json"))
+    monkeypatch.setenv("FAKE_STARTED", str(tmp_path / "started.json"))
     with Ngc() as playing:
         playing.versions[VERSION] = files
         playing.archives["ngccli_linux.zip"] = cli_archive(SCRIPT)
@@ -107,8 +107,8 @@ def fetch(server: Ngc, tmp_path: Path) -> Fetch:
 
 
 def started_with(tmp_path: Path) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads((tmp_path / "told.json").read_text())
-    return told
+    started: dict[str, Any] = json.loads((tmp_path / "started.json").read_text())
+    return started
 
 
 def test_guest_runs_the_program_without_any_ngc_setting_of_the_user(
@@ -120,12 +120,12 @@ def test_guest_runs_the_program_without_any_ngc_setting_of_the_user(
     assert (record.via, record.verified) == ("cli", "listing")
     assert record.path == folder(tmp_path / "models") / MODEL
     assert record.path.read_bytes() == ONNX
-    told = started_with(tmp_path)
-    assert told["argv"][:3] == ["registry", "model", "download-version"]
-    assert told["argv"][3:5] == [f"nvidia/tao/peoplenet:{VERSION}", "--dest"]
-    ours = {name for name in told["env"] if name.startswith("NGC_")}
+    started = started_with(tmp_path)
+    assert started["argv"][:3] == ["registry", "model", "download-version"]
+    assert started["argv"][3:5] == [f"nvidia/tao/peoplenet:{VERSION}", "--dest"]
+    ours = {name for name in started["env"] if name.startswith("NGC_")}
     assert ours == {"NGC_CLI_HOME", "NGC_CLI_FORMAT_TYPE"}
-    assert not Path(told["env"]["NGC_CLI_HOME"]).exists(), "its home is a temporary one"
+    assert not Path(started["env"]["NGC_CLI_HOME"]).exists(), "its home is a temporary one"
     assert [p.name for p in (tmp_path / "models").iterdir() if not p.name.startswith(".")] == [
         folder(tmp_path).name
     ]
@@ -150,10 +150,10 @@ def test_key_goes_through_the_environment_only(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     record = fetch(api_key=KEY, org="my-org", team="my-team")
-    told = started_with(tmp_path)
-    assert told["env"]["NGC_CLI_API_KEY"] == KEY
-    assert (told["env"]["NGC_CLI_ORG"], told["env"]["NGC_CLI_TEAM"]) == ("my-org", "my-team")
-    assert not secrets_in(told["proc"] + repr(told["argv"]), KEY)
+    started = started_with(tmp_path)
+    assert started["env"]["NGC_CLI_API_KEY"] == KEY
+    assert (started["env"]["NGC_CLI_ORG"], started["env"]["NGC_CLI_TEAM"]) == ("my-org", "my-team")
+    assert not secrets_in(started["proc"] + repr(started["argv"]), KEY)
     kept = [p.read_bytes().decode("latin-1") for p in (tmp_path / "models").rglob("*") if p.is_file()]
     kept += [p.read_bytes().decode("latin-1") for p in paths.home().rglob("*") if p.is_file()]
     assert not secrets_in("".join(kept) + caplog.text + repr(record), KEY)
@@ -228,7 +228,7 @@ def test_archive_that_is_not_right_is_never_run(
     assert words in str(raised.value.seen)
     assert "via='http'" in raised.value.next_step
     assert "By hand" in raised.value.next_step
-    assert not (tmp_path / "told.json").exists()
+    assert not (tmp_path / "started.json").exists()
     assert not list(tmp_path.rglob("*evil*"))
     assert not list(paths.cache_dir().rglob("ngc")), "nothing of it is kept"
     assert not folder(tmp_path / "models").exists()
@@ -278,7 +278,7 @@ def test_what_the_program_says_becomes_a_row_of_the_table(
     options: dict[str, str],
     words: str,
 ) -> None:
-    monkeypatch.setenv("FAKE_SAYS", says)
+    monkeypatch.setenv("FAKE_OUTPUT", says)
     monkeypatch.setenv("FAKE_STATUS", status)
     with pytest.raises(DownloadError, match=words) as raised:
         fetch(**options)
@@ -295,16 +295,16 @@ def test_program_that_echoes_the_key_does_not_give_it_away(
     legacy = "c2VjcmV0LWxlZ2FjeS1rZXk"
     server.legacy[legacy, "o"] = "session-token"
     for key in (KEY, legacy):
-        monkeypatch.setenv("FAKE_SAYS", f"Invalid apikey {key} at https://x.y/z?X-Amz-Signature=abc123")
+        monkeypatch.setenv("FAKE_OUTPUT", f"Invalid apikey {key} at https://x.y/z?X-Amz-Signature=abc123")
         monkeypatch.setenv("NGC_API_KEY", key)
         with pytest.raises(DownloadError) as raised:
             fetch(org="o")
         assert "Invalid apikey [hidden]" in str(raised.value.seen)
-        assert not secrets_in(told_by(raised.value) + caplog.text, key)
+        assert not secrets_in(shown_by(raised.value) + caplog.text, key)
         assert "abc123" not in str(raised.value.seen)
 
 
-def test_program_that_cannot_be_started_is_said(
+def test_program_that_cannot_be_started_is_reported(
     fetch: Fetch, server: Ngc, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     server.archives["ngccli_linux.zip"] = cli_archive(f"#!{tmp_path}/no-interpreter\n")
@@ -313,7 +313,7 @@ def test_program_that_cannot_be_started_is_said(
         fetch(org="o")
     assert "No such file" in str(raised.value.seen)
     assert chain(raised.value) == [raised.value]
-    assert not secrets_in(told_by(raised.value), KEY)
+    assert not secrets_in(shown_by(raised.value), KEY)
 
 
 @pytest.mark.parametrize(
@@ -343,11 +343,11 @@ def test_what_the_program_brings_is_verified(
 def test_ctrl_c_ends_the_program_too(
     fetch: Fetch, server: Ngc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script = f"{PYTHON}import os, time\nopen(os.environ['FAKE_TOLD'], 'w').write(str(os.getpid()))\n"
+    script = f"{PYTHON}import os, time\nopen(os.environ['FAKE_STARTED'], 'w').write(str(os.getpid()))\n"
     server.archives["ngccli_linux.zip"] = cli_archive(script + "time.sleep(60)\n")
 
     def pressed(_: float) -> None:
-        if (tmp_path / "told.json").exists() and (tmp_path / "told.json").read_text():
+        if (tmp_path / "started.json").exists() and (tmp_path / "started.json").read_text():
             raise KeyboardInterrupt
 
     monkeypatch.setattr(ngc_cli.time, "sleep", pressed)
@@ -355,7 +355,7 @@ def test_ctrl_c_ends_the_program_too(
     with pytest.raises(KeyboardInterrupt):
         fetch()
     assert time.monotonic() - begun < 30, "it is ended, not waited for"
-    process = int((tmp_path / "told.json").read_text())
+    process = int((tmp_path / "started.json").read_text())
     assert not Path(f"/proc/{process}").exists()
 
 
@@ -406,7 +406,9 @@ def test_a_link_of_gigabytes_is_refused_before_it_is_read(tmp_path: Path) -> Non
     assert not (tmp_path / "tree").exists()
 
 
-def test_the_archives_own_hash_is_said(server: Ngc, fetch: Fetch, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_archives_own_hash_is_reported(
+    server: Ngc, fetch: Fetch, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.INFO)
     fetch()
     assert hashlib.sha256(server.archives["ngccli_linux.zip"]).hexdigest() in caplog.text
@@ -429,11 +431,11 @@ def test_program_that_drips_is_ended(fetch: Fetch, server: Ngc, monkeypatch: pyt
 
 def test_existing_good_model_starts_nothing(fetch: Fetch, tmp_path: Path, server: Ngc) -> None:
     fetch()
-    (tmp_path / "told.json").unlink()
+    (tmp_path / "started.json").unlink()
     server.seen.clear()
     assert fetch().via == "cli"
     assert server.seen == []
-    assert not (tmp_path / "told.json").exists()
+    assert not (tmp_path / "started.json").exists()
 
 
 def test_only_http_and_cli_are_ways(server: Ngc, fetch: Fetch, tmp_path: Path) -> None:

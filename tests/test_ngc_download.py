@@ -30,11 +30,11 @@ def test_guest_download_is_verified_recorded_and_in_place(server: Ngc, fetch: Fe
     for name, content in server.versions[VERSION].items():
         assert (folder(tmp_path) / name).read_bytes() == content
         assert record.files[name] == ngc.FileEntry(len(content), hashlib.sha256(content).hexdigest())
-    told = json.loads((folder(tmp_path) / ngc.RECORD_NAME).read_text())
-    assert told["path"] == MODEL
-    assert told["source_url"].endswith(f"/models/org/nvidia/team/tao/peoplenet/{VERSION}/files")
-    assert "?" not in told["source_url"]
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", told["fetched_at"])
+    saved = json.loads((folder(tmp_path) / ngc.RECORD_NAME).read_text())
+    assert saved["path"] == MODEL
+    assert saved["source_url"].endswith(f"/models/org/nvidia/team/tao/peoplenet/{VERSION}/files")
+    assert "?" not in saved["source_url"]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", saved["fetched_at"])
     assert sorted(p.name for p in tmp_path.iterdir() if not p.name.endswith(".lock")) == [
         record.path.parent.name
     ]
@@ -86,7 +86,7 @@ def test_corrupt_existing_model_is_moved_aside_and_fetched(
     assert aside.name in caplog.text
 
 
-def test_model_brought_by_hand_is_recognised_by_the_listing(
+def test_model_put_there_by_hand_is_recognised_by_the_listing(
     server: Ngc, fetch: Fetch, tmp_path: Path
 ) -> None:
     folder(tmp_path).mkdir()

@@ -21,7 +21,7 @@ from ngc_server import (
     error,
     folder,
     secrets_in,
-    told_by,
+    shown_by,
 )
 from peoplenet_nb import ngc
 from peoplenet_nb.errors import DownloadError
@@ -91,15 +91,15 @@ def test_every_row_of_the_failure_table_has_its_sentence(
     spoil(server)
     with pytest.raises(DownloadError) as raised:
         fetch(**options)
-    told = raised.value
-    assert re.search(words, f"{told.what} {told.seen}")
-    assert step in told.next_step
-    assert "By hand" in told.next_step
-    assert str(folder(tmp_path)) in told.next_step
-    assert told.seen
-    assert not isinstance(told, ngc.Unreachable)
+    failure = raised.value
+    assert re.search(words, f"{failure.what} {failure.seen}")
+    assert step in failure.next_step
+    assert "By hand" in failure.next_step
+    assert str(folder(tmp_path)) in failure.next_step
+    assert failure.seen
+    assert not isinstance(failure, ngc.Unreachable)
     assert not folder(tmp_path).exists()
-    assert not secrets_in(told_by(told) + caplog.text, KEY)
+    assert not secrets_in(shown_by(failure) + caplog.text, KEY)
 
 
 def test_wrong_hash_is_tried_from_the_start_only_when_it_was_resumed(server: Ngc, fetch: Fetch) -> None:

@@ -186,7 +186,7 @@ def test_archive_is_asked_for_a_version_by_name_or_by_the_size_of_its_model(
         pytest.param(None, "BadZipFile", id="half an archive"),
     ],
 )
-def test_archive_that_is_not_right_is_left_alone_and_said(
+def test_archive_that_is_not_right_is_left_alone_and_reported(
     files: dict[str, bytes] | None, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     archive = paths.models_dir() / "files.zip"
@@ -223,9 +223,9 @@ def test_record_survives_a_round_trip_and_a_move(places: Path) -> None:
     folder = places / "here"
     path = put(folder)
     entry = FileEntry(path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
-    told = ModelRecord("v", path, entry.size, entry.sha256, "listing", "u", "http", "t", {path.name: entry})
-    told.save(folder)
-    assert ModelRecord.load(folder) == told
+    saved = ModelRecord("v", path, entry.size, entry.sha256, "listing", "u", "http", "t", {path.name: entry})
+    saved.save(folder)
+    assert ModelRecord.load(folder) == saved
     assert str(places) not in (folder / ngc.RECORD_NAME).read_text()
     moved = folder.rename(places / "there")
     found = ModelRecord.load(moved)
@@ -249,7 +249,7 @@ def test_record_that_cannot_be_understood_is_no_record(places: Path, text: str) 
 @pytest.mark.parametrize(
     "how", ["home", "models", "version", "named", "file in it", "PEOPLENET_MODEL", "shared"]
 )
-def test_folder_that_may_not_be_read_is_said_to_be(
+def test_folder_that_may_not_be_read_is_reported(
     places: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """A model in there must not pass for none, or the stand-in would play for it."""

@@ -136,7 +136,7 @@ def test_an_unfinished_download_that_takes_the_room_is_named(
     assert "may be deleted" in str(raised.value.seen)
 
 
-def test_a_listing_without_hashes_is_said(
+def test_a_listing_without_hashes_is_reported(
     server: Ngc, fetch: Fetch, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.with_hashes = False

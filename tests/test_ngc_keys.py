@@ -20,7 +20,7 @@ from ngc_server import (
     error,
     folder,
     secrets_in,
-    told_by,
+    shown_by,
 )
 from peoplenet_nb import ngc
 from peoplenet_nb.errors import DownloadError
@@ -100,7 +100,7 @@ def test_keys_and_orgs_that_do_not_fit(
     assert "guest" in raised.value.next_step
     assert "By hand" in raised.value.next_step
     assert not isinstance(raised.value, ngc.Unreachable)
-    assert not secrets_in(told_by(raised.value) + caplog.text, LEGACY, TOKEN)
+    assert not secrets_in(shown_by(raised.value) + caplog.text, LEGACY, TOKEN)
 
 
 def test_guest_ignores_an_org_of_the_environment(
@@ -197,7 +197,7 @@ def test_no_secret_in_any_message_log_or_traceback(
     with pytest.raises(kind) as raised:
         fetch(retries=1)
     assert "urllib3.connectionpool" in caplog.text, "urllib3 logs addresses, so it must have been heard"
-    assert not secrets_in(told_by(raised.value) + caplog.text, KEY)
+    assert not secrets_in(shown_by(raised.value) + caplog.text, KEY)
 
 
 def test_successful_download_with_a_key_logs_no_secret(

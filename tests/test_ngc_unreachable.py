@@ -53,7 +53,7 @@ def test_silent_server_is_unreachable(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("content", [WEIGHTS, detectnet(classes=2).SerializeToString()])
-def test_offline_a_model_brought_by_hand_is_accepted_by_structure(tmp_path: Path, content: bytes) -> None:
+def test_offline_a_model_put_there_by_hand_is_accepted_by_structure(tmp_path: Path, content: bytes) -> None:
     folder(tmp_path).mkdir()
     (folder(tmp_path) / MODEL).write_bytes(content)
     record = ngc.download(dest=tmp_path, api=f"http://127.0.0.1:{closed_port()}/v2", backoff=0.0)
@@ -61,7 +61,7 @@ def test_offline_a_model_brought_by_hand_is_accepted_by_structure(tmp_path: Path
     assert record.sha256 == hashlib.sha256(content).hexdigest()
 
 
-def test_offline_a_broken_model_by_hand_is_not_accepted(tmp_path: Path) -> None:
+def test_offline_a_broken_model_put_there_by_hand_is_not_accepted(tmp_path: Path) -> None:
     folder(tmp_path).mkdir()
     (folder(tmp_path) / MODEL).write_bytes(b"<html>")
     with pytest.raises(ngc.Unreachable):

@@ -129,11 +129,11 @@ def run(
 ) -> Path:
     """Let the program download into an existing folder, and return the folder that it made there."""
     made, failure = stage / f"peoplenet_v{place.version}", None
-    words = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
+    command = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
     with tempfile.TemporaryDirectory(prefix="peoplenet-ngc-") as home, tempfile.TemporaryFile() as output:
         try:
             process = subprocess.Popen(
-                [str(program), *words],
+                [str(program), *command],
                 env=environment(Path(home), key, org, team),  # in no variable: a traceback would show it
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -145,13 +145,13 @@ def run(
             raise failure
         stalled = _watch(process, made, moved)
         output.seek(0)
-        said = redact(output.read().decode("utf-8", "replace"), [key]).strip()
-    log.debug("ngc: %s", said)
+        words = redact(output.read().decode("utf-8", "replace"), [key]).strip()
+    log.debug("ngc: %s", words)
     if stalled:
         raise place.failure("cut", f"the NGC CLI wrote nothing, or next to nothing, for {_STALLED:.0f} s")
     # It is known to report a failed download with exit status 0, so the folder is looked at as well.
     if process.returncode != 0 or not made.is_dir():
-        raise place.failure(row_for_text(said) or "cli", f"exit status {process.returncode}: {said[-200:]}")
+        raise place.failure(row_for_text(words) or "cli", f"exit status {process.returncode}: {words[-200:]}")
     return made
 
 

@@ -167,7 +167,7 @@ def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, move
                 reason = _take(client, answer, part, moved)
         if not reason:
             return
-        # A connection that brought something counts as a fresh start: only dead ones use up the attempts.
+        # A connection over which something came counts as a fresh start: only dead ones use up the attempts.
         failures = 0 if part.size > before else failures + 1
         if part.too_slow:
             reason = f"{reason}, and less than {_LEAST_RATE / 1000:g} kB a second came"

@@ -129,12 +129,12 @@ class _Adapter(requests.adapters.HTTPAdapter):
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
         kind = pool.ConnectionCls
-        if not issubclass(kind, _Bounded):
-            pool.ConnectionCls = type("Connection", (_Bounded, kind), {})
+        if not issubclass(kind, _TimeLimited):
+            pool.ConnectionCls = type("Connection", (_TimeLimited, kind), {})
         return pool
 
 
-class _Bounded:
+class _TimeLimited:
     sock: Any
 
     def getresponse(self) -> Any:

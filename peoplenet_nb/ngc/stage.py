@@ -139,7 +139,7 @@ def record_of(folder: Path, place: Place, listing: Listing, *, via: str, source:
 def adopt(place: Place, listing: Listing, *, offline: bool) -> ModelRecord | None:
     """Return a new record for what already stands in a version's folder without one, if it is good.
 
-    That is a model brought by hand or by the NGC CLI. Online it must agree with NGC's listing. Offline an
+    That is a model put there by hand or by the NGC CLI. Online it must agree with NGC's listing. Offline an
     ONNX model with the expected tensors is accepted: there is nothing to hold it against.
     """
     folder = place.folder
@@ -157,7 +157,7 @@ def adopt(place: Place, listing: Listing, *, offline: bool) -> ModelRecord | Non
     if fault:
         log.warning("%s: %s; it is fetched", folder, fault)
         return None
-    record = record_of(folder, place, listing, via="hand", source="brought by hand")
+    record = record_of(folder, place, listing, via="hand", source="put there by hand")
     try:
         record.save(folder)
     except OutputError as error:
