@@ -110,6 +110,17 @@ def test_busy_server_is_asked_again(
     assert waited[1:] == [pytest.approx(2.0, rel=0.21), pytest.approx(4.0, rel=0.21)]
 
 
+def test_no_server_is_waited_for_longer_than_half_a_minute(
+    server: Ngc, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr(time, "sleep", waited.append)
+    server.fault("api", "/versions/", Answer(503, b"", {"Retry-After": "86400"}), *[Answer(503)] * 3)
+    assert fetch(backoff=20.0).verified == "listing"
+    assert waited[0] == 30.0
+    assert max(waited) <= 30.0
+
+
 def test_connection_reset_at_once_is_retried(server: Ngc, fetch: Fetch) -> None:
     server.fault("storage", MODEL, 0, 0)
     assert fetch().path.read_bytes() == WEIGHTS
