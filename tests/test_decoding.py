@@ -294,3 +294,70 @@ def test_coverage_only_model_gives_candidates_without_boxes(half: Callable[..., 
     assert candidates.network_xyxy.tolist() == [[0.0] * 4]
     with pytest.raises(ValueError, match="predicts no boxes"):
         cell_boxes(bare, [0], [5], [5])
+
+
+def square(row: int, col: int, side: float, coverage: float) -> tuple:
+    """A cell whose box is a square around its middle, in network pixels."""
+    return (0, row, col), (coverage, (side / 70,) * 4)
+
+
+def test_stages_count_what_each_step_leaves() -> None:
+    cells = dict([square(5, 5, 40, 0.9), square(5, 6, 40, 0.8), square(20, 40, 10, 0.9)])
+    cells[0, 30, 30] = (0.9, (-1, -1, -1, -1))
+    result = decode(
+        make_grids(cells), Settings(nms_iou=0.3, default=ClassSettings(threshold=0.5, min_width=20))
+    )
+    assert result.stages() == {"candidates": 4, "with a box": 3, "after clustering": 2, "detections": 1}
+
+
+@pytest.mark.parametrize(("side", "fate"), [(180.0, Fate.KEPT), (180.5, Fate.SPARSE)])
+def test_deepstream_drops_clusters_whose_side_is_above_60_for_each_member_and_one(
+    side: float, fate: Fate
+) -> None:
+    # sqrt(area) / (2 + 1) against 60: two members hold up a square of 180.
+    cells = dict([square(15, 30, side, 0.9), square(15, 31, side, 0.8)])
+    chosen = Settings(clustering="dbscan", flavour="deepstream", eps=0.3, min_samples=2, default=ALL.default)
+    decoded = decode(make_grids(cells), chosen)
+    assert decoded.outcome.fate.tolist() == [fate, Fate.MERGED if fate is Fate.KEPT else Fate.SPARSE]
+    assert decoded.outcome.by.tolist() == ([-1, 0] if fate is Fate.KEPT else [-1, -1])
+    assert len(decoded.detections) == (fate is Fate.KEPT)
+
+
+def test_dbscan_gives_the_best_of_a_class_first() -> None:
+    cells = dict([square(5, 10, 40, 0.6), square(5, 40, 40, 0.9), square(25, 20, 40, 0.7)])
+    chosen = Settings(clustering="dbscan", eps=0.3, min_samples=0.5, default=ALL.default)
+    assert decode(make_grids(cells), chosen).detections.col.tolist() == [40, 20, 10]
+
+
+@pytest.mark.parametrize("changes", [{"min_width": 40.0}, {"min_height": 40.0}, {"min_confidence": 0.875}])
+def test_what_is_just_on_a_limit_stays(changes: dict[str, float]) -> None:
+    grids = make_grids(dict([square(10, 10, 40, 0.875)]))
+    assert decode(grids, Settings(default=ClassSettings(threshold=0.5))).detections.xyxy.tolist() == [
+        [140.5, 140.5, 180.5, 180.5]
+    ]
+    assert len(decode(grids, Settings(default=ClassSettings(threshold=0.5, **changes))).detections) == 1
+
+
+def test_top_k_counts_each_class_for_itself() -> None:
+    cells = dict([square(5, col, 30, 0.9) for col in (5, 15, 25)])
+    cells |= {(2, row, col): value for (_, row, col), value in cells.items()}
+    found = decode(make_grids(cells), Settings(top_k=2, default=ALL.default)).detections
+    assert found.counts() == {"person": 2, "bag": 0, "face": 2}
+
+
+def test_clusters_of_zero_coverage_weigh_their_members_alike() -> None:
+    cells = dict([square(10, 10, 64, 0.0), square(10, 11, 64, 0.0)])
+    chosen = Settings(
+        clustering="dbscan", flavour="deepstream", eps=0.6, min_samples=2, default=ClassSettings(threshold=0)
+    )
+    found = decode(make_grids(cells), chosen).detections.of_class("person")
+    assert [136.5, 128.5, 200.5, 192.5] in found.xyxy.tolist(), "the mean of both"
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [((3, 0, 0), "class 3"), ((0, 34, 0), "row 34"), ((0, 0, 60), "column 60"), ((0, -1, 0), "row -1")],
+)
+def test_cells_that_are_not_there(cell: tuple[int, int, int], words: str) -> None:
+    with pytest.raises(IndexError, match=f"there is no {words}"):
+        cell_boxes(make_grids(), *([index] for index in cell))

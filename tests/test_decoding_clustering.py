@@ -116,8 +116,10 @@ def test_border_point_between_two_clusters_joins_the_first() -> None:
         ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3),
         ((0, 0, 10, 10), (20, 20, 30, 30), 0.0),
         ((3, 3, 3, 3), (3, 3, 3, 3), 0.0),
+        ((0, 0, 0.5, 0.5), (0, 0, 0.5, 1.0), 0.5),
+        ((0, 0, 10, 10), (20, -10, 30, 0), 0.0),
     ],
-    ids=["same", "touching", "half", "apart", "empty"],
+    ids=["same", "touching", "half", "apart", "empty", "less than a pixel", "apart in both"],
 )
 def test_iou(first: tuple[float, ...], second: tuple[float, ...], expected: float) -> None:
     assert iou_matrix(np.array([first], float), np.array([second], float))[0, 0] == pytest.approx(expected)
@@ -190,3 +192,19 @@ def test_many_boxes_in_one_place_leave_the_best() -> None:
     assert result.kept.tolist() == [699]
     assert (result.suppressor[:699] == 699).all()
     assert (result.iou[:699] == 1.0).all()
+
+
+@pytest.mark.parametrize("flavour", Flavour)
+def test_dbscan_keeps_groups_apart_and_sees_boxes_below_a_pixel(flavour: Flavour) -> None:
+    boxes = np.array([[0, 0, 0.5, 0.5]] * 4)
+    assert dbscan(boxes, np.ones(4), 0.5, 2, flavour, np.array([0, 0, 1, 1])).tolist() == [0, 0, 1, 1]
+    assert dbscan(boxes, np.ones(4), 0.5, 3, flavour, np.array([0, 0, 1, 1])).tolist() == [-1] * 4
+    assert dbscan(boxes, np.ones(4), 0.5, 3, flavour).tolist() == [0] * 4
+
+
+def test_boxes_without_area_are_neighbours_of_nobody() -> None:
+    point = np.array([[3.0, 3, 3, 3]] * 2)
+    assert dbscan(point, np.ones(2), 0.9, 2, Flavour.TAO).tolist() == [-1, -1]
+    # At eps 1 even boxes that do not meet are neighbours.
+    assert dbscan(point, np.ones(2), 1.0, 2, Flavour.TAO).tolist() == [0, 0]
+    assert dbscan(point, np.ones(2), 1.0, 2, Flavour.DEEPSTREAM).tolist() == [-1, -1]

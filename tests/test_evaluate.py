@@ -102,3 +102,38 @@ def test_mot_counts_frames_and_pixels_from_one_and_flags_what_to_ignore(tmp_path
     path.write_text("hello")
     with pytest.raises(SourceError, match="ground truth cannot be read"):
         read_mot(path)
+
+
+def test_of_equally_confident_boxes_the_first_chooses() -> None:
+    # Enough of them that a sort which is not stable would show.
+    boxes, confidence = [A] * 40, [0.5] * 20 + [0.9] * 20
+    assert match(boxes, confidence, [A]).tolist() == [-1] * 20 + [0] + [-1] * 19
+    frames = [([C] * 30 + [A], [0.5] * 31, [A])]
+    curve = precision_recall(frames)
+    assert curve.recall.tolist() == [0.0] * 30 + [1.0]
+
+
+def test_boxes_beside_an_ignored_one_are_false_however_small_they_are() -> None:
+    truth = Truth(np.array([[100.0, 100, 110, 110]]), np.array([True]))
+    beside, tiny_inside = [90, 100, 92, 102], [101, 101, 101.5, 101.5]
+    assert match([beside, tiny_inside], [0.9, 0.8], truth, iou=0.2).tolist() == [-1, IGNORED]
+    assert match([[1, 1, 1, 1]], [0.9], truth).tolist() == [-1], "a box without area"
+
+
+@pytest.mark.parametrize("more", ["", ",person", ",-1,-1,-1"], ids=["seven columns", "a word", "ten columns"])
+def test_mot_needs_its_first_seven_columns_only(more: str, tmp_path: Path) -> None:
+    path = tmp_path / "gt.txt"
+    path.write_text(f"2,7,10.5,20,30,40,1{more}\n")
+    truth = read_mot(path)
+    assert list(truth) == [1]
+    assert isinstance(next(iter(truth)), int)
+    assert truth[1].xyxy.tolist() == [[9.5, 19, 39.5, 59]]
+    path.write_text("2,7,10,20,30,40\n")
+    with pytest.raises(SourceError):
+        read_mot(path)
+
+
+def test_whole_numbers_are_boxes_too() -> None:
+    boxes = np.array([A, B], np.uint8)
+    assert match(boxes, np.array([1, 0]), boxes).tolist() == [0, 1]
+    assert match(boxes, np.array([1, 0], np.uint8), Truth.of(boxes)).tolist() == [0, 1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from conftest import LABELS, random_grids, stretched
-from peoplenet_nb.errors import GridsError
+from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids, GridsFolder
 
@@ -90,3 +90,45 @@ def test_cell_at_finds_the_cell_of_a_frame_pixel() -> None:
     assert grids.cell_at(1280 / 960 * 16, 0) == (0, 1)
     assert grids.cell_at(-1, 5) is None
     assert grids.cell_at(1281, 5) is None
+
+
+@pytest.mark.parametrize(
+    ("point", "cell"),
+    [
+        ((0, 0), (0, 0)),
+        ((959.9, 543.9), (33, 59)),
+        ((960, 10), None),
+        ((10, 544), None),
+        ((-0.1, 10), None),
+        ((10, -0.1), None),
+        ((float("nan"), 10), None),
+        ((10, float("inf")), None),
+        ((16, 15.9), (0, 1)),
+    ],
+)
+def test_the_cell_under_a_point(point: tuple[float, float], cell: tuple[int, int] | None) -> None:
+    assert Grids(GOOD, BOXES, stretched(), LABELS).cell_at(*point) == cell
+
+
+def test_another_stride_and_an_unknown_fit(tmp_path: Path) -> None:
+    small = Grids(GOOD[:, :17, :30], BOXES[:, :17, :30], stretched(), LABELS, 32)
+    path = small.save(tmp_path / "g.npz")
+    assert Grids.load(path).stride == 32
+    arrays = dict(np.load(path))
+    np.savez(path, **(arrays | {"fit_mode": np.array("squeeze")}))
+    with pytest.raises(SettingsError, match="Unknown fit.*squeeze"):
+        Grids.load(path)
+
+
+@pytest.mark.parametrize("value", [-0.001, 1.001])
+def test_coverage_below_0_or_above_1_is_refused(value: float) -> None:
+    with pytest.raises(GridsError, match="between 0 and 1"):
+        Grids(with_value(GOOD, value), BOXES, stretched(), LABELS)
+
+
+def test_pickles_are_never_read(tmp_path: Path) -> None:
+    path = Grids(GOOD, BOXES, stretched(), LABELS).save(tmp_path / "g.npz")
+    arrays = dict(np.load(path))
+    np.savez(path, **(arrays | {"labels": np.array([{"a": 1}], object)}))
+    with pytest.raises(GridsError, match="does not hold saved grids"):
+        Grids.load(path)

@@ -110,3 +110,38 @@ def test_points_of_any_even_length_are_mapped() -> None:
     assert fit.to_frame([[1, 2]]).tolist() == [[2, 4]]
     assert fit.to_frame([1, 2, 3, 4, 5, 6]).tolist() == [2, 4, 6, 8, 10, 12]
     assert fit.to_network(np.full((2, 3, 4), 8.0)).tolist() == [[[4.0] * 4] * 3] * 2
+
+
+@pytest.mark.parametrize("mode", ["stretch", "letterbox"])
+@pytest.mark.parametrize("given", [False, True], ids=["makes room", "into a given array"])
+def test_as_bytes_is_the_resized_frame_itself(mode: str, given: bool) -> None:
+    frame = picture(512, 600)
+    preprocess = Preprocessor(SIZE, mode, as_bytes=True)
+    assert (preprocess.shape, preprocess.dtype) == ((544, 960, 3), np.uint8)
+    room = np.full((2, 544, 960, 3), 7, np.uint8)
+    made, fit = preprocess(frame, room[1:] if given else None)
+    width, height = fit.content_size
+    expected = np.zeros((544, 960, 3), np.uint8)
+    expected[:height, :width] = cv2.resize(frame, (width, height), interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(made[0], expected)
+    assert np.shares_memory(made, room) == given
+    assert (room[0] == 7).all()
+
+
+def test_writes_into_any_array_it_is_given() -> None:
+    frame = picture(700, 500)
+    expected, _ = Preprocessor(SIZE)(frame)
+    contiguous = np.zeros((1, 3, 544, 960), np.float32)
+    made, _ = Preprocessor(SIZE)(frame, contiguous)
+    assert made is contiguous
+    strided = np.zeros((1, 3, 544, 2 * 960), np.float32)[..., ::2]
+    assert Preprocessor(SIZE)(frame, strided)[0] is strided
+    assert np.array_equal(contiguous, expected)
+    assert np.array_equal(strided, expected)
+
+
+def test_whole_numbers_map_like_any_other() -> None:
+    fit = Fit.of((1280, 720), SIZE, "letterbox")
+    assert fit.to_network([1280, 720]).tolist() == [960, 540]
+    assert fit.to_network(np.array([[2, 3, 4, 5]], np.uint8)).dtype == np.float64
+    assert fit.to_frame(np.array([[250, 250]], np.uint8)).tolist() == [[250 * 4 / 3, 250 * 4 / 3]]

@@ -134,3 +134,64 @@ def test_unknown_preset_lists_what_there_is() -> None:
         preset("deepstrem")
     with pytest.raises(SettingsError, match=r"Unknown preset.*tlt.*default, deepstream"):
         preset("tlt")
+
+
+# Thresholds, least heights and least confidences of person, bag, face and any other class, after each source.
+GOLDEN = {
+    "default": ("nms", 0.5, None, (0.25, 0.2, 0.2, 0.25), (0,) * 4, (0,) * 4),
+    "deepstream": ("nms", 0.5, 20, (0.4, 0.2, 0.2, 0.2), (0,) * 4, (0,) * 4),
+    "triton": ("dbscan", 0.05, None, (0.005,) * 4, (4,) * 4, (0.9, 0.9, 0.7, 0.9)),
+    "tao": ("dbscan", 1.0, None, (0.005,) * 4, (4,) * 4, (0.9, 0.9, 0.7, 0.9)),
+    "jetson-inference": ("nms", 0.5, None, (0.5,) * 4, (0,) * 4, (0,) * 4),
+}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_have_the_numbers_of_their_source(name: str) -> None:
+    clustering, number, top_k, thresholds, heights, confidences = GOLDEN[name]
+    chosen = preset(name.upper())
+    assert (chosen.preset, chosen.clustering, chosen.top_k, chosen.fit) == (
+        name,
+        clustering,
+        top_k,
+        "stretch",
+    )
+    assert preset(name, "letterbox").fit == "letterbox"
+    if clustering == "nms":
+        assert chosen.nms_iou == number
+    else:
+        assert (chosen.eps, chosen.min_samples, chosen.flavour, chosen.score) == (0.3, number, "tao", "sum")
+    rows = [chosen.for_class(label) for label in ("person", "bag", "face", "car")]
+    assert tuple(row.threshold for row in rows) == thresholds
+    assert tuple(row.min_height for row in rows) == heights
+    assert tuple(row.min_confidence for row in rows) == confidences
+    assert {row.min_width for row in rows} == {0}
+
+
+def test_a_file_says_where_it_is_wrong_and_reads_like_a_preset(tmp_path: Path) -> None:
+    for data, words in (
+        ({"nms": 5}, "nms must be a table"),
+        ({"dbscan": [1]}, "dbscan must be a table"),
+        ({"classes": "person"}, "classes must be a table"),
+        ({"dbscan": {"epss": 1}}, r"Unknown key under dbscan.*did you mean 'eps'"),
+        ({"classes": {"default": 3}}, "class 'default' must be a table"),
+    ):
+        with pytest.raises(SettingsError, match=words):
+            Settings.from_dict(data)
+    chosen = Settings.from_dict({"classes": {"Persön": {"threshold": 0.7}}})
+    assert chosen.for_class("persön").threshold == 0.7
+    text = chosen.to_yaml(tmp_path / "s.yaml").read_bytes().decode("utf-8")
+    assert [line.split(":")[0] for line in text.splitlines() if line[0] != " "] == list(chosen.to_dict())
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"eps": 1.01}, "eps must be between 0 and 1"),
+        ({"nms_iou": -0.01}, "nms_iou"),
+        ({"min_samples": -1}, "min_samples"),
+    ],
+)
+def test_numbers_outside_their_range_are_refused(changes: dict[str, float], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        Settings(**changes)
