@@ -86,11 +86,10 @@ register_with_jupyter() {
 # `git pull`. A git filter such as nbstripout's cannot do this: git takes a tracked file of another size for
 # modified without running the filter, and refuses the pull.
 copy_notebooks() {
-    local changes
-    LAST_COMMAND="copy $ROOT/notebooks to $HOME_DIR/notebooks"
-    changes=$("$VENV/bin/python" "$ROOT/tools/copy_notebooks.py" "$ROOT/notebooks" "$HOME_DIR/notebooks") ||
+    local line
+    run "$VENV/bin/python" "$ROOT/tools/copy_notebooks.py" "$ROOT/notebooks" "$HOME_DIR/notebooks" ||
         fail "the notebooks could not be copied" "check that $HOME_DIR/notebooks is writable, then run this again"
-    [ -z "$changes" ] || while IFS= read -r line; do note "$line"; done <<<"$changes"
+    tail -n "+$((LOG_MARK + 1))" "$LOG" | while IFS= read -r line; do printf '      %s\n' "$line"; done
     result "your copies are in $HOME_DIR/notebooks"
 }
 

@@ -69,5 +69,8 @@ def copy_notebooks(source: Path, target: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    for line in copy_notebooks(Path(sys.argv[1]), Path(sys.argv[2])):
-        print(line)
+    try:
+        for line in copy_notebooks(Path(sys.argv[1]), Path(sys.argv[2])):
+            print(line)
+    except OSError as error:
+        sys.exit(str(error))
