@@ -21,8 +21,9 @@ from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8
-from peoplenet_nb.speed.bench import COLUMNS, STAGES
+from peoplenet_nb.speed.bench import COLUMNS
 from peoplenet_nb.speed.profile import Choice, choice_file, machine_name
+from peoplenet_nb.video.runfolder import STAGES
 from videos import make_video
 
 NAN = float("nan")

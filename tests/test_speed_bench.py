@@ -20,7 +20,8 @@ from peoplenet_nb.plots import charts
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import bench as module
 from peoplenet_nb.speed import build_int8
-from peoplenet_nb.speed.bench import COLUMNS, STAGES, Case, bench, measure, ran, write_report
+from peoplenet_nb.speed.bench import COLUMNS, Case, bench, measure, ran, write_report
+from peoplenet_nb.video.runfolder import STAGES
 from test_cli import invoke
 from videos import make_video
 

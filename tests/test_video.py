@@ -18,16 +18,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import peoplenet_nb
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.grids import GridsFolder
+from peoplenet_nb.onnxfile import HeadHealth
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
 from peoplenet_nb.video.mp4 import writing
+from peoplenet_nb.video.parts import COLUMNS, write_image
 from peoplenet_nb.video.pipeline import Pipeline
-from peoplenet_nb.video.results import COLUMNS, STAGES, write_image
+from peoplenet_nb.video.runfolder import STAGES
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, damage, make_video, number_of, picture
@@ -298,6 +301,65 @@ def test_standin_on_the_demo_clip_does_not_warn(tmp_path, caplog):
     result = run(open_source(demo_clip(), frames=5), tmp_path, FakeModel(standin=True))
     assert "stand-in" not in caplog.text
     assert result.notes == []
+
+
+@pytest.mark.parametrize(("size", "noted"), [((96, 160), True), ((128, 96), True), ((160, 96), False)])
+def test_narrow_frames_that_are_stretched_are_noted(tmp_path, caplog, size, noted):
+    path = make_video(tmp_path / "a.mp4", 3, size)
+    result = run(path, tmp_path / "out")
+    assert ("letterbox usually finds more" in " ".join(result.notes)) is noted
+    assert ("letterbox usually finds more" in caplog.text) is noted
+    letterboxed = FakeModel()
+    letterboxed.fit = "letterbox"
+    assert run(path, tmp_path / "box", letterboxed, preset("default", "letterbox")).notes == []
+
+
+def test_a_dead_head_is_noted(clip, tmp_path, caplog):
+    model = FakeModel()
+    model.dead_heads = (HeadHealth("bag", 12.0, 1e-7, False, "dead: its box weights are about 1.0e-07"),)
+    result = run(clip, tmp_path, model)
+    assert result.notes == ["The bag head of this model is dead: its box weights are about 1.0e-07."]
+    assert result.notes[0] in caplog.text
+
+
+def test_what_is_left_out_of_a_folder_reaches_the_summary(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "1.png"), picture(1))
+    (folder / "2.gif").write_bytes(b"GIF89a")
+    result = run(folder, tmp_path / "out")
+    assert "2.gif" in " ".join(json.loads((result.folder / "summary.json").read_text())["notes"])
+
+
+def test_annotated_images_do_not_overwrite_each_other(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "a.bmp"), picture(3))
+    cv2.imwrite(str(folder / "a.bmp.jpg"), picture(500))
+    result = run(folder, tmp_path / "out")
+    shown = {path.name: number_of(cv2.imread(str(path))) for path in result.images.iterdir()}
+    assert shown == {"a.bmp-2.jpg": 3, "a.bmp.jpg": 500}
+
+
+def test_a_source_alone_is_enough(clip, tmp_path, monkeypatch):
+    monkeypatch.setattr("peoplenet_nb.video.running.PeopleNet.load", lambda **options: FakeModel())
+    monkeypatch.setattr("peoplenet_nb.video.running.outputs_dir", lambda: tmp_path / "outputs")
+    assert peoplenet_nb.run(clip).folder == tmp_path / "outputs" / "clip"
+    mine = preset("deepstream").with_class("face", threshold=0.1)
+    result = peoplenet_nb.run(str(clip), FakeModel(), mine, output=str(tmp_path / "out"))
+    assert result.folder == tmp_path / "out" / "clip"
+    assert result.summary["settings"] == mine.to_dict()
+
+
+def test_a_notebook_shows_what_was_found_the_times_and_the_paths(tmp_path):
+    result = run(make_video(tmp_path / "<b>.mp4", 10), tmp_path / "out")
+    shown = result._repr_html_()
+    assert "&lt;b&gt;.mp4: 10 frames" in shown
+    assert "<td>face</td><td>2</td><td>2</td>" in shown
+    assert "<td>encode</td>" in shown
+    assert "video.mp4" in shown
+    assert str(result.folder) in shown
+    assert "<b>" not in shown
 
 
 # ---------------------------------------------------------------- order, threads, memory

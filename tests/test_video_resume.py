@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError
+from peoplenet_nb.errors import DeviceError, GridsError, OutputError, SettingsError, SourceError
 from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
@@ -133,6 +133,7 @@ def test_ctrl_c_raises_to_the_caller_with_the_result(clip, tmp_path):
 def test_second_ctrl_c_stops_at_once_and_keeps_finished_parts(clip, tmp_path):
     def press(number):
         if number in (22, 23):
+            time.sleep(0.2 * (number == 23))  # two signals at once would count as one
             os.kill(os.getpid(), signal.SIGINT)
         return 0.02  # slower than the reader, so that some frames are in flight
 
@@ -245,6 +246,60 @@ def test_a_preset_renamed_is_still_the_same_run(clip, tmp_path):
     assert run(clip, tmp_path, settings=Settings(preset="yours"), resume=True).summary["complete"]
 
 
+def test_a_run_killed_before_its_first_record_does_not_block_the_next(clip, tmp_path):
+    """Neither with --resume nor without; what is in ``parts/`` of somebody else's stays."""
+    for resume in (True, False):
+        folder = tmp_path / f"out-{resume}" / "clip"
+        (folder / "parts").mkdir(parents=True)
+        (folder / "parts" / ".00000.frames.csv.part").write_text("half a line")
+        (folder / "parts" / "mine.txt").write_text("keep me")
+        assert run(clip, folder.parent, resume=resume).summary["frames"] == 40
+        assert [path.name for path in (folder / "parts").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("resume", [True, False])
+def test_a_failed_first_run_does_not_block_the_corrected_one(clip, tmp_path, resume):
+    def fails(_number):
+        raise GridsError("outputs are float16", seen="float16")
+
+    with pytest.raises(GridsError):
+        run(clip, tmp_path, FakeModel(fails, sha256="0" * 64), save_grids=True)
+    assert (tmp_path / "clip" / "run.json").exists()
+    assert run(clip, tmp_path, resume=resume).summary["complete"]
+
+
+def test_an_unknown_encoder_leaves_no_folder(clip, tmp_path):
+    with pytest.raises(DeviceError, match="Unknown encoder"):
+        run(clip, tmp_path / "out", encoder="x")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("harm", ["cut", "gone"])
+@pytest.mark.parametrize("name", ["00001.frames.csv", "00001.detections.csv", "00001.mp4"])
+def test_a_part_that_was_harmed_is_made_again(clip, tmp_path, name, harm):
+    with pytest.raises(RunInterrupted):
+        run(clip, tmp_path / "out", FakeModel(interrupt_at(25)), part_frames=8, workers=1)
+    path = tmp_path / "out" / "clip" / "parts" / name
+    if harm == "cut":
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    else:
+        path.unlink()
+    result = run(clip, tmp_path / "out", resume=True, part_frames=8)
+    assert tables(result.folder) == tables(run(clip, tmp_path / "whole").folder)
+    assert check_video(result.video, frames=40).problems == ()
+
+
+def test_a_complete_run_without_its_table_is_not_given_as_complete(clip, tmp_path):
+    first = run(clip, tmp_path)
+    first.video.unlink()
+    again = run(clip, tmp_path, resume=True)
+    assert again.video is None
+    assert "video.mp4" not in str(again)
+    first.table.unlink()
+    with pytest.raises(OutputError, match=r"not there any more.*detections\.csv.*--overwrite"):
+        run(clip, tmp_path, resume=True)
+
+
 @pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]", '{"format": 1, "parts": [{}]}'])
 def test_broken_manifest_is_said(clip, tmp_path, text):
     folder = tmp_path / "clip"
@@ -282,7 +337,7 @@ def test_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(clip, 
 
 
 def test_full_disk_is_said_and_the_run_continues_when_there_is_room(clip, tmp_path, monkeypatch):
-    from peoplenet_nb.video.results import PartWriter
+    from peoplenet_nb.video.parts import PartWriter
 
     real = PartWriter._write_video
 

@@ -20,6 +20,7 @@ import numpy as np
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.devices import Device
+from peoplenet_nb.onnxfile import HeadHealth
 
 BITS = 10
 LABELS = ("person", "bag", "face")
@@ -148,6 +149,7 @@ class FakeModel:
         self.file = SimpleNamespace(path=Path("fake.onnx"), sha256=sha256, boxes=boxes or None)
         self.backend = SimpleNamespace(threads=1, device=Device(device))
         self.batches: list[int] = []
+        self.dead_heads: tuple[HeadHealth, ...] = ()
 
     def with_threads(self, threads: int) -> FakeModel:
         return self
@@ -157,7 +159,7 @@ class FakeModel:
         return batch, fits[0]
 
     def preprocess_all(self, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Fit]]:
-        fits = [Fit.of((frame.shape[1], frame.shape[0]), (960, 544), "stretch") for frame in frames]
+        fits = [Fit.of((frame.shape[1], frame.shape[0]), (960, 544), self.fit) for frame in frames]
         return np.array([number_of(frame) for frame in frames]), fits
 
     def infer_input(self, batch: np.ndarray, fits: Sequence[Fit]) -> list[Grids]:

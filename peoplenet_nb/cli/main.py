@@ -200,7 +200,7 @@ def report(
     from peoplenet_nb.explain import report_frame
     from peoplenet_nb.files import writing
     from peoplenet_nb.sources import open_source
-    from peoplenet_nb.video.results import write_image
+    from peoplenet_nb.video.parts import write_image
 
     chosen = _settings(settings, preset_name, fit)
     loaded = _load(model, device, chosen)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +25,7 @@ from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.engines import Backend, check_device, open_backend
 from peoplenet_nb.network.precision import Precision, variant_for
-from peoplenet_nb.onnxfile import ModelFile, read_model_file
+from peoplenet_nb.onnxfile import HeadHealth, ModelFile, head_health, read_model_file
 from peoplenet_nb.preprocess import NetworkInput, Preprocessor
 from peoplenet_nb.settings import Settings, preset
 
@@ -144,6 +145,11 @@ class PeopleNet:
     def is_standin(self) -> bool:
         """Whether this is the demo's stand-in and not a real model."""
         return self.file.standin
+
+    @cached_property
+    def dead_heads(self) -> tuple[HeadHealth, ...]:
+        """The class heads that find nothing, whatever the threshold."""
+        return tuple(head for head in head_health(self.file.path) if not head.alive)
 
     @property
     def labels(self) -> tuple[str, ...]:

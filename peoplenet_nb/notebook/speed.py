@@ -25,9 +25,10 @@ from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
 from peoplenet_nb.plots import charts
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.speed.bench import DEVICES, STAGES, ran
+from peoplenet_nb.speed.bench import DEVICES, ran
 from peoplenet_nb.speed.bench import bench as measure
 from peoplenet_nb.speed.profile import Choice, best, counts, frames_at_once
+from peoplenet_nb.video.runfolder import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd

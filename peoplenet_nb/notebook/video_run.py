@@ -26,7 +26,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Candidate, Source
 from peoplenet_nb.video import run
-from peoplenet_nb.video.summary import RunResult
+from peoplenet_nb.video.result import RunResult
 
 _MOST_GRIDS = 2000  # frames; 244 MB
 _CUTS = (

@@ -22,6 +22,7 @@ from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choo
 from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.precision import Precision, precisions_of
+from peoplenet_nb.video.runfolder import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEVICES = ("cpu", "openvino", "cuda", "tensorrt")
-STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
 COLUMNS = (
     *("device", "precision", "batch", "variant", "fps", "bare_fps", "ratio", "first_s", "peak_mb"),
     *("agreement", "agreement_75"),

@@ -1,6 +1,6 @@
-"""What must hold before a run touches its folder, and what its results depend on.
+"""What must hold before a run touches its folder, what its results depend on, and what to know before reading them.
 
-One decision to know: a run's folder is cleared and written to, so no file of the source may lie in it.
+A run's folder is cleared and written to, so no file of the source may lie in it.
 """
 
 from __future__ import annotations
@@ -8,11 +8,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from peoplenet_nb.decoding import COVERAGE_ONLY
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError, SettingsError
-from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.network.precision import Precision
 from peoplenet_nb.settings import Settings, bind
 from peoplenet_nb.sources.frames import Decoder, Source
+
+# Width over height below which a letterbox finds more than stretching, measured on photographs of all shapes.
+_NARROW = 1.45
 
 
 def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
@@ -66,3 +72,20 @@ def fingerprint(
         "video": video,
         "save_grids": save_grids,
     }
+
+
+def notes_on(source: Source, model: PeopleNet) -> list[str]:
+    """Return what a person should know before trusting what this model finds in this source."""
+    notes = []
+    if model.is_standin and Path(source.info.spec).resolve() != demo_clip().resolve():
+        notes.append(STANDIN_WARNING)
+    if model.file.boxes is None:
+        notes.append(COVERAGE_ONLY)
+    notes += [f"The {head.label} head of this model is {head.reason}." for head in model.dead_heads]
+    info = source.info
+    if model.fit == FitMode.STRETCH and info.width * info.pixel_aspect < _NARROW * info.height:
+        notes.append(
+            f"The frames are narrow ({info.width}x{info.height}) and are stretched to the network's input: "
+            "letterbox usually finds more there (--fit letterbox, fit='letterbox')."
+        )
+    return notes

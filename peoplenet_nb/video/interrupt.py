@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from peoplenet_nb.video.summary import RunResult
+from peoplenet_nb.video.result import RunResult
 
 logger = logging.getLogger(__name__)
 

@@ -1,36 +1,43 @@
 """The folder of a run: parts that are finished one by one, and a manifest that says which are.
 
-A part is some ten seconds of work: a table of detections, a table of frames and a piece of video. It is
-written under temporary names, renamed when whole, and counts once the manifest names it. So a run that was
-killed at any moment is continued from its last finished part, and gives the same tables as one that was not.
+A part is some ten seconds of work: a table of detections, a table of frames and a piece of video. It is written
+under temporary names, renamed when whole, and counts once the manifest names it. So a run that was killed at any
+moment is continued from its last finished part, and gives the same tables as one that was not.
 
-One decision to know: the manifest holds what the results depend on (video, sampling, model, settings), and a
-run is continued only when all of it is the same.
+The manifest holds what the results depend on (video, sampling, model, settings), and a run is continued only when
+all of it is the same.
 """
 
 from __future__ import annotations
 
 import json
-import shutil
-from collections.abc import Mapping
+import logging
+import re
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import lock, write_text, writing
+from peoplenet_nb.files import lock, sha256_of, write_text, writing
 
-__all__ = ["Manifest", "OtherRunError", "Part", "RunFolder"]
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1
+#: What is timed, in the order in which a frame goes through it.
+STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
+
 _MANIFEST, _PARTS = "run.json", "parts"
+# Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
+_PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|mp4)(\.part)?")
 _FILES = ("video.mp4", "detections.csv", "detections.parquet", "frames.csv", "summary.json", _MANIFEST)
 
 
 @dataclass
 class Part:
-    """A finished part: which frames, what was found, how long each stage took."""
+    """A finished part: which frames, what was found, how long each stage took, and the SHA-256 of its files."""
 
     name: str
     first: int
@@ -42,6 +49,7 @@ class Part:
     counts: dict[str, int] = field(default_factory=dict)
     frames_with: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,7 +73,7 @@ class Manifest:
     parts : list of Part
         In order.
     notes : list of str
-        What was said of images that a continued run does not look at again.
+        Notes on images that a continued run does not look at again.
     """
 
     fingerprint: dict[str, Any]
@@ -128,9 +136,9 @@ class RunFolder:
             self.manifest = self._claim(fingerprint, resume, overwrite)
             if self.manifest.state != "complete":
                 with writing(path):
-                    self.parts.mkdir(exist_ok=True)
-                    self._drop_unfinished()
                     self.save()
+                    self.drop_parts(keep={part.name for part in self.manifest.parts})
+                    self.parts.mkdir(exist_ok=True)
         except BaseException:
             self.release()
             raise
@@ -138,20 +146,21 @@ class RunFolder:
     def _claim(self, fingerprint: dict[str, Any], resume: bool, overwrite: bool) -> Manifest:
         # Through JSON, so that tuples and numbers compare as they will be read back.
         fingerprint = json.loads(json.dumps(fingerprint))
-        present = [name for name in (*_FILES, _PARTS) if (self.path / name).exists()]
-        if present and not overwrite and not (resume and _MANIFEST in present):
-            raise OutputError(
-                "The output folder already holds results",
-                seen=f"{self.path}: {', '.join(present)}",
-                next_step="continue with --resume (resume=True), begin anew with --overwrite (overwrite=True), "
-                "or choose another --output.",
-            )
-        if overwrite:
+        results = [name for name in _FILES if (self.path / name).exists()]
+        manifest = self._load() if _MANIFEST in results and not overwrite else None
+        # A run that failed or was killed before its first part was whole leaves nothing to continue or to lose.
+        empty = manifest is not None and results == [_MANIFEST] and not manifest.parts
+        if overwrite or empty or not results:
             with writing(self.path):
                 self._clear()
-        if not resume or not present:
             return Manifest(fingerprint)
-        manifest = self._load()
+        if manifest is None or not resume:
+            resumable = "continue with --resume (resume=True), " if manifest else ""
+            raise OutputError(
+                "The output folder already holds results",
+                seen=f"{self.path}: {', '.join(results)}",
+                next_step=f"{resumable}begin anew with --overwrite (overwrite=True), or choose another --output.",
+            )
         changed = _differences(manifest.fingerprint, fingerprint)
         if changed:
             raise OtherRunError(
@@ -159,7 +168,17 @@ class RunFolder:
                 seen=f"{self.path}: " + "; ".join(changed),
                 next_step="use the same source, model and settings, or begin anew with --overwrite.",
             )
+        if manifest.state != "complete":
+            manifest.parts = list(takewhile(self._is_whole, manifest.parts))
         return manifest
+
+    def _is_whole(self, part: Part) -> bool:
+        """Return whether a part's files are those that were written; the run goes on from the first that are not."""
+        paths = {self.parts / name: digest for name, digest in part.files.items()}
+        if all(path.is_file() and sha256_of(path) == digest for path, digest in paths.items()):
+            return True
+        logger.warning("Part %s of %s was changed or lost; the run goes on before it", part.name, self.path)
+        return False
 
     def _load(self) -> Manifest:
         try:
@@ -183,11 +202,15 @@ class RunFolder:
             durable=True,
         )
 
-    def _drop_unfinished(self) -> None:
-        known = {part.name for part in self.manifest.parts}
-        for path in self.parts.iterdir():
-            if path.name.split(".")[0] not in known or path.suffix == ".part":
+    def drop_parts(self, keep: Collection[str] = ()) -> None:
+        """Remove the files of all parts but those to keep; the folder too, where nothing is left in it."""
+        for path in self.parts.glob("*"):
+            finished = path.name.split(".")[0] in keep and path.suffix != ".part"
+            if _PART_FILE.fullmatch(path.name) and not finished:
                 path.unlink()
+        if not keep:
+            with suppress(OSError):  # not there, or it holds files of the user's
+                self.parts.rmdir()
 
     def _clear(self) -> None:
         """Remove what a run writes, and nothing else."""
@@ -200,7 +223,7 @@ class RunFolder:
         for emptied in ("grids", "images"):
             with suppress(OSError):  # not there, or it holds files of the user's
                 (self.path / emptied).rmdir()
-        shutil.rmtree(self.parts, ignore_errors=True)
+        self.drop_parts()
 
     def release(self) -> None:
         """Let other processes write to the folder."""
@@ -209,11 +232,11 @@ class RunFolder:
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:
     """Return ``name: before -> now`` for each value that differs."""
-    told = []
+    changed = []
     for key in dict.fromkeys([*before, *now]):
         old, new = before.get(key), now.get(key)
         if isinstance(old, Mapping) and isinstance(new, Mapping):
-            told += _differences(old, new, f"{prefix}{key}.")
+            changed += _differences(old, new, f"{prefix}{key}.")
         elif old != new:
-            told.append(f"{prefix}{key} was {str(old)[:40]} and is {str(new)[:40]}")
-    return told
+            changed.append(f"{prefix}{key} was {str(old)[:40]} and is {str(new)[:40]}")
+    return changed

@@ -1,10 +1,8 @@
-"""A run over a source: a video, tables and a summary left behind, written as it goes.
+"""A run over a source, which writes a video, tables and a summary as it goes.
 
 `peoplenet_nb.video.pipeline` reads and infers in threads of its own; here the results are written, part by part, so
-that a run that was cut can be continued.
-
-One decision to know: whatever ends a run, the parts that were finished stay and are joined to valid files; only
-a full disk or a second Ctrl-C costs the part in progress.
+that a run that was cut can be continued. Whatever ends a run, the parts that were finished stay and are joined to
+valid files; only a full disk or a second Ctrl-C costs the part in progress.
 """
 
 from __future__ import annotations
@@ -16,22 +14,21 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from peoplenet_nb.decoding import COVERAGE_ONLY
-from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.batching import best_batch
-from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
-from peoplenet_nb.video.checks import check_request, fingerprint
+from peoplenet_nb.video.checks import check_request, fingerprint, notes_on
 from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
+from peoplenet_nb.video.parts import PartWriter, image_names, table_rows
 from peoplenet_nb.video.pipeline import Done, Pipeline
-from peoplenet_nb.video.results import STAGES, PartWriter, table_rows
-from peoplenet_nb.video.runfolder import RunFolder
-from peoplenet_nb.video.summary import RunResult, finish_run, load_result
+from peoplenet_nb.video.result import RunResult, load_result
+from peoplenet_nb.video.runfolder import STAGES, RunFolder
+from peoplenet_nb.video.summary import finish_run
 from peoplenet_nb.video.writer import choose_encoder
 
 logger = logging.getLogger(__name__)
@@ -120,6 +117,10 @@ def run(
     settings = settings or preset(fit=model.fit)
     path = Path(output or outputs_dir()) / (name or source.info.stem)
     check_request(source, model, settings, path)
+    if video and source.info.kind == "video":
+        encoder = choose_encoder(encoder, (source.info.width, source.info.height))
+    else:
+        encoder = ""
     run_folder = RunFolder(
         path,
         fingerprint(source, model, settings, video, save_grids),
@@ -154,8 +155,7 @@ class _Run:
         self.folder, self.source, self.settings, self.video = folder, source, settings, video
         manifest = folder.manifest
         if not manifest.parts:
-            size = (source.info.width, source.info.height)
-            manifest.encoder = choose_encoder(encoder, size) if video and source.info.kind == "video" else ""
+            manifest.encoder = encoder
         # What was finished before is read over without being converted to pixels.
         self.rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
         self.pipeline = Pipeline(
@@ -169,15 +169,12 @@ class _Run:
             batch=batch or best_batch(model, (source.info.width, source.info.height)),
         )
         self.model = self.pipeline.model
-        # A video is read from its start again, and says all of it again; images are not.
+        # A video is read from its start again, which gives all of its notes again; images are not.
         self.earlier = manifest.notes if source.info.kind == "images" else []
-        self.notes = []
-        if model.is_standin and not _is_demo(source):
-            self.notes.append(STANDIN_WARNING)
-        if model.file.boxes is None:
-            self.notes.append(COVERAGE_ONLY)
+        self.notes = notes_on(source, model)
         for note in self.notes:
             logger.warning(note)
+        self.image_names = image_names([file.name for file in source.files])
 
     def go(self, began: float, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
         """Work through the source, join what was written, and return it; ``began`` is when the run did."""
@@ -236,7 +233,7 @@ class _Run:
     def _close(self, writer: PartWriter, began: float, *, keep: bool) -> None:
         if writer.part is not None:
             writer.part.wall_s = perf_counter() - began
-        self.folder.manifest.notes = [*self.earlier, *self.rest.info.notes]
+        self.folder.manifest.notes = list(dict.fromkeys([*self.earlier, *self.rest.info.notes]))
         if keep:
             writer.finish()
         else:
@@ -250,6 +247,7 @@ class _Run:
             fps=(info.fps or 25.0) / self.source.every,
             video=self.video,
             pixel_aspect=info.pixel_aspect,
+            image_names=self.image_names,
         )
 
     def _add(self, writer: PartWriter, done: Done) -> None:
@@ -284,8 +282,3 @@ class _Run:
             "settings": self.settings.to_dict(),
             "notes": [*self.notes, *self.folder.manifest.notes],
         }
-
-
-def _is_demo(source: Source) -> bool:
-    """Tell whether a source is the demo clip, which the stand-in was made for."""
-    return Path(source.info.spec).resolve() == demo_clip().resolve()

@@ -1,7 +1,7 @@
-"""The end of a run: parts become one video and one table each, and a summary says what was done.
+"""The end of a run: parts become one video and one table each, and a summary describes what was done.
 
-One decision to know: tables and video are joined by copying, a block at a time, so that a video of hours needs
-no more memory than one of seconds.
+Tables and video are joined by copying, a block at a time, so that a video of hours needs no more memory than one of
+seconds.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 import platform
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,13 @@ from typing import TYPE_CHECKING, Any
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import atomic, write_text, writing
 from peoplenet_nb.sources.repair import some
-from peoplenet_nb.video.results import COLUMNS, STAGES
-from peoplenet_nb.video.runfolder import Manifest, RunFolder
+from peoplenet_nb.video.parts import COLUMNS
+from peoplenet_nb.video.result import RunResult, result_of
+from peoplenet_nb.video.runfolder import STAGES, Manifest, RunFolder
 from peoplenet_nb.video.writer import VideoCheck, check_video, join_videos, padding_note
 
 if TYPE_CHECKING:
-    import pandas as pd
+    pass
 
 logger = logging.getLogger(__name__)
 
@@ -40,70 +41,6 @@ _PACKAGES = (
     "onnxruntime-gpu",
     "openvino",
 )
-
-
-@dataclass
-class RunResult:
-    """What a run left behind.
-
-    Attributes
-    ----------
-    folder : Path
-        All of it.
-    video : Path or None
-        ``video.mp4``, for videos that were asked to be drawn.
-    images : Path or None
-        The folder of annotated images, for images.
-    table : Path
-        ``detections.csv``: one line per detection.
-    frames_table : Path
-        ``frames.csv``: one line per frame with the counts per class, frames without detections included.
-    parquet : Path or None
-        ``detections.parquet``, where pyarrow is installed.
-    summary : dict
-        What ``summary.json`` holds.
-    interrupted : bool
-        Whether the run was stopped before its end; ``resume=True`` continues it.
-    """
-
-    folder: Path
-    video: Path | None
-    images: Path | None
-    table: Path
-    frames_table: Path
-    parquet: Path | None
-    summary: dict[str, Any] = field(repr=False)
-    interrupted: bool = False
-
-    @property
-    def notes(self) -> list[str]:
-        """What the reader should know of this run."""
-        return list(self.summary.get("notes", []))
-
-    def __str__(self) -> str:
-        said = self.summary
-        speed = said["speed"]
-        found = ", ".join(f"{number} {label}" for label, number in said["counts"].items())
-        lines = [
-            f"{said['source']['name']}: {some(said['frames'], 'frame')}, found {found}"
-            + (" (interrupted: continue with --resume)" if self.interrupted else ""),
-            f"  {speed['fps']} frames per second on {said['model']['device']}; per frame, in ms: "
-            + ", ".join(f"{stage} {value:.1f}" for stage, value in speed["ms_per_frame"].items()),
-            f"  written to {self.folder}: {', '.join(said['files'].values())}, summary.json",
-        ]
-        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the detections as a table."""
-        import pandas as pd
-
-        return pd.read_csv(self.table, dtype={"source": str, "class": str})
-
-    def frames_to_pandas(self) -> pd.DataFrame:
-        """Return the counts per frame and class as a table."""
-        import pandas as pd
-
-        return pd.read_csv(self.frames_table, dtype={"source": str})
 
 
 def finish_run(
@@ -155,41 +92,8 @@ def finish_run(
         manifest.state = "complete" if complete else "interrupted"
         run.save()
         if complete:
-            shutil.rmtree(run.parts, ignore_errors=True)
-    return _result(folder, json.loads(text))  # what is in memory is what is in the file
-
-
-def load_result(folder: Path) -> RunResult:
-    """Return the result of a finished run.
-
-    Raises
-    ------
-    OutputError
-        When its summary cannot be read.
-    """
-    path = folder / "summary.json"
-    try:
-        return _result(folder, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise OutputError(
-            "The summary of the run cannot be read",
-            seen=f"{path}: {error}",
-            next_step="run again with --overwrite.",
-        ) from error
-
-
-def _result(folder: Path, summary: dict[str, Any]) -> RunResult:
-    files = {name: folder / file for name, file in summary["files"].items()}
-    return RunResult(
-        folder=folder,
-        video=files.get("video"),
-        images=files.get("images"),
-        table=files["detections"],
-        frames_table=files["frames"],
-        parquet=files.get("parquet"),
-        summary=summary,
-        interrupted=not summary["complete"],
-    )
+            run.drop_parts()
+    return result_of(folder, json.loads(text))  # what is in memory is what is in the file
 
 
 def _join_tables(parts: Sequence[Path], columns: Sequence[str], out: Path) -> None:

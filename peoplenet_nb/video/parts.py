@@ -1,7 +1,6 @@
 """What a run writes as it goes: lines of the tables, the pieces of video, the annotated images.
 
-One decision to know: a line is made where a frame is worked on and written where frames are put back in
-order, so that the tables do not depend on how many threads there were.
+All of it is written where the frames are in order again, so that nothing depends on how many threads there were.
 """
 
 from __future__ import annotations
@@ -10,21 +9,20 @@ import csv
 import io
 import math
 import os
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import cv2
 
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.files import PartialFile, write_bytes, writing
-from peoplenet_nb.sources.frames import Frame, Image
-from peoplenet_nb.video.runfolder import Part, RunFolder
+from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
+from peoplenet_nb.sources.frames import Frame, Image, unique_names
+from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
 from peoplenet_nb.video.writer import VideoWriter
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
 COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")
-#: What is timed, in the order in which a frame goes through it.
-STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
 
 _JPEG_QUALITY = 92
 
@@ -44,12 +42,21 @@ class PartWriter:
         Whether a piece of video is written (or pictures, for images).
     pixel_aspect : Fraction
         Width of a pixel over its height.
+    image_names : dict of str to str
+        What each annotated image is called, see `image_names`.
     """
 
     def __init__(
-        self, run: RunFolder, labels: tuple[str, ...], *, fps: float, video: bool, pixel_aspect: Fraction
+        self,
+        run: RunFolder,
+        labels: tuple[str, ...],
+        *,
+        fps: float,
+        video: bool,
+        pixel_aspect: Fraction,
+        image_names: Mapping[str, str],
     ) -> None:
-        self._run, self._labels = run, labels
+        self._run, self._labels, self._image_names = run, labels, image_names
         self._fps, self._wants_video, self._aspect = fps, video, pixel_aspect
         self._video: VideoWriter | None = None
         self.part: Part | None = None
@@ -79,7 +86,7 @@ class PartWriter:
                 table.write(text)
             if picture is not None and self._wants_video:
                 if frame.name:
-                    write_image(self._run.path / "images" / image_name(frame.name), picture)
+                    write_image(self._run.path / "images" / self._image_names[frame.name], picture)
                 else:
                     self._write_video(picture, time_s - manifest.origin_s - part.begins_s)
         part.last = frame.index
@@ -117,6 +124,8 @@ class PartWriter:
                 os.fsync(table.fileno())
                 table.close()
                 file.keep()
+            paths = [*(file.path for file in self._files), *([self._video_path] if self._video else [])]
+            self.part.files = {path.name: sha256_of(path) for path in paths}
             self._run.manifest.parts.append(self.part)
             self._run.save()
 
@@ -143,9 +152,18 @@ def table_rows(source: str, frame: Frame, detections: Detections) -> tuple[str, 
     return found.getvalue(), frames.getvalue()
 
 
-def image_name(name: str) -> str:
-    """Return the name of an annotated image: the source's own where that is JPEG or PNG, else with ``.jpg``."""
-    return name if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png") else f"{name}.jpg"
+def image_names(names: Sequence[str]) -> dict[str, str]:
+    """Return what the annotated images are called: as the source's where that is JPEG or PNG, else with ``.jpg``.
+
+    Examples
+    --------
+    >>> image_names(["a.bmp", "a.bmp.jpg"])
+    {'a.bmp.jpg': 'a.bmp.jpg', 'a.bmp': 'a.bmp-2.jpg'}
+    """
+    kept = [name for name in names if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png")]
+    other = [name for name in names if name not in set(kept)]
+    given = unique_names([(name, "") for name in kept] + [(name, ".jpg") for name in other])
+    return dict(zip([*kept, *other], given, strict=True))
 
 
 def write_image(path: Path, picture: Image) -> None:

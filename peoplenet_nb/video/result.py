@@ -1,0 +1,154 @@
+"""What a run left behind: its files and its summary, shown as text in a shell and as a table in a notebook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peoplenet_nb.errors import OutputError
+from peoplenet_nb.sources.repair import some
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class RunResult:
+    """What a run left behind.
+
+    Attributes
+    ----------
+    folder : Path
+        All of it.
+    video : Path or None
+        ``video.mp4``, for videos that were asked to be drawn.
+    images : Path or None
+        The folder of annotated images, for images.
+    table : Path
+        ``detections.csv``: one line per detection.
+    frames_table : Path
+        ``frames.csv``: one line per frame with the counts per class, frames without detections included.
+    parquet : Path or None
+        ``detections.parquet``, where pyarrow is installed.
+    summary : dict
+        What ``summary.json`` holds.
+    interrupted : bool
+        Whether the run was stopped before its end; ``resume=True`` continues it.
+    """
+
+    folder: Path
+    video: Path | None
+    images: Path | None
+    table: Path
+    frames_table: Path
+    parquet: Path | None
+    summary: dict[str, Any] = field(repr=False)
+    interrupted: bool = False
+
+    @property
+    def notes(self) -> list[str]:
+        """What the reader should know of this run."""
+        return list(self.summary.get("notes", []))
+
+    def __str__(self) -> str:
+        speed = self.summary["speed"]
+        lines = [
+            f"{self._title()}, found "
+            + ", ".join(f"{number} {label}" for label, number in self.summary["counts"].items())
+            + (" (interrupted: continue with --resume)" if self.interrupted else ""),
+            f"  {speed['fps']} frames per second on {self.summary['model']['device']}; per frame, in ms: "
+            + ", ".join(f"{stage} {value:.1f}" for stage, value in speed["ms_per_frame"].items()),
+            f"  written to {self.folder}: {', '.join(self.summary['files'].values())}, summary.json",
+        ]
+        return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
+
+    def _repr_html_(self) -> str:
+        """Return what was found, where the time went, what to know and where it all is, for a notebook."""
+        speed, present = self.summary["speed"], self.summary["frames_with"]
+        found = [("class", "boxes", "frames with it")]
+        found += [(label, n, present[label]) for label, n in self.summary["counts"].items()]
+        times = [("stage", "ms per frame"), *((k, f"{v:.1f}") for k, v in speed["ms_per_frame"].items())]
+        state = "; it was interrupted: <code>resume=True</code> continues it" if self.interrupted else ""
+        files = [*self.summary["files"].values(), "summary.json"]
+        return "".join(
+            [
+                f"<p>{escape(self._title())} in {speed['wall_s']:.1f} s: {speed['fps']} frames per second on "
+                f"{escape(self.summary['model']['device'])}{state}.</p>",
+                _html_table(found),
+                f"<details><summary>Time per stage</summary>{_html_table(times)}</details>",
+                *(f"<p>Note: {escape(note)}</p>" for note in self.notes),
+                f"<p>Written to <code>{escape(str(self.folder))}</code>: {escape(', '.join(files))}.</p>",
+            ]
+        )
+
+    def _title(self) -> str:
+        return f"{self.summary['source']['name']}: {some(self.summary['frames'], 'frame')}"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return the detections as a table."""
+        import pandas as pd
+
+        return pd.read_csv(self.table, dtype={"source": str, "class": str})
+
+    def frames_to_pandas(self) -> pd.DataFrame:
+        """Return the counts per frame and class as a table."""
+        import pandas as pd
+
+        return pd.read_csv(self.frames_table, dtype={"source": str})
+
+
+def load_result(folder: Path) -> RunResult:
+    """Return the result of a finished run.
+
+    Raises
+    ------
+    OutputError
+        When its summary cannot be read, or a table was deleted.
+    """
+    path = folder / "summary.json"
+    try:
+        result = result_of(folder, json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            "The summary of the run cannot be read",
+            seen=f"{path}: {error!r}",
+            next_step="run again with --overwrite.",
+        ) from error
+    for table in (result.table, result.frames_table):
+        if not table.is_file():
+            raise OutputError(
+                "The run is complete, but one of its tables is not there any more",
+                seen=table,
+                next_step="run again with --overwrite.",
+            )
+    return result
+
+
+def result_of(folder: Path, summary: dict[str, Any]) -> RunResult:
+    """Return the result that a summary describes; files that were deleted since are left out."""
+    summary["files"] = {
+        name: file
+        for name, file in summary["files"].items()
+        if (folder / file).exists() or name in ("detections", "frames")
+    }
+    files = {name: folder / file for name, file in summary["files"].items()}
+    return RunResult(
+        folder=folder,
+        video=files.get("video"),
+        images=files.get("images"),
+        table=files["detections"],
+        frames_table=files["frames"],
+        parquet=files.get("parquet"),
+        summary=summary,
+        interrupted=not summary["complete"],
+    )
+
+
+def _html_table(rows: Iterable[Sequence[object]]) -> str:
+    """Return rows as an HTML table; the first is the head."""
+    head, *body = ["".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows]
+    return f"<table><tr>{head.replace('td>', 'th>')}</tr>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"

@@ -1,0 +1,64 @@
+"""Runs over several sources: each has a folder of its own, and one that fails does not stop the others."""
+
+from __future__ import annotations
+
+import cv2
+import pandas as pd
+import pytest
+
+from peoplenet_nb.errors import DeviceError
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.video import several
+from videos import FakeModel, make_video, picture
+
+
+def run_all(*sources, output, **options):
+    return list(several.run_all(sources, FakeModel(), Settings(), output, progress=False, **options))
+
+
+def test_a_broken_source_does_not_stop_the_others(tmp_path):
+    for name in ("a", "c"):
+        make_video(tmp_path / f"{name}.mp4", 5)
+    (tmp_path / "broken.mp4").write_bytes(bytes(5000))
+    first, failure, last = run_all(*(tmp_path / f"{n}.mp4" for n in ("a", "broken", "c")), output=tmp_path)
+    assert (first.folder.name, last.folder.name) == ("a", "c")
+    assert failure.source == str(tmp_path / "broken.mp4")
+    assert "not a video" in str(failure.error)
+
+
+def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
+    clips = [make_video(tmp_path / f"{name}.mp4", 5) for name in ("a", "b")]
+    run_all(clips[0], output=tmp_path / "out")
+    failure, result = run_all(*clips, output=tmp_path / "out")
+    assert "already holds results" in str(failure.error)
+    assert result.summary["complete"]
+
+
+def test_what_is_wrong_for_all_sources_ends_it_at_once(tmp_path):
+    clips = [make_video(tmp_path / f"{name}.mp4", 5) for name in ("a", "b")]
+    with pytest.raises(DeviceError, match="Unknown encoder"):
+        run_all(*clips, output=tmp_path / "out", encoder="x")
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_every_source_has_a_folder_of_its_own(tmp_path, overwrite):
+    paths = [tmp_path / name for name in ("a/f.mp4", "b/f.mp4", "c/f-2.mp4")]
+    for number, path in enumerate(paths):
+        path.parent.mkdir()
+        make_video(path, 3 + number)
+    results = run_all(*paths, output=tmp_path / "out", overwrite=overwrite)
+    assert [result.folder.name for result in results] == ["f", "f-3", "f-2"]
+    assert [len(pd.read_csv(result.frames_table)) for result in results] == [3, 4, 5]
+
+
+def test_a_folder_of_videos_is_each_video(tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for name in ("v10.mp4", "v9.mp4"):
+        make_video(folder / name, 3)
+    (folder / "notes.txt").write_text("no video")
+    assert [r.folder.name for r in run_all(folder, output=tmp_path / "out")] == ["v9", "v10"]
+    cv2.imwrite(str(folder / "1.png"), picture(1))  # pictures go first: then it is a folder of images
+    (result,) = run_all(folder, output=tmp_path / "out")
+    assert result.folder.name == "videos"
+    assert "v9.mp4" in " ".join(result.notes)
