@@ -162,6 +162,11 @@ def test_ngcs_archive_put_into_the_models_folder_is_unpacked_once(
     assert (ngc.find_model(ngc.DEFAULT_VERSION) == expected) == (folder == DEFAULT)
 
 
+def test_archive_packed_on_a_mac_is_understood() -> None:
+    zipped(paths.models_dir() / "files.zip", {"__MACOSX/._model.onnx": b"\0", "model.onnx": ONNX})
+    assert ngc.find_model() == paths.models_dir() / "peoplenet_vfiles" / "model.onnx"
+
+
 def test_archive_is_asked_for_a_version_by_name_or_by_the_size_of_its_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

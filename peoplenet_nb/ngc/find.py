@@ -150,7 +150,7 @@ def _unpack(zipped: Path, version: str) -> Path | None:
     try:
         with tempfile.TemporaryDirectory(dir=zipped.parent, prefix=".unpack-") as temporary:
             fault = unpack(zipped, Path(temporary) / "tree")
-            models = sorted(Path(temporary).rglob("*.onnx"))
+            models = sorted(Path(temporary).rglob("[!.]*.onnx"))  # a Mac adds "._name" to each file
             model = model_in(models[0].parent) if models else None
             fault = fault or (structure_fault(model) if model else "it holds no .onnx file")
             if model is not None and not fault:
