@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peoplenet_nb.errors import ModelError
-from peoplenet_nb.onnxfile.parse import TensorInfo, check_types, labels_for, parse, single_input, sort_outputs
+from peoplenet_nb.onnxfile.labels import labels_for
+from peoplenet_nb.onnxfile.parse import TensorInfo, check_types, parse, single_input, sort_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
