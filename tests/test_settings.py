@@ -156,7 +156,9 @@ def test_presets_have_the_numbers_of_their_source(name: str) -> None:
         top_k,
         "stretch",
     )
-    assert preset(name, "letterbox").fit == "letterbox"
+    boxed = preset(name, "letterbox")
+    assert boxed.fit == "letterbox"
+    assert boxed.for_class("person").threshold == (0.35 if name == "default" else thresholds[0])
     if clustering == "nms":
         assert chosen.nms_iou == number
     else:
