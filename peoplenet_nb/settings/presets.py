@@ -13,8 +13,8 @@ from peoplenet_nb.errors import choose, refuse_unknown
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings.values import ClassSettings, Clustering, Flavour, Score, Settings
 
-# Chosen by `python benchmarks/default_settings.py` on every 4th frame of vtest.avi: see its docstring. Letterboxed, F1 is
-# flat there from 0.35 to 0.46, and photographs of everyday scenes want the lower end.
+# Chosen by `python benchmarks/default_settings.py` on every 4th frame of vtest.avi: see its docstring. Letterboxed, F1
+# is flat there from 0.35 to 0.46, and photographs of everyday scenes want the lower end.
 _PERSON_THRESHOLD = {FitMode.STRETCH: 0.25, FitMode.LETTERBOX: 0.35}
 
 
