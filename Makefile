@@ -6,7 +6,7 @@ PYTHON := "$(PEOPLENET_HOME)/venv/bin/python"
 CLI := "$(PEOPLENET_HOME)/venv/bin/peoplenet-nb"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints clean
+.PHONY: help setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints mutants clean
 
 help: ## Show this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,11 @@ lab: ## Open JupyterLab on this checkout (users work in the copies that set-up m
 
 constraints: ## Resolve constraints/ again; make constraints ARGS=--keep only adds what is missing
 	$(PYTHON) tools/update_constraints.py $(ARGS)
+
+mutants: ## Change the core a token at a time and see whether its tests notice; half an hour
+	"$(PEOPLENET_HOME)/uv/bin/uv" pip install --quiet --python $(PYTHON) mutmut
+	nice $(PYTHON) -m mutmut run $(ARGS)
+	$(PYTHON) -m mutmut results
 
 clean: ## Remove caches; models, outputs and the environment stay
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist "$(PEOPLENET_HOME)/cache"/{ruff,mypy,pytest}
