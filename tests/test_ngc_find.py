@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import zipfile
 from pathlib import Path
 
@@ -248,6 +249,11 @@ def test_record_survives_a_round_trip_and_a_move(places: Path) -> None:
 )
 def test_record_that_cannot_be_understood_is_no_record(places: Path, text: str) -> None:
     (places / ngc.RECORD_NAME).write_text(text)
+    assert ModelRecord.load(places) is None
+
+
+def test_record_that_is_a_pipe_is_not_waited_for(places: Path) -> None:
+    os.mkfifo(places / ngc.RECORD_NAME)
     assert ModelRecord.load(places) is None
 
 

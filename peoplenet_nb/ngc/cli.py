@@ -25,7 +25,7 @@ from pathlib import Path
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.archive import unpack
-from peoplenet_nb.ngc.errors import MODEL, Place, Secret, redact, row_for_text
+from peoplenet_nb.ngc.errors import MODEL, Account, Place, redact, row_for_text
 from peoplenet_nb.ngc.fetch import Moved, ensure_space, fetch
 from peoplenet_nb.ngc.http import Client
 from peoplenet_nb.ngc.listing import RemoteFile
@@ -105,28 +105,21 @@ def _md5(data: bytes) -> str:
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
-def environment(home: Path, key: Secret | None, org: str | None, team: str | None) -> dict[str, str]:
+def environment(home: Path, account: Account) -> dict[str, str]:
     """Return the program's environment: ours without any NGC variable, plus what this call needs.
 
     A guest has neither key nor org nor team; ``NGC_CLI_HOME`` keeps a configuration of the user's out.
     """
     ours = {name: value for name, value in os.environ.items() if not name.startswith("NGC_")}
     ours |= {"NGC_CLI_HOME": str(home), "NGC_CLI_FORMAT_TYPE": "json"}
-    if key is not None:
-        ours["NGC_CLI_API_KEY"] = key.reveal()
-        ours |= {name: value for name, value in (("NGC_CLI_ORG", org), ("NGC_CLI_TEAM", team)) if value}
+    if account.key is not None:
+        ours["NGC_CLI_API_KEY"] = account.key.reveal()
+        belongs = {"NGC_CLI_ORG": account.org, "NGC_CLI_TEAM": account.team}
+        ours |= {name: value for name, value in belongs.items() if value}
     return ours
 
 
-def run(
-    program: Path,
-    stage: Path,
-    place: Place,
-    key: Secret | None,
-    org: str | None,
-    team: str | None,
-    moved: Moved,
-) -> Path:
+def run(program: Path, stage: Path, place: Place, account: Account, moved: Moved) -> Path:
     """Let the program download into an existing folder, and return the folder that it made there."""
     made, failure = stage / f"peoplenet_v{place.version}", None
     command = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
@@ -134,7 +127,7 @@ def run(
         try:
             process = subprocess.Popen(
                 [str(program), *command],
-                env=environment(Path(home), key, org, team),  # in no variable: a traceback would show it
+                env=environment(Path(home), account),  # in no variable: a traceback would show it
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -145,7 +138,7 @@ def run(
             raise failure
         stalled = _watch(process, made, moved)
         output.seek(0)
-        words = redact(output.read().decode("utf-8", "replace"), [key]).strip()
+        words = redact(output.read().decode("utf-8", "replace"), [account.key]).strip()
     log.debug("ngc: %s", words)
     if stalled:
         raise place.failure("cut", f"the NGC CLI wrote nothing, or next to nothing, for {_STALLED:.0f} s")

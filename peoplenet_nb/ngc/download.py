@@ -16,7 +16,7 @@ from pathlib import Path
 from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import lock
-from peoplenet_nb.ngc.errors import Place, Secret
+from peoplenet_nb.ngc.errors import Account, Place, Secret
 from peoplenet_nb.ngc.listing import DEFAULT_VERSION, checked_version
 from peoplenet_nb.ngc.record import ModelRecord
 
@@ -103,7 +103,7 @@ def download(
             log.info("%s is already here and good", record.path)
             return record
         log.warning("%s: %s; it is fetched again", place.folder, fault)
-    org, team = _owner(place, key, org, team)
+    account = _account(place, key, org, team)
     conversation = partial(
         Client,
         place,
@@ -112,7 +112,7 @@ def download(
         retries=retries,
         backoff=backoff,
     )
-    client = conversation(key=key, org=org, team=team)
+    client = conversation(account)
     with ExitStack() as held, quiet_addresses():
         _lock(place, held)
         listing, offline = listing_of(client, place.version)
@@ -123,7 +123,7 @@ def download(
         stage = Stage(place, listing, progress=progress)
         if via == "cli":
             # The program's archive is public: it is fetched as guest, and only the program gets the key.
-            stage.through_cli(conversation(), cli_version, key, org, team)
+            stage.through_cli(conversation(Account()), cli_version, account)
         else:
             stage.over_http(client)
         record = stage.into_place(via, client.api)
@@ -146,17 +146,15 @@ def _key_from(api_key: str | None) -> Secret | None:
     return Secret(api_key.strip()) if api_key.strip() else None
 
 
-def _owner(
-    place: Place, key: Secret | None, org: str | None, team: str | None
-) -> tuple[str | None, str | None]:
-    """Return org and team, the environment's only together with a key; refuse what cannot go together."""
+def _account(place: Place, key: Secret | None, org: str | None, team: str | None) -> Account:
+    """Return key, org and team, the environment's only together with a key; refuse what cannot go together."""
     if key is None:
         if org or team:
             raise place.failure("org", "an org or team without an API key")
-        return None, None
+        return Account()
     if not re.fullmatch(r"[!-~]+", key.reveal()):
         raise place.failure("key", "a key with spaces, line breaks or other characters that no key has")
-    return org or os.environ.get("NGC_CLI_ORG") or None, team or os.environ.get("NGC_CLI_TEAM") or None
+    return Account(key, org or os.environ.get("NGC_CLI_ORG"), team or os.environ.get("NGC_CLI_TEAM"))
 
 
 def _lock(place: Place, held: ExitStack) -> None:

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from peoplenet_nb.errors import DownloadError, OutputError
 from peoplenet_nb.urls import HIDDEN, hide_secrets_in
@@ -184,6 +184,14 @@ class Secret:
 
     def __repr__(self) -> str:
         return "Secret(hidden)"
+
+
+class Account(NamedTuple):
+    """An API key with the org and team that it belongs to; without any, a guest."""
+
+    key: Secret | None = None
+    org: str | None = None
+    team: str | None = None
 
 
 def redact(text: str, secrets: Iterable[Secret | None] = ()) -> str:

@@ -15,7 +15,7 @@ import requests
 import urllib3
 
 from peoplenet_nb.errors import DownloadError
-from peoplenet_nb.ngc.errors import Place, Secret, redact, row_for
+from peoplenet_nb.ngc.errors import Account, Place, Secret, redact, row_for
 from peoplenet_nb.ngc.record import json_object
 from peoplenet_nb.ngc.session import (
     BUSY,
@@ -51,25 +51,23 @@ def checked_base(url: str, place: Place) -> str:
 class Client:
     """One conversation with NGC about what goes to a place.
 
-    ``api`` is the base address of the API and ``auth`` that of the token service; a legacy ``key`` needs its
-    ``org``. A request that brings nothing is repeated ``retries`` times, first after ``backoff`` seconds.
+    ``api`` is the base address of the API and ``auth`` that of the token service. A request that brings nothing
+    is repeated ``retries`` times, first after ``backoff`` seconds.
     """
 
     def __init__(
         self,
         place: Place,
+        account: Account,
         *,
         api: str = API,
         auth: str = AUTH,
-        key: Secret | None = None,
-        org: str | None = None,
-        team: str | None = None,
         retries: int = 4,
         backoff: float = 0.5,
     ) -> None:
         self.place, self.retries, self.backoff = place, retries, backoff
         self.api, self._auth = checked_base(api, place), checked_base(auth, place)
-        self._key, self._org, self._team = key, org, team
+        self._key, self._org, self._team = account
         self._token: Secret | None = None
         self._session = Session(retries, backoff)
 

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.files import sha256_of, write_text
+from peoplenet_nb.files import read_text, sha256_of, write_text
 
 RECORD_NAME = "peoplenet-nb-record.json"
 _TEXTS = ("version", "sha256", "verified", "source_url", "via", "fetched_at")
@@ -84,7 +84,7 @@ class ModelRecord:
     def load(cls, folder: Path) -> ModelRecord | None:
         """Read a folder's record; None when there is none or it cannot be understood."""
         try:
-            data = json_object((folder / RECORD_NAME).read_bytes()) or {}
+            data = json_object(read_text(folder / RECORD_NAME)) or {}
             files = {name: FileEntry(int(e["size"]), str(e["sha256"])) for name, e in data["files"].items()}
             texts = {key: str(data[key]) for key in _TEXTS}
             return cls(path=folder / str(data["path"]), size=int(data["size"]), files=files, **texts)

@@ -18,7 +18,7 @@ from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError, OutputError
 from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.cli import CLI_VERSION, install, run
-from peoplenet_nb.ngc.errors import Place, Secret, Unreachable
+from peoplenet_nb.ngc.errors import Account, Place, Unreachable
 from peoplenet_nb.ngc.fetch import Moved, ensure_space, fetch, unwanted
 from peoplenet_nb.ngc.find import model_in, structure_fault
 from peoplenet_nb.ngc.http import Client
@@ -58,16 +58,14 @@ class Stage:
                         raise
                     log.info("%s is left out: %s", file.name, error)
 
-    def through_cli(
-        self, guest: Client, version: str | None, key: Secret | None, org: str | None, team: str | None
-    ) -> None:
+    def through_cli(self, guest: Client, version: str | None, account: Account) -> None:
         """Let the NGC CLI fetch the version; it is fetched itself if need be."""
         with self._bar("NGC CLI", None) as moved:
             program = install(guest, paths.cache_dir() / "ngc-cli", version or CLI_VERSION, moved)
         made = self._folder / self._place.folder.name
         shutil.rmtree(made, ignore_errors=True)  # half of an earlier run; the program cannot resume it
         with self._bar(self._place.version, self._total()) as moved:
-            self._filled = run(program, self._folder, self._place, key, org, team, moved)
+            self._filled = run(program, self._folder, self._place, account, moved)
 
     def into_place(self, via: str, api: str) -> ModelRecord:
         """Verify the whole folder, write its record and move it to its final name."""
