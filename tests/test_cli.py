@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import cv2
@@ -15,10 +18,14 @@ from typer.testing import CliRunner
 import peoplenet_nb
 from onnx_builder import detectnet, write
 from peoplenet_nb.cli import main as cli
+from peoplenet_nb.cli import options
 from peoplenet_nb.cli.__main__ import main
 from peoplenet_nb.errors import ModelError
+from peoplenet_nb.network import Device, Precision
 from peoplenet_nb.ngc import Unreachable
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources.frames import Decoder
+from peoplenet_nb.video.writer import ENCODERS
 
 runner = CliRunner()
 
@@ -77,6 +84,12 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     assert invoke("settings", "--preset", "tao", "-o", path)[0] == 0
     assert Settings.from_yaml(path).preset == "tao"
+    code, output = invoke("settings", "-o", path)
+    assert code == 1
+    assert "--overwrite" in output
+    assert Settings.from_yaml(path).preset == "tao"
+    assert invoke("settings", "-o", path, "--overwrite")[0] == 0
+    assert Settings.from_yaml(path).preset == "default"
     assert "clustering: dbscan" in invoke("settings", "--preset", "tao")[1]
 
 
@@ -94,6 +107,10 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
         (["optimise", "--device", "npu"], ["Unknown device", "tensorrt"]),
         (["detect", "x.mp4", "--device", "cpu", "--precision", "fp16"], ["does not compute", "fp32, int8"]),
         (["detect", "x.mp4", "--device", "cpu", "--decoder", "cuvid"], ["Unknown decoder", "nvdec"]),
+        (["detect", "x.mp4", "--threshold", "0.4"], ["class and a number", "'0.4'", "face=0.1"]),
+        (["detect", "x.mp4", "--threshold", "face=low"], ["class and a number", "'face=low'"]),
+        (["detect", "x.mp4", "--threshold", "face=7"], ["threshold must be", "7"]),
+        (["settings", "--threshold", "fase=0.1"], ["Unknown class", "did you mean 'face'"]),
     ],
 )
 def test_errors_are_three_lines_and_exit_code_one(args: list[str], words: list[str]) -> None:
@@ -216,3 +233,116 @@ def test_interrupt_while_the_program_loads_leaves_no_traceback(monkeypatch: pyte
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 130
+
+
+# ---------------------------------------------------------------- several sources, notes
+
+
+def test_a_broken_source_does_not_stop_the_others_and_is_named_at_the_end(
+    model: Path, images: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes(bytes(5000))
+    first, last = sorted(images.iterdir())[0], sorted(images.iterdir())[-1]
+    args = ("--model", model, "--device", "cpu", "--no-progress", "-o", tmp_path / "out")
+    code, output = invoke("detect", first, broken, last, *args)
+    assert code == 1
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {first.stem, last.stem}
+    assert output.count("error: ") == 1
+    assert output.splitlines()[-1] == f"failed: 1 of 3 sources: {broken}"
+
+
+def test_thresholds_of_classes_reach_the_run(model: Path, images: Path, tmp_path: Path) -> None:
+    given = ("--threshold", "face=0.1", "--threshold", "Bag=0.45")
+    args = ("--model", model, "--device", "cpu", "--no-progress", "-o", tmp_path / "out")
+    code, output = invoke("detect", images, *given, *args)
+    assert code == 0, output
+    classes = json.loads((tmp_path / "out" / "pictures" / "summary.json").read_text())["settings"]["classes"]
+    assert (classes["face"]["threshold"], classes["bag"]["threshold"]) == (0.1, 0.45)
+    assert "threshold: 0.45" in invoke("settings", *given)[1]
+
+
+def test_detect_and_report_say_that_a_head_is_dead_and_that_frames_are_narrow(
+    images: Path, tmp_path: Path
+) -> None:
+    for path in images.iterdir():
+        cv2.imwrite(str(path), np.zeros((100, 60, 3), np.uint8))
+    dead = write(detectnet(dead={"box": [1]}), tmp_path / "model" / "dead.onnx")
+    for args in (("detect", images, "--no-progress", "-o", tmp_path / "out"), ("report", images)):
+        code, output = invoke(*args, "--model", dead, "--device", "cpu")
+        assert code == 0, output
+        assert "note: The bag head of this model is dead: " in output
+        assert "letterbox usually finds more" in output
+
+
+# ---------------------------------------------------------------- help
+
+COMMANDS = ["detect", "report", "demo", "download", "describe", "settings", "optimise", "bench", "doctor"]
+
+
+def test_version_and_short_help() -> None:
+    assert invoke("--version") == (0, f"peoplenet-nb {peoplenet_nb.__version__}\n")
+    assert invoke("-h") == invoke("--help")
+    assert invoke("detect", "-h") == invoke("detect", "--help")
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns_and_nothing_is_cut(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, output = invoke(*command.split(), "--help")
+    assert code == 0
+    assert max(map(len, output.splitlines())) <= 80
+    assert "..." not in output.partition("\n\n")[2], "the usage aside"
+    assert "<" not in output.partition("Options:")[2], "choices and names, not kinds such as <str>"
+    assert "Example: peoplenet-nb " + command in output or not command
+
+
+def test_the_list_of_commands_shows_whole_sentences_in_a_terminal_of_80_columns() -> None:
+    """In a pseudo-terminal, as a person sees it, not by the variable COLUMNS."""
+    terminal, program = pty.openpty()
+    termios.tcsetwinsize(program, (24, 80))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    command = [sys.executable, "-m", "peoplenet_nb.cli", "--help"]
+    subprocess.run(command, stdin=program, stdout=program, stderr=program, env=environment, check=True)
+    os.close(program)
+    lines = os.read(terminal, 1 << 16).decode().splitlines()
+    os.close(terminal)
+    assert max(map(len, lines)) <= 80
+    listed = lines[lines.index("Commands:") + 1 :][: len(COMMANDS)]
+    assert [line.split()[0] for line in listed] == COMMANDS
+    assert all(line.endswith((".", "machine.")) and "..." not in line for line in listed)
+
+
+def test_the_choices_in_the_help_are_those_of_the_package() -> None:
+    for listed, known in (
+        (options.DEVICES, Device),
+        (options.PRECISIONS, Precision),
+        (options.DECODERS, Decoder),
+        (options.ENCODERS, ENCODERS),
+    ):
+        assert sorted(listed.split("|")) == sorted(known)
+    shown = " ".join(invoke("detect", "--help")[1].split())
+    for names in (options.DEVICES, options.PRECISIONS, options.ENCODERS, "stretch|letterbox"):
+        assert f"[{names}]" in shown
+
+
+def test_the_shell_completes_commands_and_choices() -> None:
+    def complete(line: str) -> list[str]:
+        words = line.split(" ")
+        environment = os.environ | {
+            "_PEOPLENET_NB_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        command = [sys.executable, "-m", "peoplenet_nb.cli"]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        return done.stdout.split()
+
+    assert complete("peoplenet-nb de") == ["detect", "demo", "describe"]
+    assert complete("peoplenet-nb detect --device c") == ["cpu", "cuda"]
+
+
+def test_names_from_outside_do_not_steer_the_terminal(tmp_path: Path) -> None:
+    code, output = invoke("detect", tmp_path / "\x1b[2J.mp4", "--model", "standin", "--device", "cpu")
+    assert code == 1
+    assert "\x1b" not in output

@@ -1,56 +1,126 @@
-"""What the commands of the shell share: their options, and how errors end.
+"""What the shell's commands share: their options, and how errors end.
 
-One decision to know: an error of this package is three lines (what happened, what was seen, what to do) and
-exit code 1; an unreachable NGC is 3, so that set-up can go on without it; Ctrl-C is 130.
+An error of this package is three lines (what happened, the value seen, the next step) and exit code 1; an unreachable
+NGC is 3, so that set-up can go on without it; Ctrl-C is 130.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from peoplenet_nb.errors import PeopleNetError
-from peoplenet_nb.settings import PRESETS
+from peoplenet_nb.errors import PeopleNetError, SettingsError, choose
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.settings import PRESETS, Settings, preset
+from peoplenet_nb.urls import hide_secrets_in
 
 _LONGEST = 300  # characters of a value that caused an error
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # names from outside must not steer the terminal
 EXIT_ERROR = 1
 EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
 
 P = ParamSpec("P")
 
+
+def one_of(flag: str, names: str, about: str) -> Any:
+    """Return an option that takes one of the names between the bars; what it means is checked where it is used."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names.split("|") if name.startswith(incomplete)]
+
+    return typer.Option(flag, metavar=f"[{names}]", help=about, autocompletion=complete)
+
+
+# Spelled out, because importing the enums costs a second on every start; a test compares them.
+DEVICES = "auto|cpu|cuda|tensorrt|openvino"
+PRECISIONS = "auto|fp32|tf32|fp16|bf16|int8"
+DECODERS = "cpu|nvdec"
+ENCODERS = "auto|x264|nvenc"
+
 Model = Annotated[
     str | None,
-    typer.Option(help="An .onnx file, a downloaded version's name, or 'standin'. Else: what was downloaded."),
+    typer.Option(
+        metavar="MODEL",
+        help="An .onnx file, the name of a downloaded version, or 'standin'. Left out: the downloaded one.",
+    ),
 ]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, tensorrt or openvino.")]
+DeviceName = Annotated[str, one_of("--device", DEVICES, "Where the network runs.")]
 FitName = Annotated[
-    str | None, typer.Option("--fit", help="stretch or letterbox. Else: what the settings say.")
+    str | None,
+    one_of("--fit", "|".join(FitMode), "How frames get the network's size. Left out: as the settings say."),
 ]
 PrecisionName = Annotated[
     str,
-    typer.Option(
+    one_of(
         "--precision",
-        help="fp32; int8 (once `optimise` built it); tf32 (cuda), fp16 (tensorrt), bf16 (openvino); "
-        "or auto: int8 where it pays.",
+        PRECISIONS,
+        "What the network computes in. int8: after `optimise --int8`; tf32: cuda; fp16: tensorrt; "
+        "bf16: openvino; auto: int8 where it is faster.",
     ),
 ]
-SettingsFile = Annotated[Path | None, typer.Option("--settings", help="A settings file (YAML).")]
-PresetName = Annotated[str, typer.Option("--preset", help=f"One of: {', '.join(PRESETS)}.")]
-Every = Annotated[int, typer.Option(min=1, help="Take every Nth frame.")]
-Frames = Annotated[int | None, typer.Option(min=1, help="Stop after this many taken frames.")]
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", metavar="FILE", help="Settings from this YAML file.")
+]
+PresetName = Annotated[str, one_of("--preset", "|".join(PRESETS), "Settings that come with this package.")]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--threshold",
+        metavar="CLASS=VALUE",
+        help="Another threshold for one class, e.g. face=0.1. May be given more than once.",
+    ),
+]
+Every = Annotated[int, typer.Option(min=1, metavar="N", help="Take every Nth frame.")]
+Frames = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after N frames.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where the results go.")
+]
+Batch = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Frames per inference. Left out: 1 on a CPU, measured on a GPU."),
+]
+Progress = Annotated[bool, typer.Option(help="Show a progress bar.", show_default=False)]
 
 
 def say(text: object = "") -> None:
     """Write a line to standard output."""
-    typer.echo(str(text))
+    typer.echo(_CONTROL.sub("?", str(text)))
+
+
+def read_settings(file: Path | None, name: str, fit: str | None, thresholds: list[str] | None) -> Settings:
+    """Return the settings of a file or preset, for the fit and with the thresholds that were asked for."""
+    if file is None:
+        settings = preset(name, choose(FitMode, fit, "fit") if fit else FitMode.STRETCH)
+    else:
+        settings = Settings.from_yaml(file)
+        if fit and choose(FitMode, fit, "fit") != settings.fit:
+            logging.getLogger(__name__).warning(
+                "%s holds thresholds for '%s', used here with '%s': thresholds belong to a preprocessing",
+                *(file, settings.fit, fit),
+            )
+            settings = settings.replace(fit=fit)
+    for text in thresholds or []:
+        label, _, value = text.rpartition("=")
+        try:
+            settings = settings.with_class(label, threshold=float(value))
+        except ValueError:
+            label = ""
+        if not label:
+            raise SettingsError(
+                "--threshold takes a class and a number",
+                seen=repr(text),
+                next_step="write it as --threshold face=0.1.",
+            )
+    return settings
 
 
 def guarded(command: Callable[P, None]) -> Callable[P, None]:
@@ -60,12 +130,6 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except PeopleNetError as error:
-            from peoplenet_nb.ngc import Unreachable
-
-            _complain(error.what, error.seen, error.next_step)
-            code = EXIT_UNREACHABLE if isinstance(error, Unreachable) else EXIT_ERROR
-            raise typer.Exit(code) from None
         except KeyboardInterrupt as stopped:
             from peoplenet_nb.video import RunInterrupted
 
@@ -79,20 +143,30 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(EXIT_ERROR) from None
         except Exception as error:
-            logging.getLogger(__name__).info("the traceback:", exc_info=True)
-            _complain(
-                "Something went wrong that this program did not expect",
-                f"{type(error).__name__}: {error}",
-                "run it again with `peoplenet-nb -v …` for the traceback, and report it.",
-            )
-            raise typer.Exit(EXIT_ERROR) from None
+            raise typer.Exit(complain(error)) from None
 
     return run
 
 
-def _complain(what: str, seen: object, next_step: str) -> None:
-    """Write an error in three lines, whatever line breaks its parts have."""
-    told = "nothing more" if seen is None else " ".join(str(seen).split())
-    typer.echo(f"error: {' '.join(what.split())}", err=True)
-    typer.echo(f"  seen: {told if len(told) <= _LONGEST else told[:_LONGEST] + '…'}", err=True)
-    typer.echo(f"  next: {next_step or 'see `peoplenet-nb --help`.'}", err=True)
+def complain(error: Exception) -> int:
+    """Write an error in three lines, whatever line breaks its parts have, and return the exit code for it."""
+    if isinstance(error, PeopleNetError):
+        from peoplenet_nb.ngc import Unreachable
+
+        what, seen, next_step = error.what, error.seen, error.next_step
+        code = EXIT_UNREACHABLE if isinstance(error, Unreachable) else EXIT_ERROR
+    else:
+        logging.getLogger(__name__).info("the traceback:", exc_info=error)
+        what = "Something went wrong that this program did not expect"
+        seen = hide_secrets_in(f"{type(error).__name__}: {error}")
+        next_step = "run it again with `peoplenet-nb -v …` for the traceback, and report it."
+        code = EXIT_ERROR
+    value = "nothing more" if seen is None else " ".join(str(seen).split())
+    lines = [
+        f"error: {' '.join(what.split())}",
+        f"  seen: {value if len(value) <= _LONGEST else value[:_LONGEST] + '…'}",
+        f"  next: {next_step or 'see `peoplenet-nb --help`.'}",
+    ]
+    for line in lines:
+        typer.echo(_CONTROL.sub("?", line), err=True)
+    return code

@@ -1,16 +1,12 @@
-"""The commands about speed: ``peoplenet-nb optimise`` and ``peoplenet-nb bench``.
-
-One decision to know: as in `peoplenet_nb.cli.main`, there is no logic here.
-"""
+"""The commands about speed: ``peoplenet-nb optimise`` and ``peoplenet-nb bench``."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import Model, guarded, say
+from peoplenet_nb.cli.options import Batch, Model, Output, one_of, say
 from peoplenet_nb.errors import choose
 
 # All columns, each stage's milliseconds too, are in bench.json and the chart.
@@ -18,22 +14,31 @@ _SHOWN = ["device", "precision", "batch", "fps", "bare_fps", "ratio", "first_s",
 _STEP = 25  # frames between those that INT8 is calibrated on, where a video does not say how long it is
 
 
-@guarded
 def optimise(
     model: Model = None,
     int8: Annotated[
-        str | None, typer.Option(help="Also build INT8, calibrated on frames of this video or folder.")
+        str | None,
+        typer.Option(metavar="SOURCE", help="Also build INT8, calibrated on frames of this video or folder."),
     ] = None,
     every: Annotated[
-        int | None, typer.Option(min=1, help="Take every Nth frame. Else: spread over the video.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Take every Nth frame. Left out: spread over the video."),
     ] = None,
-    frames: Annotated[int, typer.Option(min=6, help="Frames to calibrate on and measure with.")] = 30,
+    frames: Annotated[
+        int, typer.Option(min=6, metavar="N", help="Frames to calibrate on and measure with.")
+    ] = 30,
     device: Annotated[
-        str, typer.Option(help="What for: cpu (CUDA and OpenVINO take the same), or tensorrt.")
+        str,
+        one_of(
+            "--device", "cpu|tensorrt", "Where it will run. CUDA and OpenVINO take what is built for cpu."
+        ),
     ] = "cpu",
-    force: Annotated[bool, typer.Option(help="Build again what is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Build again what is there.")] = False,
 ) -> None:
-    """Build faster forms of a model: a uint8 input, and INT8; measure how well they agree."""
+    """Build faster variants of a model and compare them with it.
+
+    One with a uint8 input, which computes the same, and INT8. How well they agree is measured and recorded.
+    """
     from peoplenet_nb.network.devices import Device
     from peoplenet_nb.network.model import resolve_model
     from peoplenet_nb.network.variants import Target, Variant, int8_path, uint8_path
@@ -57,32 +62,37 @@ def optimise(
             say(f"  on other pictures: {derived.unlike}")
 
 
-@guarded
 def bench(
-    source: Annotated[str, typer.Argument(help="A video or folder to run over.")],
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video or folder to run over.")],
     model: Model = None,
-    devices: Annotated[str, typer.Option(help="Which to try, with commas.")] = "cpu,openvino,cuda,tensorrt",
+    devices: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="Which to try, with commas. Left out: all.")
+    ] = None,
     precisions: Annotated[
-        str | None, typer.Option(help="Which to try, with commas. Else: all that each device offers.")
+        str | None,
+        typer.Option(
+            metavar="NAMES", help="Which to try, with commas. Left out: all that each device offers."
+        ),
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option(min=1, help="Frames per inference. Else: 1 on a CPU, probed on a GPU.")
-    ] = None,
-    frames: Annotated[int, typer.Option(min=2, help="Frames of the source to run over.")] = 60,
-    video: Annotated[bool, typer.Option(help="Write the video too, as `detect` does.")] = True,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Where bench.json and bench.png go.")
-    ] = None,
+    batch: Batch = None,
+    frames: Annotated[int, typer.Option(min=2, metavar="N", help="Frames of the source to run over.")] = 60,
+    video: Annotated[
+        bool, typer.Option(help="Write the video too, as `detect` does.", show_default=False)
+    ] = True,
+    output: Output = None,
 ) -> None:
-    """Time whole runs on every device that loads: stages, frames per second, ratio to a bare loop, memory."""
+    """Time whole runs on every device that loads.
+
+    Frames per second, the time of each stage, the ratio to a bare loop, and memory.
+    """
     from peoplenet_nb.paths import outputs_dir
+    from peoplenet_nb.speed.bench import DEVICES, write_report
     from peoplenet_nb.speed.bench import bench as measure
-    from peoplenet_nb.speed.bench import write_report
 
     table = measure(
         model,
         source,
-        devices=[name.strip() for name in devices.split(",")],
+        devices=[name.strip() for name in devices.split(",")] if devices else DEVICES,
         precisions=[name.strip() for name in precisions.split(",")] if precisions else None,
         batch=batch,
         frames=frames,

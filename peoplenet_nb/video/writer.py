@@ -35,6 +35,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
+ENCODERS = ("auto", "x264", "nvenc")
 _LEAST_SIDE = 16  # pixels; one macroblock, below which encoders refuse
 _MOST_THREADS = 4
 _X264 = {"preset": "veryfast", "crf": "23", "bf": "0"}
@@ -197,8 +198,8 @@ def choose_encoder(wanted: str, size: tuple[int, int]) -> str:
     DeviceError
         For ``nvenc`` where it does not open, with its own reason, and for unknown names.
     """
-    if wanted not in ("x264", "nvenc", "auto"):
-        raise DeviceError("Unknown encoder", seen=wanted, next_step="choose x264, nvenc or auto.")
+    if wanted not in ENCODERS:
+        raise DeviceError("Unknown encoder", seen=wanted, next_step=f"choose one of: {', '.join(ENCODERS)}.")
     if wanted == "x264" or (wanted == "auto" and not gpus()):
         return "x264"
     reason = nvenc_refusal(size)

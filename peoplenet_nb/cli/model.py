@@ -1,0 +1,101 @@
+"""The commands about the model, the settings and the machine: ``download``, ``describe``, ``settings``, ``doctor``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from peoplenet_nb.cli.options import (
+    EXIT_ERROR,
+    DeviceName,
+    FitName,
+    Model,
+    PresetName,
+    Progress,
+    Thresholds,
+    one_of,
+    read_settings,
+    say,
+)
+from peoplenet_nb.errors import OutputError
+
+
+def describe(model: Model = None, device: DeviceName = "auto") -> None:
+    """Show what is inside a model.
+
+    Tensors, layers, parameters, and which class heads can find anything.
+    """
+    from peoplenet_nb.network import PeopleNet
+
+    table = PeopleNet.load(model, device=device).describe()
+    for what, value in table.itertuples(index=False):
+        say(f"{what:>16}  {value}")
+
+
+def download(
+    version: Annotated[
+        str | None, typer.Argument(metavar="VERSION", help="A version of nvidia/tao/peoplenet on NGC.")
+    ] = None,
+    dest: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="The folder that gets the version's own folder.")
+    ] = None,
+    via: Annotated[str, one_of("--via", "http|cli", "By HTTP, or with the NGC CLI.")] = "http",
+    org: Annotated[
+        str | None, typer.Option(metavar="ORG", help="The key's org; a legacy key needs it.")
+    ] = None,
+    team: Annotated[str | None, typer.Option(metavar="TEAM", help="The key's team.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Download it even if a good copy is there.")] = False,
+    progress: Progress = True,
+) -> None:
+    """Download PeopleNet from NGC and verify it.
+
+    As a guest, or with the key in NGC_API_KEY.
+    """
+    from peoplenet_nb import ngc
+
+    record = ngc.download(
+        version or ngc.DEFAULT_VERSION, dest, via=via, org=org, team=team, force=force, progress=progress
+    )
+    say(f"{record.path}\n{record.size:,} bytes, sha256 {record.sha256}, verified by {record.verified}")
+
+
+def doctor() -> None:
+    """Check the environment, line by line.
+
+    The exit code is 1 when something that is needed is broken.
+    """
+    from peoplenet_nb.diagnostics import doctor as examine
+
+    result = examine()
+    for line in result.lines():
+        say(line)
+    if not result.ok:
+        raise typer.Exit(EXIT_ERROR)
+
+
+def settings(
+    preset_name: PresetName = "default",
+    fit: FitName = None,
+    threshold: Thresholds = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write this file instead of printing."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Print a preset as a settings file to start from."""
+    import yaml
+
+    chosen = read_settings(None, preset_name, fit, threshold)
+    if output is None:
+        say(yaml.safe_dump(chosen.to_dict(), sort_keys=False).rstrip())
+        return
+    if output.exists() and not overwrite:
+        raise OutputError(
+            "The settings file is there already",
+            seen=output,
+            next_step="choose another name, or replace it with --overwrite.",
+        )
+    say(f"written: {chosen.to_yaml(output)}")
