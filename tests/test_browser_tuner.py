@@ -58,6 +58,17 @@ FALLBACK = IMPORTS.replace('"pid"', '"fallback.pid"') + (
 )
 
 
+# A page with much to show puts the panel in its place long after it was made.
+SLOW = """(() => {
+  const { get } = Object.getOwnPropertyDescriptor(Node.prototype, 'isConnected');
+  Object.defineProperty(Node.prototype, 'isConnected', { configurable: true, get() {
+    if (!this.classList?.contains('pnb-tuner')) return get.call(this);
+    this.made ??= performance.now();
+    return performance.now() - this.made > 400 && get.call(this);
+  } });
+})()"""
+
+
 @dataclass
 class Page:
     page: Any
@@ -191,7 +202,7 @@ def test_keys_step_and_the_button_plays(shown: Page) -> None:
     page.keyboard.press("ArrowLeft")
     shown.until(lambda: shown.last["frame"] == 2, "the frame did not arrive")
     shown.until(shown.agrees, "the boxes are not those of frame 2")
-    shown.panel.toggle("One frame on (→)")
+    shown.panel.toggle("One frame on (key →)")
     shown.until(lambda: shown.last["frame"] == 3, "the button does not step")
     page.locator(".pnb-transport select").select_option(label="4×")
     shown.panel.toggle("▶ Play")
@@ -361,6 +372,7 @@ def test_a_reloaded_page_goes_on_where_it_was(shown: Page) -> None:
     shown.until(lambda: shown.last["frame"] == FRAMES - 1, "the frame did not arrive")
     shown.notebook.save()
     settings, states = shown.settings, len(kernel_log(shown.folder / shown.log))
+    shown.page.add_init_script(SLOW)
     shown.page.reload(wait_until="domcontentloaded")
     shown.notebook.ready()
     shown.panel = Panel(shown.page)

@@ -254,6 +254,17 @@ def test_a_clip_scrubs_over_saved_grids(run_folder: Path, monkeypatch: pytest.Mo
     panel.close()
 
 
+def test_a_fast_video_plays_no_faster_than_a_page_can_show(run_folder: Path) -> None:
+    path = run_folder / "fast.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 120.0, (64, 36))
+    for i in range(8):
+        writer.write(np.full((36, 64, 3), 20 * i, np.uint8))
+    writer.release()
+    panel = tune_run(run_folder / "run", path)
+    assert panel.canvas.fps == 30, "every second frame of 120 a second"
+    panel.close()
+
+
 def test_a_clip_without_its_video_is_tuned_on_dark(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     panel = tune_run(run_folder / "run" / "grids")
     frames = sent(panel, monkeypatch)

@@ -72,7 +72,7 @@ def jupyter_lab(root: Path, **environment: str) -> Iterator[str]:
 
 
 def _until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(300):
+    for _ in range(900):
         if server.poll() is not None:
             break
         try:

@@ -36,7 +36,8 @@ STYLE = f"""<style>
 .pnb-warning {{ color: var(--jp-warn-color0, #9a5b00); }}
 .pnb-errors {{ padding: 6px 9px; border-radius: 3px; color: #7a1010; background: #fde2e1; line-height: 1.4;
   white-space: normal; overflow-wrap: anywhere; }}
-.pnb-code code {{ font-size: 12px; user-select: all; overflow-wrap: anywhere; white-space: normal; }}
+.pnb-code code {{ display: block; line-height: 1.4; font-size: 12px; user-select: all;
+  overflow-wrap: anywhere; white-space: normal; }}
 </style>"""
 
 # name, text, top of the slider, step, tooltip, format of the readout

@@ -18,14 +18,14 @@ export class ClipRow {
     const button = (text, title, action) =>
       h("button", { type: "button", class: "pnb-button", title, "aria-label": title, onclick: view.guard(action) }, text);
     const actions = () => view.actions;
-    this.play = button("▶ Play", "Play or pause (space)", () => actions().play());
+    this.play = button("▶ Play", "Play or pause (key space)", () => actions().play());
     this.play.removeAttribute("aria-label");
-    const back = button("◀", "One frame back (←)", () => actions().step(-1));
-    const on = button("▶", "One frame on (→)", () => actions().step(1));
+    const back = button("←", "One frame back (key ←)", () => actions().step(-1));
+    const on = button("→", "One frame on (key →)", () => actions().step(1));
     const options = SPEEDS.map((speed) => h("option", { value: speed, ...(speed === 1 && { selected: "" }) }, `${speed}×`));
     this.speed = h("select", { class: "pnb-select", title: "Speed" }, ...options);
     this.speed.addEventListener("change", view.guard(() => actions().restart()));
-    const keys = h("span", { class: "pnb-keys" }, "Keys: space plays, ← → step, with shift by 10, Home and End");
+    const keys = h("span", { class: "pnb-keys" }, "Keys: space plays, ← → step (shift: 10 frames), Home, End");
     this.strip = h("canvas", { class: "pnb-strip", role: "img", "aria-label": "Boxes per frame of the clip; click to go there" });
     this.note = h("div", { class: "pnb-summary" });
     this.transport = h("div", { class: "pnb-toolbar pnb-transport", role: "toolbar", "aria-label": "Play the clip" });
@@ -39,7 +39,7 @@ export class ClipRow {
   }
 
   showPlaying(playing) {
-    setText(this.play, playing ? "⏸ Pause" : "▶ Play");
+    setText(this.play, playing ? "Pause" : "▶ Play");
     this.play.setAttribute("aria-pressed", String(playing));
   }
 

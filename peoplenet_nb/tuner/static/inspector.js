@@ -43,7 +43,7 @@ export class Inspector {
     this.report = null;
     this.counter = null;
     setText(this.answerTitle, "Somebody missing?");
-    setText(this.answer, "Click where a box should be; the class to look for stands in the toolbar.");
+    setText(this.answer, "Click where a box should be; the class to look for stands in the toolbar. The wheel, a pinch or a double click zooms.");
     setText(this.inClip, "");
     this.button.hidden = true;
   }
