@@ -6,7 +6,7 @@ PYTHON := "$(PEOPLENET_HOME)/venv/bin/python"
 CLI := "$(PEOPLENET_HOME)/venv/bin/peoplenet-nb"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints mutants clean
+.PHONY: help setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints fuzz mutants clean
 
 help: ## Show this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ lab: ## Open JupyterLab on this checkout (users work in the copies that set-up m
 
 constraints: ## Resolve constraints/ again; make constraints ARGS=--keep only adds what is missing
 	$(PYTHON) tools/update_constraints.py $(ARGS)
+
+fuzz: ## Feed tampered files to every reader, a minute each
+	FUZZ_SECONDS=60 $(PYTHON) -m pytest tests/fuzz $(ARGS)
 
 mutants: ## Change the core a token at a time and see whether its tests notice; half an hour
 	"$(PEOPLENET_HOME)/uv/bin/uv" pip install --quiet --python $(PYTHON) mutmut
