@@ -52,35 +52,35 @@ def invoke(*args: object) -> tuple[int, str]:
 
 def test_detect_writes_table_and_summary(model: Path, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    code, told = invoke("detect", images, "--model", model, "--device", "cpu", "-o", out, "--no-progress")
-    assert code == 0, told
+    code, output = invoke("detect", images, "--model", model, "--device", "cpu", "-o", out, "--no-progress")
+    assert code == 0, output
     folder = out / "pictures"
     header = (folder / "detections.csv").read_text().splitlines()[0]
     assert header == "source,frame,time_s,class,confidence,x1,y1,x2,y2,row,col"
     assert json.loads((folder / "summary.json").read_text())["frames"] == 3
-    code, told = invoke("detect", images, "--model", model, "-o", out, "--no-progress")
+    code, output = invoke("detect", images, "--model", model, "-o", out, "--no-progress")
     assert code == 1
-    assert "--resume" in told
-    assert "--overwrite" in told
+    assert "--resume" in output
+    assert "--overwrite" in output
     assert invoke("detect", images, "--model", model, "-o", out, "--no-progress", "--overwrite")[0] == 0
     assert invoke("detect", images, "--model", model, "-o", out, "--no-progress", "--resume")[0] == 0
 
 
 def test_report_tells_and_saves_what_the_tutorial_does(model: Path, images: Path, tmp_path: Path) -> None:
     args = ("report", images, "--model", model, "--every", 2, "--frames", 2, "--save", tmp_path / "debug")
-    code, told = invoke(*args)
-    assert code == 0, told
-    assert told.count("=== frame") == 2
+    code, output = invoke(*args)
+    assert code == 0, output
+    assert output.count("=== frame") == 2
     for words in ("network input 1x3x32x64", "Raw outputs", ">= 0.5", "Final boxes"):
-        assert words in told
+        assert words in output
     saved = {path.name for path in (tmp_path / "debug" / "frame-000002").iterdir()}
     assert {"preprocessed_frame.npy", "output_cov.npy", "output_bbox.npy", "detection_result.jpg"} <= saved
 
 
 def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
-    code, told = invoke("describe", "--model", model)
+    code, output = invoke("describe", "--model", model)
     assert code == 0
-    assert "output_cov/Sigmoid:0" in told
+    assert "output_cov/Sigmoid:0" in output
     path = tmp_path / "s.yaml"
     assert invoke("settings", "--preset", "tao", "-o", path)[0] == 0
     assert Settings.from_yaml(path).preset == "tao"
@@ -114,12 +114,12 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
     ],
 )
 def test_errors_are_three_lines_and_exit_code_one(args: list[str], words: list[str]) -> None:
-    code, told = invoke(*args)
-    assert code == 1, told
-    lines = [line for line in told.splitlines() if not line.startswith(("model:", "device:"))]
-    assert [line[:8] for line in lines] == ["error: " + lines[0][7], "  seen: ", "  next: "], told
+    code, output = invoke(*args)
+    assert code == 1, output
+    lines = [line for line in output.splitlines() if not line.startswith(("model:", "device:"))]
+    assert [line[:8] for line in lines] == ["error: " + lines[0][7], "  seen: ", "  next: "], output
     for word in words:
-        assert word in told
+        assert word in output
 
 
 def test_what_nobody_expected_is_three_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,17 +127,17 @@ def test_what_nobody_expected_is_three_lines_too(monkeypatch: pytest.MonkeyPatch
         raise ZeroDivisionError("a\nb")
 
     monkeypatch.setattr("peoplenet_nb.ngc.download", fails)
-    code, told = invoke("download")
+    code, output = invoke("download")
     assert code == 1
-    assert "seen: ZeroDivisionError: a b" in told
-    assert len(told.splitlines()) == 3
+    assert "seen: ZeroDivisionError: a b" in output
+    assert len(output.splitlines()) == 3
 
 
 def test_report_that_cannot_be_saved_says_so(model: Path, images: Path, tmp_path: Path) -> None:
     (tmp_path / "file.jpg").write_text("")
-    code, told = invoke("report", images, "--model", model, "--frames", 1, "--save", tmp_path / "file.jpg")
+    code, output = invoke("report", images, "--model", model, "--frames", 1, "--save", tmp_path / "file.jpg")
     assert code == 1
-    assert "cannot be written" in told
+    assert "cannot be written" in output
 
 
 @pytest.mark.parametrize(
@@ -157,35 +157,35 @@ def test_unreachable_ngc_has_an_exit_code_of_its_own(
 def test_demo_is_not_repeated_but_begun_anew_for_another_model(model: Path, tmp_path: Path) -> None:
     out = ("--frames", "10", "--device", "cpu", "--no-progress", "-o", tmp_path / "out")
     args = ("demo", "--model", "standin", *out)
-    code, told = invoke(*args)
-    assert code == 0, told
-    assert "stand-in" in told
+    code, output = invoke(*args)
+    assert code == 0, output
+    assert "stand-in" in output
     (video,) = (tmp_path / "out" / "demo-standin").glob("*/video.mp4")
     made_at = video.stat().st_mtime_ns
     assert invoke(*args)[0] == 0
     assert video.stat().st_mtime_ns == made_at
     (tmp_path / "out" / "demo-standin").rename(tmp_path / "out" / "demo-peoplenet")
-    code, told = invoke("demo", "--model", model, *out)
-    assert code == 0, told
+    code, output = invoke("demo", "--model", model, *out)
+    assert code == 0, output
     video = next((tmp_path / "out" / "demo-peoplenet").glob("*/video.mp4"))
     assert video.stat().st_mtime_ns != made_at
 
 
 def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_path: Path) -> None:
     args = ("detect", images, "--model", model, "--no-progress", "-o")
-    code, told = invoke(*args, tmp_path / "none", "--precision", "int8")
+    code, output = invoke(*args, tmp_path / "none", "--precision", "int8")
     assert code == 1
-    assert "peoplenet-nb optimise --int8" in told
+    assert "peoplenet-nb optimise --int8" in output
     for i in range(3, 9):
         (images / f"{i}.png").write_bytes((images / "0.png").read_bytes())
-    code, told = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
-    assert code == 0, told
-    assert told.count("built: ") == 2
-    assert "no boxes to compare" in told or "AP " in told
+    code, output = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
+    assert code == 0, output
+    assert output.count("built: ") == 2
+    assert "no boxes to compare" in output or "AP " in output
     assert "was there already" in invoke("optimise", "--model", model)[1]
-    code, told = invoke(*args, tmp_path / "int8", "--precision", "int8")
-    assert code == 0, told
-    assert "int8, fit" in told
+    code, output = invoke(*args, tmp_path / "int8", "--precision", "int8")
+    assert code == 0, output
+    assert "int8, fit" in output
     assert "uint8-input" in invoke("describe", "--model", model)[1]
 
 

@@ -44,32 +44,32 @@ def test_tables_count_what_the_tutorial_counts() -> None:
 
 def test_frame_report_is_text_and_html() -> None:
     grids = random_grids(1)
-    told = report_frame(grids, HALF, title="frame <1>")
-    assert "Frame 1280x720 -> network input 1x3x544x960 (stretch" in str(told)
-    assert "&lt;1&gt;" in told._repr_html_()
+    text = report_frame(grids, HALF, title="frame <1>")
+    assert "Frame 1280x720 -> network input 1x3x544x960 (stretch" in str(text)
+    assert "&lt;1&gt;" in text._repr_html_()
     bare = Grids(grids.coverage, None, grids.fit, grids.labels)
-    told = report_frame(bare, HALF)
-    assert "coverage output only" in str(told)
+    text = report_frame(bare, HALF)
+    assert "coverage output only" in str(text)
 
 
 def test_below_threshold_names_the_threshold_that_brings_it_back() -> None:
     grids = make_grids({(0, 17, 30): (0.3219, PERSON), (0, 5, 5): (0.35, PERSON), (0, 30, 50): (0.1, PERSON)})
-    told = explain_cell(grids, HALF, 0, 17, 30)
-    assert told.fate == "below threshold"
-    assert told.rescue == pytest.approx(0.321)
-    assert told.added == 2
-    rescued = decode(grids, HALF.with_class("person", threshold=told.rescue)).detections
+    text = explain_cell(grids, HALF, 0, 17, 30)
+    assert text.fate == "below threshold"
+    assert text.rescue == pytest.approx(0.321)
+    assert text.added == 2
+    rescued = decode(grids, HALF.with_class("person", threshold=text.rescue)).detections
     assert (17, 30) in list(zip(rescued.row, rescued.col, strict=True)), "what it promises is true"
-    assert told.xyxy == pytest.approx((445.5, 202.5, 515.5, 342.5))
+    assert text.xyxy == pytest.approx((445.5, 202.5, 515.5, 342.5))
 
 
 def test_below_threshold_and_overlapped_says_that_lowering_does_not_help() -> None:
     shifted = (PERSON[0] + 16 / 35, 2, PERSON[2] - 16 / 35, 2)
     grids = make_grids({(0, 17, 30): (0.9, PERSON), (0, 17, 31): (0.4, shifted)})
-    told = explain_cell(grids, HALF, 0, 17, 31)
-    assert told.rescue is None
-    assert "would not help" in told.sentence
-    assert "row 17, column 30" in told.sentence
+    text = explain_cell(grids, HALF, 0, 17, 31)
+    assert text.rescue is None
+    assert "would not help" in text.sentence
+    assert "row 17, column 30" in text.sentence
 
 
 @pytest.mark.parametrize(
@@ -82,24 +82,24 @@ def test_below_threshold_and_overlapped_says_that_lowering_does_not_help() -> No
     ],
 )
 def test_each_fate_has_its_sentence(changes: dict[str, object], fate: str, words: str) -> None:
-    told = explain_cell(make_grids({(0, 17, 30): (0.9, PERSON)}), HALF.replace(**changes), 0, 17, 30)
-    assert told.fate == fate
-    assert words in told.sentence
+    text = explain_cell(make_grids({(0, 17, 30): (0.9, PERSON)}), HALF.replace(**changes), 0, 17, 30)
+    assert text.fate == fate
+    assert words in text.sentence
 
 
 def test_suppressed_names_its_suppressor() -> None:
     shifted = (PERSON[0] + 16 / 35, 2, PERSON[2] - 16 / 35, 2)
     grids = make_grids({(0, 17, 30): (0.9, PERSON), (0, 17, 31): (0.6, shifted)})
-    told = explain_cell(grids, HALF, 0, 17, 31)
-    assert told.fate == "suppressed"
-    assert "coverage 0.900, row 17, column 30" in told.sentence
-    assert "IoU 1.00" in told.sentence
+    text = explain_cell(grids, HALF, 0, 17, 31)
+    assert text.fate == "suppressed"
+    assert "coverage 0.900, row 17, column 30" in text.sentence
+    assert "IoU 1.00" in text.sentence
 
 
 def test_a_click_finds_the_best_cell_whose_box_covers_it() -> None:
     grids = make_grids({(0, 17, 30): (0.3, PERSON), (0, 17, 31): (0.2, PERSON)})
-    told = explain_point(grids, HALF, 460, 330)  # the person's foot, cells below the one that sees it
-    assert (told.row, told.col) == (17, 30)
+    text = explain_point(grids, HALF, 460, 330)  # the person's foot, cells below the one that sees it
+    assert (text.row, text.col) == (17, 30)
     with pytest.raises(SettingsError, match="Unknown class.*dog"):
         explain_point(grids, HALF, 5, 5, "dog")
     with pytest.raises(GridsError, match="outside the frame"):
@@ -116,6 +116,6 @@ def test_every_candidate_of_a_busy_frame_has_a_sentence() -> None:
         )
         found = decode(grids, chosen).candidates
         for i in range(0, len(found), 7):
-            told = explain_cell(grids, chosen, int(found.class_id[i]), int(found.row[i]), int(found.col[i]))
-            assert told.sentence.endswith("."), told
-            assert np.isfinite(told.coverage)
+            text = explain_cell(grids, chosen, int(found.class_id[i]), int(found.row[i]), int(found.col[i]))
+            assert text.sentence.endswith("."), text
+            assert np.isfinite(text.coverage)
