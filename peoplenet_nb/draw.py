@@ -1,11 +1,21 @@
 """Pixels: boxes, coverage heatmaps and the grid, on a copy of the frame.
 
-One decision to know: colours come from the Okabe-Ito set, which people with any common colour blindness can
-tell apart, and a class has the same colour in every picture, video and widget of the project. Colours here
-are BGR, like the frames; `hex_colour` gives the same for the web and matplotlib.
+Colours come from the Okabe-Ito set, which people with any common colour blindness can tell apart, and a class has the
+same colour in every picture, video and widget of the project. Colours here are BGR, like the frames; `hex_colour` gives
+the same for the web and matplotlib.
+
+Labels hide neither small people nor each other, by the rule of the tuner's ``labels.js``: the best box first, a label
+stands above its box (at its left side, pushed in at the picture's edge, else ending at its right side), in full or,
+where it is crowded, as the confidence alone in smaller letters; else below the box or inside at its top, in full or
+short. It takes the first of these places that lies in the picture, meets no label placed before and hides no more than
+a quarter of any box. Where there is none it is left out, and above 150 boxes all of them are.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -16,6 +26,10 @@ from peoplenet_nb.grids import Grids
 
 Frame = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
+
+MOST_HIDDEN = 0.25  # of any box, by a label
+MOST_LABELS = 150
+_SHORT = 5 / 6  # size of the letters of a short label
 
 # Okabe and Ito (2008), as BGR: orange, sky blue, reddish purple, bluish green, yellow, blue, vermilion.
 PALETTE: tuple[Colour, ...] = (
@@ -50,7 +64,7 @@ def _unit(frame: Frame) -> float:
 
 
 def draw_detections(frame: Frame, detections: Detections, *, labels: bool = True, note: str = "") -> Frame:
-    """Return a copy of the frame with boxes, and class and confidence above each.
+    """Return a copy of the frame with boxes, and class and confidence beside each where there is room.
 
     Parameters
     ----------
@@ -64,34 +78,125 @@ def draw_detections(frame: Frame, detections: Detections, *, labels: bool = True
         A line at the bottom left, e.g. which model this is.
     """
     picture = frame.copy()
+    height, width = frame.shape[:2]
     unit = _unit(frame)
     thick = max(1, round(2 * unit))
-    # Weak ones first, so that the confident stand in front.
-    for i in np.argsort(detections.confidence, kind="stable"):
-        class_id = int(detections.class_id[i])
-        label = detections.labels[class_id]
-        colour = colour_of(label, class_id)
-        x1, y1, x2, y2 = (round(float(v)) for v in detections.xyxy[i])
+    best_first = np.argsort(-detections.confidence, kind="stable")
+    boxes = np.rint(detections.xyxy[best_first]).astype(int)
+    colours = [colour_of(detections.labels[i], int(i)) for i in detections.class_id[best_first]]
+    # The confident stand in front of the weak, and no line crosses a label.
+    for (x1, y1, x2, y2), colour in zip(boxes[::-1].tolist(), reversed(colours), strict=True):
         cv2.rectangle(picture, (x1, y1), (x2, y2), _INK, thick + max(1, thick // 2), cv2.LINE_AA)
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thick, cv2.LINE_AA)
-        if labels:
-            _write(picture, f"{label} {detections.confidence[i]:.2f}", (x1, y1), colour, unit)
+    taken: list[Sequence[int]] = []
     if note:
-        _write(picture, note, (0, picture.shape[0]), (235, 235, 235), unit)
+        plate = _Plate.of(note, 0.5 * unit)
+        taken.append((0, height - plate.height, plate.width, height))
+        plate.write(picture, (0, max(0, height - plate.height)), (235, 235, 235))
+    if labels and len(boxes) <= MOST_LABELS:
+        plates = [
+            (_Plate.of(f"{label} {score:.2f}", 0.5 * unit), _Plate.of(f"{score:.2f}", 0.5 * unit * _SHORT))
+            for label, score in zip(
+                detections[best_first].class_name, detections.confidence[best_first], strict=True
+            )
+        ]
+        sizes = [[(plate.width, plate.height) for plate in both] for both in plates]
+        for place, both, colour in zip(
+            place_labels(boxes, sizes, (width, height), taken), plates, colours, strict=True
+        ):
+            if place is not None:
+                both[place[0]].write(picture, place[1:], colour)
     return picture
 
 
-def _write(picture: Frame, text: str, corner: tuple[int, int], colour: Colour, unit: float) -> None:
-    """Write dark text on a coloured plate whose bottom left is at the corner, kept inside the picture."""
-    scale = 0.5 * unit
-    (width, height), base = cv2.getTextSize(text, _FONT, scale, 1)
-    pad = max(1, round(2 * unit))
-    x = min(max(0, corner[0]), max(0, picture.shape[1] - width - 2 * pad))
-    y = max(height + base + 2 * pad, min(corner[1], picture.shape[0]))
-    cv2.rectangle(picture, (x, y - height - base - 2 * pad), (x + width + 2 * pad, y), colour, cv2.FILLED)
-    cv2.putText(
-        picture, text, (x + pad, y - base - pad), _FONT, scale, _INK, max(1, round(unit)), cv2.LINE_AA
-    )
+def place_labels(
+    boxes: npt.NDArray[np.int_],
+    sizes: Sequence[Sequence[tuple[int, int]]],
+    frame_size: tuple[int, int],
+    taken: Sequence[Sequence[int]] = (),
+) -> list[tuple[int, int, int] | None]:
+    """Return where labels go so that they hide neither people nor each other; the rule is this module's.
+
+    Parameters
+    ----------
+    boxes : ndarray
+        ``(N, 4)``: left, top, right, bottom in frame pixels, the most confident first.
+    sizes : sequence
+        For each box ``(width, height)`` of its label in full and short.
+    frame_size : tuple of int
+        ``(width, height)``.
+    taken : sequence of sequence of int
+        Left, top, right, bottom of places that are not free.
+
+    Returns
+    -------
+    list of tuple of int or None
+        For each box: 0 for the full label or 1 for the short one, left and top; None where it is left out.
+    """
+    if not len(boxes):
+        return []
+    x1, y1, x2, y2 = boxes.T[..., None]
+    w, h = np.moveaxis(np.asarray(sizes), 2, 0)
+    left, right = np.clip(x1, 0, np.maximum(0, frame_size[0] - w)), np.maximum(0, x2 - w)
+    tops = (y1 - h, y1 - h, y2 + 0 * h, y2 + 0 * h, np.maximum(0, y1) + 0 * h)
+    # Above in full and short, then below and inside in full, then the same short.
+    order = [(k, form) for form in (0, 1) for k in (0, 1)] + [(k, form) for form in (0, 1) for k in (2, 3, 4)]
+    x = np.stack([(left, right)[k % 2][:, form] for k, form in order], axis=1)
+    y = np.stack([tops[k][:, form] for k, form in order], axis=1)
+    forms = np.array([form for _, form in order])
+    plates = np.stack([x, y, x + w[:, forms], y + h[:, forms]], axis=2)
+    free = (plates >= 0).all(axis=2) & (plates[..., 2:] <= frame_size).all(axis=2)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    free &= ~(_shared(plates.reshape(-1, 4), boxes) > MOST_HIDDEN * areas).any(axis=1).reshape(free.shape)
+    used, found = list(taken), list[tuple[int, int, int] | None]()
+    for places, good in zip(plates.tolist(), free.tolist(), strict=True):
+        candidates = (
+            i for i, place in enumerate(places) if good[i] and not any(_meet(place, u) for u in used)
+        )
+        best = next(candidates, None)
+        if best is not None:
+            used.append(places[best])
+        found.append(None if best is None else (int(forms[best]), places[best][0], places[best][1]))
+    return found
+
+
+def _shared(a: npt.NDArray[np.int_], b: npt.NDArray[np.int_]) -> npt.NDArray[np.int_]:
+    """Return the area that each of N rectangles shares with each of M."""
+    width = np.minimum(a[:, None, 2], b[:, 2]) - np.maximum(a[:, None, 0], b[:, 0])
+    height = np.minimum(a[:, None, 3], b[:, 3]) - np.maximum(a[:, None, 1], b[:, 1])
+    return np.asarray(width.clip(0) * height.clip(0))
+
+
+def _meet(a: Sequence[int], b: Sequence[int]) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plate:
+    """Dark letters on a coloured plate; sizes in pixels."""
+
+    text: str
+    scale: float
+    width: int
+    height: int
+    base: int
+    pad: int
+
+    @classmethod
+    @lru_cache(maxsize=4096)
+    def of(cls, text: str, scale: float) -> _Plate:
+        (width, height), base = cv2.getTextSize(text, _FONT, scale, 1)
+        pad = max(1, round(4 * scale))
+        return cls(text, scale, width + 2 * pad, height + base + 2 * pad, base, pad)
+
+    def write(self, picture: Frame, corner: tuple[int, int], colour: Colour) -> None:
+        x, y = corner
+        bottom = y + self.height
+        cv2.rectangle(picture, (x, y), (x + self.width - 1, bottom - 1), colour, cv2.FILLED)
+        start = (x + self.pad, bottom - self.base - self.pad)
+        cv2.putText(
+            picture, self.text, start, _FONT, self.scale, _INK, max(1, round(2 * self.scale)), cv2.LINE_AA
+        )
 
 
 def draw_heatmap(frame: Frame, grids: Grids, class_id: int = 0, *, opacity: float = 0.6) -> Frame:

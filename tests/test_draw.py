@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from conftest import LABELS, make_grids, stretched
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.draw import PALETTE, colour_of, draw_detections, draw_grid, draw_heatmap, hex_colour
+from peoplenet_nb.draw import (
+    PALETTE,
+    colour_of,
+    draw_detections,
+    draw_grid,
+    draw_heatmap,
+    hex_colour,
+    place_labels,
+)
 
 
 def one(box: tuple[float, ...], class_id: int = 0) -> Detections:
@@ -49,3 +59,76 @@ def test_colours_are_distinct_and_the_same_on_the_web() -> None:
     assert len({colour_of(label, i) for i, label in enumerate(LABELS)}) == 3
     assert colour_of("car", 9) in PALETTE
     assert hex_colour("person") == "#e69f00"
+
+
+# ---------------------------------------------------------------- where labels go
+
+FULL, SHORT = (60, 12), (30, 10)
+
+
+def place(*boxes: tuple[int, int, int, int], **options: object) -> list[tuple[int, int, int] | None]:
+    return place_labels(np.array(boxes), [(FULL, SHORT)] * len(boxes), (640, 480), **options)
+
+
+def test_a_label_stands_above_its_box_and_is_pushed_in_at_the_edge() -> None:
+    assert place((100, 100, 140, 300)) == [(0, 100, 88)]
+    assert place((620, 100, 640, 300)) == [(0, 580, 88)]
+
+
+def test_a_label_goes_below_where_there_is_no_room_above() -> None:
+    assert place((100, 0, 140, 40)) == [(0, 100, 40)]
+
+
+def test_a_tall_box_without_room_above_and_below_has_its_label_inside() -> None:
+    assert place((100, 0, 300, 480)) == [(0, 100, 0)]
+
+
+def test_labels_of_a_group_stand_above_below_and_inside() -> None:
+    best, second, third = place((100, 100, 120, 200), (122, 100, 142, 200), (144, 100, 164, 200))
+    assert (best, second, third) == ((0, 100, 88), (0, 122, 200), (0, 144, 100))
+
+
+def test_a_crowded_label_is_short() -> None:
+    _, second = place((100, 100, 120, 200), (161, 100, 181, 200), taken=[(195, 0, 640, 480)])
+    assert second == (1, 161, 90), "no 60 pixels are free above it, but 30 are"
+
+
+def test_no_label_hides_a_small_person() -> None:
+    """The far one stands where the near one's label would be."""
+    near, _far = place((100, 100, 200, 300), (102, 80, 112, 98))
+    assert near is not None
+    assert near[1:] != (100, 88)
+
+
+def test_labels_keep_off_the_note() -> None:
+    assert place((0, 460, 40, 480), taken=[(0, 400, 640, 480)]) == [None]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(-50, 600)] * 2, *[st.integers(0, 200)] * 2), min_size=1, max_size=25))
+def test_labels_lie_in_the_picture_apart_and_off_the_boxes(rows: list[tuple[int, ...]]) -> None:
+    boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in rows])
+    used: list[tuple[int, int, int, int]] = []
+    for found in place(*map(tuple, boxes.tolist())):
+        if found is None:
+            continue
+        form, x, y = found
+        w, h = (FULL, SHORT)[form]
+        assert min(x, y) >= 0
+        assert x + w <= 640
+        assert y + h <= 480
+        assert not any(x < b[2] and b[0] < x + w and y < b[3] and b[1] < y + h for b in used)
+        used.append((x, y, x + w, y + h))
+        for x1, y1, x2, y2 in boxes.tolist():
+            shared = max(0, min(x + w, x2) - max(x, x1)) * max(0, min(y + h, y2) - max(y, y1))
+            assert shared <= (x2 - x1) * (y2 - y1) / 4
+
+
+def test_too_many_boxes_have_no_labels() -> None:
+    frame = np.full((720, 1280, 3), 128, np.uint8)
+    for count, labelled in ((150, True), (151, False)):
+        boxes = np.array([(8 * i, 300, 8 * i + 6, 310) for i in range(count)], np.float32)
+        zeros = np.zeros(count, np.int64)
+        found = Detections(boxes, np.full(count, 0.5, np.float32), zeros, zeros, zeros, LABELS)
+        with_labels = draw_detections(frame, found)
+        assert (with_labels != draw_detections(frame, found, labels=False)).any() == labelled
