@@ -354,7 +354,7 @@ def test_many_moves_leave_nothing_behind(shown: Page) -> None:
         session.detach()
         return metrics["JSHeapUsedSize"], metrics["Nodes"]
 
-    back_and_forth = [0.2 if i % 2 else 0.5 for i in range(120)]
+    back_and_forth = [0.2 if i % 2 else 0.5 for i in range(60)]
     shown.panel.drag("person", back_and_forth[:20])
     shown.notebook.idle()
     heap, nodes = measured()

@@ -146,7 +146,8 @@ def record(video: Path, grids: Path, folder: Path, width: int) -> list[Any]:
     write_notebook(
         folder / "tuner.ipynb", [NOTEBOOK.format(grids=str(grids), video=str(video), start=liveliest(grids))]
     )
-    with jupyter_lab(folder) as lab, browser(1180, 1000) as page:
+    # The panel shows the path of settings.yaml: a pod's, not that of the machine that records.
+    with jupyter_lab(folder, PEOPLENET_HOME="/workspace/peoplenet") as lab, browser(1180, 1000) as page:
         notebook = Notebook(page, lab, "tuner.ipynb")
         notebook.run_all()
         panel = Panel(page)
