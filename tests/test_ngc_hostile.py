@@ -193,6 +193,12 @@ def test_a_size_that_is_none_is_left_out(server: Ngc, fetch: Fetch, size: object
     assert fetch().path.read_bytes() == WEIGHTS
 
 
+@pytest.mark.parametrize("digest", [True, "!!", "YWJj", 5, "", "ä"])
+def test_a_hash_that_is_none_is_left_out(server: Ngc, fetch: Fetch, digest: object) -> None:
+    server.listed[MODEL] = (server.entry(MODEL, WEIGHTS) or {}) | {"sha256_base64": digest}
+    assert fetch().verified == "size+structure"
+
+
 @pytest.mark.parametrize("text", [DEEP, b'{"modelFiles": ' + DEEP, b'{"modelFiles": ' + b"9" * 5000])
 def test_a_listing_that_no_parser_bears_is_none(server: Ngc, fetch: Fetch, text: bytes) -> None:
     server.versions["new_v9"] = server.versions[VERSION]

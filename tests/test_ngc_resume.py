@@ -90,8 +90,9 @@ def test_part_longer_than_the_file_is_thrown_away(server: Ngc, fetch: Fetch, tmp
     assert fetch().path.read_bytes() == WEIGHTS
 
 
-def test_without_etag_and_hash_nothing_is_resumed(server: Ngc, fetch: Fetch) -> None:
-    server.etags = server.with_hashes = False
+@pytest.mark.parametrize("weak", [True, False])
+def test_without_etag_and_hash_nothing_is_resumed(server: Ngc, fetch: Fetch, weak: bool) -> None:
+    server.etags, server.weak, server.with_hashes = weak, weak, False
     break_off(server, fetch)
     assert fetch().path.read_bytes() == WEIGHTS
     assert all("range" not in seen.headers for seen in server.to("storage", MODEL))
