@@ -2,11 +2,11 @@
 
     PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3]
 
-The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` in every form that this machine runs:
+The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` with every variant that runs here:
 FP32 as the file is, with the uint8 input, INT8 (calibrated here on 30 frames of the same video), OpenVINO, CUDA and
 TensorRT where they load; each with tables only and with the video too. Each is also held against a bare loop of its own
 engine on inputs that are ready, timed right after it. Figures are medians over the repeats; what counts are
-the ratios. Every form is scored against the ground truth too, because a fast wrong answer is no answer.
+the ratios. Every variant is scored against the ground truth too, because a fast wrong answer is no answer.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.evaluate import precision_recall, read_mot
 from peoplenet_nb.hardware import available_threads
+from peoplenet_nb.network.devices import precisions_of
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.network.precision import precisions_of
 from peoplenet_nb.network.variants import Target
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.settings import preset
@@ -57,8 +57,8 @@ def average_precision(model: PeopleNet, video: Path, truth: dict[int, np.ndarray
     return precision_recall(frames).average_precision
 
 
-def forms(weights: Path, video: Path) -> tuple[dict[str, PeopleNet], list[str]]:
-    """Load the model in every form that runs here, and say why the others do not."""
+def variants(weights: Path, video: Path) -> tuple[dict[str, PeopleNet], list[str]]:
+    """Load the model in every variant that runs here, and say why the others do not."""
     made, missing = {"cpu fp32, the file as it is": PeopleNet.load(weights, device="cpu")}, []
     file = read_model_file(weights)
     images = [frame.image for frame in open_source(video, every=26, frames=30)]
@@ -171,7 +171,7 @@ def main() -> None:
     video = shared / "data" / "vtest.avi"
     with tempfile.TemporaryDirectory() as home:
         os.environ["PEOPLENET_HOME"] = home
-        models, missing = forms(weights, video)
+        models, missing = variants(weights, video)
         large = larger(video, Path(home) / "vtest-720p.mp4")
         made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in (video, large)]
         truth = read_mot(shared / "data" / "vtest_gt.txt")
@@ -206,12 +206,12 @@ def main() -> None:
         ],
     )
     write_section(
-        "Average precision of every form",
+        "Average precision of every variant",
         [
             "People on every 8th frame of vtest.avi against its ground truth, IoU 0.5.",
             "",
             *table(
-                ["form", "AP", "against FP32"],
+                ["variant", "AP", "against FP32"],
                 [[name, f"{score:.3f}", f"{score - exact:+.3f}"] for name, score in scores.items()],
             ),
         ],

@@ -59,8 +59,8 @@ def write_section(title: str, lines: Sequence[str], path: Path = RESULTS) -> Non
     text = path.read_text(encoding="utf-8") if path.exists() else _HEAD
     head, *sections = text.split("\n## ")
     made = {section.partition("\n")[0]: section.rstrip() for section in sections}
-    told = f"`{command()}`, {datetime.date.today()}: {machine()}."
-    made[title] = "\n".join([title, "", told, "", *lines])
+    origin = f"`{command()}`, {datetime.date.today()}: {machine()}."
+    made[title] = "\n".join([title, "", origin, "", *lines])
     path.write_text("\n\n## ".join([head.rstrip(), *made.values()]) + "\n", encoding="utf-8")
     print(path.read_text(encoding="utf-8"))
 

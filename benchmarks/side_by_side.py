@@ -7,9 +7,9 @@ NMS, OpenCV's NMS and Ultralytics' predict loop. The environments are made once,
 (~1 GB each with a CPU build of PyTorch, several with CUDA's). ``--torch torch==X`` chooses the build: it is
 installed first, by pip, whose settings may name it, and what comes after must go with it.
 
-In every repeat each contestant has one turn, ours too, each in a process of its own that is told when to begin;
+In every repeat each contestant has one turn, ours too, each in a process of its own that waits for its turn;
 a ratio is the median over the repeats of theirs by ours, measured side by side. A rival that cannot be installed
-or does not work is a row that says why. Without PEOPLENET_SHARED the stand-in runs on the demo clip.
+or does not work is a row with the reason. Without PEOPLENET_SHARED the stand-in runs on the demo clip.
 """
 
 from __future__ import annotations
@@ -169,11 +169,11 @@ def begin(
             if name == "ours":
                 raise
             workers[name] = why
-        print(f"{name}: {told(workers[name])}", file=sys.stderr, flush=True)
+        print(f"{name}: {described(workers[name])}", file=sys.stderr, flush=True)
     return workers
 
 
-def told(worker: Worker | NotMeasured) -> str:
+def described(worker: Worker | NotMeasured) -> str:
     """Return a worker's versions, or why there is none."""
     if isinstance(worker, NotMeasured):
         return f"not measured: {worker}"
@@ -183,7 +183,7 @@ def told(worker: Worker | NotMeasured) -> str:
 def measure(workers: Workers, repeats: int, frames: int, network: str) -> list[str]:
     """Return the lines of the section."""
     load = os.getloadavg()[0]  # the figures of a busy machine are worth less, and it should be seen
-    lines = [f"- {name}: {told(worker)}" for name, worker in workers.items()]
+    lines = [f"- {name}: {described(worker)}" for name, worker in workers.items()]
     for title, entries, what, column in (
         (f"NMS at IoU {IOU}", NMS, "kept", "same boxes kept"),
         (f"DBSCAN, eps {EPS}", DBSCAN, "clusters", "same clusters"),

@@ -95,8 +95,8 @@ def main() -> None:
     for repeat in range(chosen.repeats):
         for name, work in cases.items():
             measured[name].append(timed(work, frames))
-        told = ", ".join(f"{values[-1][0]:.2f}" for values in measured.values())
-        print(f"repeat {repeat + 1}/{chosen.repeats}: {told} fps", file=sys.stderr, flush=True)
+        rates = ", ".join(f"{values[-1][0]:.2f}" for values in measured.values())
+        print(f"repeat {repeat + 1}/{chosen.repeats}: {rates} fps", file=sys.stderr, flush=True)
 
     load = os.getloadavg()[0]
     print(

@@ -1,4 +1,4 @@
-"""The benchmark behind the default preset: what it says without its data, and what it makes of bare cells."""
+"""The benchmark behind the default preset: what it prints without its data, and what it makes of bare cells."""
 
 from __future__ import annotations
 

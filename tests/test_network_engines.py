@@ -1,4 +1,4 @@
-"""Engines: what they are told, what they refuse, and that buffers on a device change no result.
+"""Engines: the options they get, what they refuse, and that buffers on a device change no result.
 
 What needs an NVIDIA GPU is in ``test_gpu.py``; here its code runs on the CPU's memory, and against a runtime
 that behaves as CUDA does where there is none.
@@ -19,12 +19,11 @@ import pytest
 from onnx_builder import COVERAGE, detectnet, write
 from peoplenet_nb.errors import DeviceError, ModelError, SettingsError
 from peoplenet_nb.hardware import Gpu
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision, precisions_of
 from peoplenet_nb.network.engines import buffers, open_backend, ort, providers
 from peoplenet_nb.network.engines.buffers import MAX_BATCH, BufferedRunner, padded
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.network.precision import Precision, precisions_of, variant_for
-from peoplenet_nb.network.variants import Target
+from peoplenet_nb.network.variants import Target, variant_for
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.speed import build_uint8
 
@@ -156,13 +155,13 @@ def test_cuda_takes_its_graph_where_it_works_and_goes_without_where_not(
     np.testing.assert_allclose(backend.run(batch_of(2))[0], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize(("precision", "told"), [("fp32", "0"), ("tf32", "1")])
+@pytest.mark.parametrize(("precision", "option"), [("fp32", "0"), ("tf32", "1")])
 def test_fp32_on_cuda_is_not_silently_tf32(
-    precision: str, told: str, file: ModelFile, monkeypatch: pytest.MonkeyPatch
+    precision: str, option: str, file: ModelFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cuda = FakeCuda(monkeypatch)
     backend = open_backend(file, "cuda", precision=precision)
-    assert cuda.opened[0][0][1]["use_tf32"] == told
+    assert cuda.opened[0][0][1]["use_tf32"] == option
     assert backend.precision == precision
 
 
@@ -171,7 +170,9 @@ def test_auto_takes_cuda_where_it_loads_and_the_cpu_where_it_does_not_compute_in
 ) -> None:
     FakeCuda(monkeypatch)
     assert PeopleNet.load(file.path, precision="fp32").device == "cuda"
-    with pytest.raises(ModelError, match="no INT8 form.*device 'cpu'"):  # CUDA has none, so it is the CPU's
+    with pytest.raises(
+        ModelError, match="no INT8 variant.*device 'cpu'"
+    ):  # CUDA has none, so it is the CPU's
         PeopleNet.load(file.path, precision="int8")
 
 

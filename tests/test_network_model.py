@@ -11,11 +11,13 @@ import pytest
 
 from onnx_builder import BOXES, COVERAGE, detectnet, write
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.demo import STANDIN
+from peoplenet_nb.demo import STANDIN, demo_clip
 from peoplenet_nb.errors import DeviceError, GridsError, ModelError, SettingsError, SourceError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.model import PeopleNet, resolve_model
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import ClassSettings, Settings, preset
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.speed import build_uint8
 
 ALL = Settings(default=ClassSettings(threshold=0.0))
 
@@ -102,6 +104,31 @@ def test_describe_counts_and_judges_heads(tmp_path: Path) -> None:
     assert "CPUExecutionProvider" in table["device"]
 
 
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_detect_is_infer_and_decode_with_the_default_of_the_models_fit(fit: str) -> None:
+    model = PeopleNet.load(STANDIN, device="cpu", fit=fit)
+    (image,) = (frame.image for frame in open_source(demo_clip(), frames=1))
+    strict = preset("deepstream", fit).with_class("person", threshold=0.8)
+    for found, settings in [
+        (model.detect(image), preset("default", fit)),
+        (model.detect(image, strict), strict),
+    ]:
+        expected = decode(model.infer(image), settings).detections
+        assert len(expected) > 0
+        np.testing.assert_array_equal(found.xyxy, expected.xyxy)
+        np.testing.assert_array_equal(found.confidence, expected.confidence)
+        np.testing.assert_array_equal(found.class_id, expected.class_id)
+
+
+def test_describe_names_the_file_that_runs(small: Path) -> None:
+    def runs() -> str:
+        return str(PeopleNet.load(small, device="cpu").describe().set_index("what").loc["runs", "value"])
+
+    assert runs() == "the file itself, in fp32"
+    variant = build_uint8(PeopleNet.load(small, device="cpu").file)
+    assert runs() == f"its variant {variant.path}, in fp32"
+
+
 def test_intermediates_are_written_for_debugging(small: Path, tmp_path: Path) -> None:
     model = PeopleNet.load(small, device="cpu")
     written = model.save_intermediates(picture(), tmp_path / "debug")
@@ -134,7 +161,7 @@ def test_a_device_that_is_not_there_is_an_error_with_the_reason(small: Path) -> 
     for device in missing:
         with pytest.raises(DeviceError, match=rf"'{device}' is not there.*built with .*CPUExecutionProvider"):
             PeopleNet.load(small, device=device)
-    with pytest.raises(SettingsError, match="Unknown device.*auto, cpu, cuda"):
+    with pytest.raises(SettingsError, match="Unknown device.*auto, cpu, openvino"):
         PeopleNet.load(small, device="tpu")
 
 

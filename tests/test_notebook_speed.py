@@ -22,7 +22,7 @@ from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8
 from peoplenet_nb.speed.bench import COLUMNS
-from peoplenet_nb.speed.profile import Choice, choice_file, machine_name
+from peoplenet_nb.speed.profile import SpeedProfile, machine_name, profile_file
 from peoplenet_nb.video.runfolder import STAGES
 from videos import make_video
 
@@ -52,9 +52,9 @@ def int8(video: Path, model: Path) -> float:
     return min(found.ap50 for found in made.agreements)
 
 
-def choice_for(model: Path, device: str = "cpu", precision: str = "int8", batch: int = 1) -> Choice:
+def choice_for(model: Path, device: str = "cpu", precision: str = "int8", batch: int = 1) -> SpeedProfile:
     sha256 = read_model_file(model).sha256
-    return Choice(device, precision, batch, 20.0, machine_name(), sha256, "1.32.0", "2026-01-02")
+    return SpeedProfile(device, precision, batch, machine_name(), sha256)
 
 
 def table(*rows: tuple[str, float, float]) -> pd.DataFrame:
@@ -131,8 +131,8 @@ def test_a_choice_from_elsewhere_is_passed_over(
 
 
 def test_a_mangled_choice_stops_no_notebook(video: Path, model: Path) -> None:
-    choice_file().parent.mkdir(parents=True, exist_ok=True)
-    choice_file().write_text("device: [")
+    profile_file().parent.mkdir(parents=True, exist_ok=True)
+    profile_file().write_text("device: [")
     assert workbench(video, model).choice is None
 
 
@@ -272,8 +272,8 @@ def test_choice_is_written_and_says_what_it_passed_over(bench: Workbench, model:
     )
     chosen = choose_best(bench, speeds)
     assert (chosen.choice.device, chosen.choice.precision) == ("cpu", "fp32")
-    assert chosen.path == choice_file()
-    assert Choice.load(read_model_file(model)) == chosen.choice
+    assert chosen.path == profile_file()
+    assert SpeedProfile.load(read_model_file(model)) == chosen.choice
     html = chosen.to_html()
     assert "cpu, int8 reached 20.0 frames per second" in html
     assert "0.800 at IoU 0.5" in html
@@ -285,7 +285,7 @@ def test_choice_is_written_and_says_what_it_passed_over(bench: Workbench, model:
 
 def test_nothing_to_choose_is_an_error_and_leaves_the_file_alone(bench: Workbench, model: Path) -> None:
     choice_for(model).save()
-    before = choice_file().read_bytes()
+    before = profile_file().read_bytes()
     with pytest.raises(DeviceError, match="nothing to choose"):
         choose_best(bench, Speeds(table(("cuda fp32", NAN, NAN))))
-    assert choice_file().read_bytes() == before
+    assert profile_file().read_bytes() == before

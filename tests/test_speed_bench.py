@@ -1,4 +1,4 @@
-"""The bench: what runs is timed, what does not run says why."""
+"""The bench: what runs is timed, what does not run has a reason."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from onnx_builder import detectnet, write
 from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.hardware import peak_memory_mb
-from peoplenet_nb.network import variants as derived
-from peoplenet_nb.network.precision import precisions_of
+from peoplenet_nb.network import variants
+from peoplenet_nb.network.devices import precisions_of
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.plots import charts
 from peoplenet_nb.sources import open_source
@@ -37,7 +37,7 @@ def test_what_runs_is_timed_and_what_does_not_says_why(case: tuple[Path, Path], 
     table = bench(model, video, devices=("cpu", "tpu"), frames=8)
     assert tuple(table.columns) == COLUMNS
     assert table["device"].tolist() == ["cpu", "cpu", "tpu"]
-    assert table["precision"].tolist()[:2] == ["fp32", "int8"], "all that the device offers"
+    assert table["precision"].tolist()[:2] == ["fp32", "int8"], "all that the device runs"
     first = table.iloc[0]
     assert first["note"] == ""
     assert first["fps"] > 0
@@ -47,11 +47,11 @@ def test_what_runs_is_timed_and_what_does_not_says_why(case: tuple[Path, Path], 
     assert 0 < first["first_s"] < 60
     assert 50 < first["peak_mb"] < 5000
     assert table["fps"].isna().tolist() == [False, True, True]
-    assert "no INT8 form" in table["note"][1]
+    assert "no INT8 variant" in table["note"][1]
     assert "tpu" in table["note"][2]
     assert [row["device"] for row in ran(table)] == ["cpu"]
-    told, drawn = write_report(table, tmp_path / "out")
-    assert [row["device"] for row in json.loads(told.read_text())] == table["device"].tolist()
+    listed, drawn = write_report(table, tmp_path / "out")
+    assert [row["device"] for row in json.loads(listed.read_text())] == table["device"].tolist()
     assert drawn.read_bytes().startswith(b"\x89PNG")
 
 
@@ -61,29 +61,29 @@ def test_int8_carries_its_agreement_where_there_were_boxes_to_compare(
     model, video = case
     frames = [frame.image for frame in open_source(video)]
     record = build_int8(read_model_file(model), frames)
-    assert record.agreement.boxes < derived.LEAST_BOXES
+    assert record.agreement.boxes < variants.LEAST_BOXES
     assert measure(Case(str(model), str(video), "cpu", "int8", 6, False)).get("agreement") is None
     assert record.unlike is not None
-    monkeypatch.setattr(derived, "LEAST_BOXES", min(record.agreement.boxes, record.unlike.boxes))
-    told = measure(Case(str(model), str(video), "cpu", "int8", 6, False))
-    assert told["agreement"] == min(record.agreement.ap50, record.unlike.ap50)
-    assert told["agreement_75"] == min(record.agreement.ap75, record.unlike.ap75)
-    assert told["variant"] == record.path.name
-    assert told["encode"] >= 0
+    monkeypatch.setattr(variants, "LEAST_BOXES", min(record.agreement.boxes, record.unlike.boxes))
+    found = measure(Case(str(model), str(video), "cpu", "int8", 6, False))
+    assert found["agreement"] == min(record.agreement.ap50, record.unlike.ap50)
+    assert found["agreement_75"] == min(record.agreement.ap75, record.unlike.ap75)
+    assert found["variant"] == record.path.name
+    assert found["encode"] >= 0
     assert measure(Case(str(model), str(video), "cpu", "fp32", 6, False, 3)).get("agreement") is None
 
 
 def test_a_batch_that_was_named_is_what_runs(case: tuple[Path, Path]) -> None:
     model, video = case
-    told = measure(Case(str(model), str(video), "cpu", "fp32", 8, False, 3))
-    assert told["batch"] == 3
-    assert told["bare_fps"] > 0
+    found = measure(Case(str(model), str(video), "cpu", "fp32", 8, False, 3))
+    assert found["batch"] == 3
+    assert found["bare_fps"] > 0
 
 
 @pytest.mark.parametrize(
     ("precisions", "expected", "reason"),
     [
-        (None, [f"{d} {p}" for d in ("cpu", "openvino") for p in precisions_of(d)], "all that each offers"),
+        (None, [f"{d} {p}" for d in ("cpu", "openvino") for p in precisions_of(d)], "all that each runs"),
         (("fp32",), ["cpu fp32", "openvino fp32"], "named, and both have it"),
         (("bf16", "fp32"), ["cpu fp32", "openvino fp32", "openvino bf16"], "the CPU has no bf16"),
     ],
@@ -160,14 +160,14 @@ def test_charts_name_batches_and_draw_stages_that_took_nothing() -> None:
     row |= dict.fromkeys(STAGES, 1.0) | {"encode": None, "draw": float("nan")}
     assert "cuda, fp32, batch 16 100.0" in charts.speed_bars([row]).alt
     plain = row | {"device": "cpu", "batch": 1.0}
-    told = charts.stage_bars([plain, row], STAGES).alt
-    assert "cpu, fp32: read 1.00 ms" in told
-    assert "encode 0.00 ms" in told
+    found = charts.stage_bars([plain, row], STAGES).alt
+    assert "cpu, fp32: read 1.00 ms" in found
+    assert "encode 0.00 ms" in found
     assert charts.speed_bars([]).data
 
 
 def test_command_writes_the_report_even_when_nothing_ran(case: tuple[Path, Path], tmp_path: Path) -> None:
-    code, told = invoke(
+    code, text = invoke(
         "bench",
         case[1],
         "--model",
@@ -179,9 +179,9 @@ def test_command_writes_the_report_even_when_nothing_ran(case: tuple[Path, Path]
         "-o",
         tmp_path / "out",
     )
-    assert code == 0, told
+    assert code == 0, text
     assert (tmp_path / "out" / "bench.png").is_file()
-    assert "tpu" in told
+    assert "tpu" in text
 
 
 def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The choice that notebook 06 writes: what is chosen, what is kept, and when it does not count."""
+"""The speed profile that notebook 06 writes: how it is chosen, what is kept, and when it does not count."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from peoplenet_nb.hardware import Gpu, processor_name
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.speed import profile as module
-from peoplenet_nb.speed.profile import MARGIN, Choice, best, best_row, choice_file, machine_name
+from peoplenet_nb.speed.profile import MARGIN, SpeedProfile, best, best_row, machine_name, profile_file
 
 NAN = float("nan")
 GOOD, BAD = LEAST_AP50, LEAST_AP50 - 0.001
@@ -47,7 +47,7 @@ def file(tmp_path: Path) -> ModelFile:
 
 
 @pytest.fixture
-def chosen(file: ModelFile) -> Choice:
+def chosen(file: ModelFile) -> SpeedProfile:
     table = pd.DataFrame([row("cpu fp32", 10.0), row("cpu int8", 20.0, 0.99)])
     return best(table, file)
 
@@ -99,14 +99,14 @@ def test_small_steps_never_cost_more_than_the_margin() -> None:
     assert found is rows[-2], "the simplest within 5 % of the fastest"
 
 
-def test_nothing_ran_is_said_with_the_reasons(file: ModelFile) -> None:
+def test_that_nothing_ran_is_an_error_with_the_reasons(file: ModelFile) -> None:
     assert best_row([]) is None
     with pytest.raises(DeviceError, match="no cpu here; no cuda here"):
         best(pd.DataFrame([row("cpu fp32", NAN), row("cuda fp32", NAN)]), file)
 
 
-def test_choice_says_what_it_was_found_on(chosen: Choice, file: ModelFile) -> None:
-    assert (chosen.device, chosen.precision, chosen.batch, chosen.fps) == ("cpu", "int8", 1, 20.0)
+def test_a_profile_names_what_it_belongs_to(chosen: SpeedProfile, file: ModelFile) -> None:
+    assert (chosen.device, chosen.precision, chosen.batch) == ("cpu", "int8", 1)
     assert chosen.model_sha256 == file.sha256
     assert chosen.machine == machine_name()
     assert "cores" in chosen.machine
@@ -114,20 +114,20 @@ def test_choice_says_what_it_was_found_on(chosen: Choice, file: ModelFile) -> No
     assert chosen.command("a.mp4") == "peoplenet-nb detect a.mp4 --device cpu --precision int8 --batch 1"
 
 
-def test_choice_survives_the_disk(chosen: Choice, file: ModelFile) -> None:
-    assert Choice.load() is None, "there is none yet"
+def test_a_profile_survives_the_disk(chosen: SpeedProfile, file: ModelFile) -> None:
+    assert SpeedProfile.load() is None, "there is none yet"
     path = chosen.save()
-    assert path == choice_file()
-    assert Choice.load(file) == Choice.load() == chosen
+    assert path == profile_file()
+    assert SpeedProfile.load(file) == SpeedProfile.load() == chosen
     assert [p.name for p in path.parent.iterdir()] == [path.name], "nothing half-written is left"
     assert path.read_text().startswith("# ")
     other = replace(chosen, device="openvino", precision="bf16", batch=2)
     other.save()
-    assert Choice.load(file) == other
+    assert SpeedProfile.load(file) == other
 
 
-def test_choice_that_cannot_be_written_is_an_error_of_the_output(chosen: Choice) -> None:
-    choice_file().mkdir(parents=True)
+def test_a_profile_that_cannot_be_written_is_an_error_of_the_output(chosen: SpeedProfile) -> None:
+    profile_file().mkdir(parents=True)
     with pytest.raises(OutputError, match="cannot be written"):
         chosen.save()
 
@@ -141,7 +141,7 @@ def test_choice_that_cannot_be_written_is_an_error_of_the_output(chosen: Choice)
     ],
 )
 def test_another_machine_does_not_inherit(
-    chosen: Choice,
+    chosen: SpeedProfile,
     monkeypatch: pytest.MonkeyPatch,
     gpu: tuple[str, str] | None,
     processor: str,
@@ -155,27 +155,27 @@ def test_another_machine_does_not_inherit(
 
     be(None, "AMD EPYC", 2)
     replace(chosen, machine=machine_name()).save()
-    assert Choice.load() is not None
+    assert SpeedProfile.load() is not None
     be(gpu, processor, cores)
-    assert Choice.load() is None, reason
+    assert SpeedProfile.load() is None, reason
 
 
 @pytest.mark.parametrize("other", [("NVIDIA A40", "550.1"), ("NVIDIA L4", "580.2")])
 def test_another_gpu_or_driver_does_not_inherit(
-    chosen: Choice, monkeypatch: pytest.MonkeyPatch, other: tuple[str, str]
+    chosen: SpeedProfile, monkeypatch: pytest.MonkeyPatch, other: tuple[str, str]
 ) -> None:
     monkeypatch.setattr(module, "gpus", lambda: (Gpu("NVIDIA L4", "550.1", None, None),))
     replace(chosen, machine=machine_name()).save()
-    assert Choice.load() is not None
+    assert SpeedProfile.load() is not None
     monkeypatch.setattr(module, "gpus", lambda: (Gpu(*other, None, None),))
-    assert Choice.load() is None
+    assert SpeedProfile.load() is None
 
 
-def test_another_model_does_not_inherit(chosen: Choice, tmp_path: Path) -> None:
+def test_another_model_does_not_inherit(chosen: SpeedProfile, tmp_path: Path) -> None:
     chosen.save()
     other = read_model_file(write(detectnet(classes=2), tmp_path / "other.onnx"))
-    assert Choice.load(other) is None
-    assert Choice.load() == chosen
+    assert SpeedProfile.load(other) is None
+    assert SpeedProfile.load() == chosen
 
 
 @pytest.mark.parametrize(
@@ -189,54 +189,52 @@ def test_another_model_does_not_inherit(chosen: Choice, tmp_path: Path) -> None:
         ("DEVICE: openvino\nprecision: fp32", "a name that is not known"),
     ],
 )
-def test_a_mangled_file_is_a_warning_and_no_choice(
+def test_a_mangled_file_is_a_warning_and_no_profile(
     caplog: pytest.LogCaptureFixture, text: str, reason: str
 ) -> None:
-    choice_file().parent.mkdir(parents=True, exist_ok=True)
-    choice_file().write_text(text)
+    profile_file().parent.mkdir(parents=True, exist_ok=True)
+    profile_file().write_text(text)
     with caplog.at_level(logging.WARNING):
-        assert Choice.load() is None, reason
+        assert SpeedProfile.load() is None, reason
     (record,) = caplog.records
-    assert str(choice_file()) in record.getMessage()
+    assert str(profile_file()) in record.getMessage()
     assert "run notebook 06 again" in record.getMessage()
 
 
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("device: auto", "auto is no choice"),
+        ("device: auto", "auto is no device"),
         ("device: tpu", "there is no such device"),
-        ("precision: fp16", "the CPU does not offer it"),
+        ("precision: fp16", "the CPU does not run it"),
         ("precision: auto", "auto is no precision"),
         ("batch: 0", "nothing at once"),
         ("batch: 2.5", "half a frame"),
         ("batch: many", "a word"),
         ("batch: true", "YAML's yes"),
-        ("fps: fast", "a word"),
         ("more: 1", "a name that is not known"),
     ],
 )
-def test_a_value_that_makes_no_sense_is_a_warning_and_no_choice(
-    chosen: Choice, caplog: pytest.LogCaptureFixture, line: str, reason: str
+def test_a_value_that_makes_no_sense_is_a_warning_and_no_profile(
+    chosen: SpeedProfile, caplog: pytest.LogCaptureFixture, line: str, reason: str
 ) -> None:
     chosen.save()
     name = line.partition(":")[0]
-    kept = [old for old in choice_file().read_text().splitlines() if not old.startswith(f"{name}:")]
-    choice_file().write_text("\n".join([*kept, line]))
+    kept = [old for old in profile_file().read_text().splitlines() if not old.startswith(f"{name}:")]
+    profile_file().write_text("\n".join([*kept, line]))
     with caplog.at_level(logging.WARNING):
-        assert Choice.load() is None, reason
+        assert SpeedProfile.load() is None, reason
     assert len(caplog.records) == 1
 
 
-def test_a_choice_edited_by_hand_counts(chosen: Choice) -> None:
+def test_a_profile_edited_by_hand_counts(chosen: SpeedProfile) -> None:
     chosen.save()
-    text = choice_file().read_text()
-    text = text.replace("device: cpu", "device: openvino").replace(f"'{chosen.when}'", chosen.when)
-    choice_file().write_text(text)
-    assert Choice.load() == replace(chosen, device="openvino"), "a day without quotes is a date to YAML"
+    text = profile_file().read_text()
+    profile_file().write_text(text.replace("device: cpu", "device: openvino"))
+    assert SpeedProfile.load() == replace(chosen, device="openvino")
 
 
-def test_a_choice_of_nothing_is_refused(chosen: Choice) -> None:
+def test_a_profile_that_cannot_run_is_refused(chosen: SpeedProfile) -> None:
     with pytest.raises(SettingsError, match="a precision that it runs"):
         replace(chosen, device="cuda", precision="bf16")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from onnx_builder import COVERAGE, detectnet, write
@@ -18,7 +18,7 @@ from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import ModelError, OutputError
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.network import precision
+from peoplenet_nb.network import variants
 from peoplenet_nb.network.engines import open_backend
 from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path
 from peoplenet_nb.ngc import find_model
@@ -87,7 +87,7 @@ def test_an_input_that_goes_elsewhere_too_is_scaled_by_nodes_of_its_own(
         np.testing.assert_allclose(outputs(made, frame)[0], outputs(source, frame)[0], atol=1e-5)
 
 
-def test_the_demo_network_has_its_forms_too() -> None:
+def test_the_demo_network_has_its_variants_too() -> None:
     source = read_model_file(STANDIN)
     for target in Target:
         assert build_uint8(source, target=target).agreement.coverage < 1e-4
@@ -95,16 +95,16 @@ def test_the_demo_network_has_its_forms_too() -> None:
 
 def test_the_source_is_not_touched_and_the_record_says_what_was_made(source: ModelFile) -> None:
     before = source.path.read_bytes()
-    derived = build_uint8(source)
+    variant = build_uint8(source)
     assert source.path.read_bytes() == before
-    record = json.loads(derived.path.with_suffix(".json").read_text())
+    record = json.loads(variant.path.with_suffix(".json").read_text())
     assert record["source_sha256"] == source.sha256
     assert record["recipe"]["onnxruntime"]
     assert record["agreement"]["coverage"] < 1e-3
-    props = {p.key: p.value for p in onnx.load(derived.path).metadata_props}
+    props = {p.key: p.value for p in onnx.load(variant.path).metadata_props}
     assert props["peoplenet_nb.variant"] == "uint8-input"
     assert props["peoplenet_nb.source_sha256"] == source.sha256
-    assert not list(derived.path.parent.glob(".*")), "no temporary file is left"
+    assert not list(variant.path.parent.glob(".*")), "no temporary file is left"
 
 
 def test_built_once_and_again_when_the_source_changes(source: ModelFile) -> None:
@@ -119,7 +119,7 @@ def test_built_once_and_again_when_the_source_changes(source: ModelFile) -> None
 def test_derived_models_are_never_found_as_models() -> None:
     folder = models_dir() / "peoplenet_vtest_1"
     source = read_model_file(write(detectnet(), folder / "net.onnx"))
-    assert variants_dir(source) == folder / "derived"
+    assert variants_dir(source) == folder / "variants"
     build_uint8(source)
     assert find_model(folder) == source.path
 
@@ -131,21 +131,21 @@ def test_nothing_is_written_beside_a_model_that_is_not_ours(source: ModelFile) -
 
 @pytest.mark.slow
 def test_int8_is_chosen_by_measurement(source: ModelFile) -> None:
-    derived = build_int8(source, frames(9))
-    made = read_model_file(derived.path)
+    variant = build_int8(source, frames(9))
+    made = read_model_file(variant.path)
     assert made.qdq > 0
     assert made.channels_last
-    assert set(derived.recipe["tried"]) == {"minmax", "percentile", "entropy"}  # type: ignore[call-overload]
-    assert derived.unlike is not None
-    score = (derived.agreement.score + derived.unlike.score) / 2
-    assert derived.recipe["tried"][derived.recipe["method"]] == pytest.approx(score, abs=1e-4)  # type: ignore[index]
-    assert (derived.recipe["calibration_frames"], derived.agreement.frames) == (6, 3)
-    assert derived.unlike.frames == 2 * 3 + 6, (
+    assert set(variant.recipe["tried"]) == {"minmax", "percentile", "entropy"}  # type: ignore[call-overload]
+    assert variant.unlike is not None
+    score = (variant.agreement.score + variant.unlike.score) / 2
+    assert variant.recipe["tried"][variant.recipe["method"]] == pytest.approx(score, abs=1e-4)  # type: ignore[index]
+    assert (variant.recipe["calibration_frames"], variant.agreement.frames) == (6, 3)
+    assert variant.unlike.frames == 2 * 3 + 6, (
         "two enlargements of each held-out frame, and six of the demo clip"
     )
-    assert Variant.load(derived.path, source) == derived
-    assert derived.agreement.coverage < 0.1
-    assert sorted(p.name for p in derived.path.parent.iterdir()) == sorted(
+    assert Variant.load(variant.path, source) == variant
+    assert variant.agreement.coverage < 0.1
+    assert sorted(p.name for p in variant.path.parent.iterdir()) == sorted(
         [p.with_suffix(s).name for p in (int8_path(source), uint8_path(source)) for s in (".onnx", ".json")]
     )
 
@@ -163,12 +163,13 @@ def test_tensorrt_gets_bytes_cast_first_and_zero_points_of_zero(source: ModelFil
         assert not tensors[node.input[2]].any(), node
 
 
-def test_forms_for_different_targets_lie_beside_each_other(source: ModelFile) -> None:
+def test_variants_for_different_targets_lie_beside_each_other(source: ModelFile) -> None:
     made = {build_uint8(source, target=target).path for target in Target}
     assert len(made) == 2
     assert len({read_model_file(path).sha256 for path in made}) == 2
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1), st.sampled_from([(4, 6, 3, 3), (3, 3, 7, 7), (1, 1, 1, 1), (5, 8, 1, 1)]))
 def test_no_pair_of_neighbouring_weights_can_overflow_sixteen_bits(seed: int, shape: tuple[int, ...]) -> None:
     """In the way that ``vpmaddubsw`` adds: bytes 2k and 2k + 1, for the worst activations."""
@@ -208,13 +209,13 @@ def test_coverage_only_models_can_be_derived_too(tmp_path: Path) -> None:
 def test_nothing_is_proved_on_frames_that_show_nothing(
     source: ModelFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "has_int8_instructions", lambda: True)
+    monkeypatch.setattr(variants, "has_int8_instructions", lambda: True)
     standin = read_model_file(STANDIN)
-    derived = build_int8(standin, [np.zeros((96, 160, 3), np.uint8)] * 6)
-    assert derived.agreement.boxes == 0
-    assert not derived.agreement.proved
-    assert "no boxes to compare" in str(derived.agreement)
-    assert not precision.variant_for(standin, "auto").quantized
+    variant = build_int8(standin, [np.zeros((96, 160, 3), np.uint8)] * 6)
+    assert variant.agreement.boxes == 0
+    assert not variant.agreement.proved
+    assert "no boxes to compare" in str(variant.agreement)
+    assert not variants.variant_for(standin, "auto").quantized
 
 
 @pytest.mark.parametrize(
@@ -282,15 +283,15 @@ def test_pictures_unlike_the_calibrations_show_larger_people() -> None:
         assert all(1.3 * tallest(before) < tallest(after) for after in enlarged)
 
 
-def test_a_form_that_changed_on_disk_is_not_taken(source: ModelFile) -> None:
+def test_a_variant_that_changed_on_disk_is_not_taken(source: ModelFile) -> None:
     """Of the same size: the record knows the content."""
     path = build_uint8(source).path
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    assert precision.variant_for(source, "fp32") is source
+    assert variants.variant_for(source, "fp32") is source
     build_uint8(source)
-    assert precision.variant_for(source, "fp32").path == path
+    assert variants.variant_for(source, "fp32").path == path
 
 
 def test_a_build_that_fails_leaves_nothing_behind(source: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,4 +310,4 @@ def test_two_processes_may_build_the_same(source: ModelFile) -> None:
     with ThreadPoolExecutor(2) as pool:
         one, two = pool.map(lambda _: build_uint8(source, force=True), range(2))
     assert one.path == two.path
-    assert precision.variant_for(source, "fp32").path == one.path
+    assert variants.variant_for(source, "fp32").path == one.path

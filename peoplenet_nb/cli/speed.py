@@ -55,11 +55,11 @@ def optimise(
         step = every or max(1, (source.expected or _STEP * frames) // frames)
         images = [frame.image for frame in source.sampled(step, frames)]
         made.append(build_int8(file, images, target=target, force=force))
-    for derived in made:
-        when = "was there already (--force builds it anew)" if derived in there else "built"
-        say(f"{derived.kind}: {when}: {derived.path}\n  {derived.agreement}")
-        if derived.unlike is not None:
-            say(f"  on other pictures: {derived.unlike}")
+    for variant in made:
+        when = "was there already (--force builds it anew)" if variant in there else "built"
+        say(f"{variant.kind}: {when}: {variant.path}\n  {variant.agreement}")
+        if variant.unlike is not None:
+            say(f"  on other pictures: {variant.unlike}")
 
 
 def bench(
@@ -70,9 +70,7 @@ def bench(
     ] = None,
     precisions: Annotated[
         str | None,
-        typer.Option(
-            metavar="NAMES", help="Which to try, with commas. Left out: all that each device offers."
-        ),
+        typer.Option(metavar="NAMES", help="Which to try, with commas. Left out: all that each device runs."),
     ] = None,
     batch: Batch = None,
     frames: Annotated[int, typer.Option(min=2, metavar="N", help="Frames of the source to run over.")] = 60,
@@ -85,9 +83,10 @@ def bench(
 
     Frames per second, the time of each stage, the ratio to a bare loop, and memory.
     """
+    from peoplenet_nb.network.devices import DEVICES
     from peoplenet_nb.paths import outputs_dir
-    from peoplenet_nb.speed.bench import DEVICES, write_report
     from peoplenet_nb.speed.bench import bench as measure
+    from peoplenet_nb.speed.bench import write_report
 
     table = measure(
         model,

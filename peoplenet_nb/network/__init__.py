@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.model import PeopleNet, resolve_model
-from peoplenet_nb.network.precision import Precision
 
 __all__ = ["Device", "PeopleNet", "Precision", "resolve_model"]

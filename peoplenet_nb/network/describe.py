@@ -44,11 +44,9 @@ def describe(model: PeopleNet) -> pd.DataFrame:
             else f"{tensor.name} {tensor.dtype} {tensor.shape}"
         )
         rows.append((name, text))
+    runs = "the file itself" if model.runs is model.file else f"its variant {model.runs.path}"
     rows += [
-        (
-            "runs",
-            f"{model.precision}" + (f", as {model.runs.path.name}" if model.runs is not model.file else ""),
-        ),
+        ("runs", f"{runs}, in {model.precision}"),
         ("device", f"{model.device} ({', '.join(model.providers)})"),
         ("threads", model.backend.threads),
         ("fit", str(model.fit)),

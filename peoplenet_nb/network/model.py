@@ -22,10 +22,12 @@ from peoplenet_nb.errors import DeviceError, ModelError, choose
 from peoplenet_nb.files import atomic
 from peoplenet_nb.fit import Fit, FitMode
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines import Backend, check_device, open_backend
-from peoplenet_nb.network.precision import Precision, variant_for
+from peoplenet_nb.network.variants import variant_for
+from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import HeadHealth, ModelFile, head_health, read_model_file
+from peoplenet_nb.paths import STANDIN
 from peoplenet_nb.preprocess import NetworkInput, Preprocessor
 from peoplenet_nb.settings import Settings, preset
 
@@ -54,11 +56,11 @@ class PeopleNet:
     file : ModelFile
         What the model file says: which model this is.
     runs : ModelFile
-        The file that really runs: the same, or a form derived from it (`peoplenet_nb.speed`).
+        The file that really runs: the same, or a variant of it (`peoplenet_nb.speed`).
     backend : Backend
         The engine that runs it; ``device``, ``providers`` and ``threads`` are what really loaded.
     fit : FitMode
-        How frames are brought to the network's size.
+        How frames are preprocessed.
     """
 
     def __init__(
@@ -99,14 +101,14 @@ class PeopleNet:
         threads : int, optional
             Threads of one inference on a CPU; the cores this process may use when left out.
         precision : Precision or str
-            What the device offers (`peoplenet_nb.network.precision`), or ``auto``: INT8 on a CPU that has the
-            instructions for it, where `peoplenet-nb optimise` has built it and proved that it agrees, else FP32.
-            The form with a uint8 input is taken for FP32 where it was built: it computes the same.
+            What the device runs (`peoplenet_nb.network.devices.precisions_of`), or ``auto``: INT8 on a CPU that has
+            the instructions for it, where `peoplenet-nb optimise` has built it and it agrees, else FP32. The variant
+            with a uint8 input is taken for FP32 where it was built: it computes the same.
 
         Raises
         ------
         ModelError
-            When there is no such model, the file is not a DetectNet_v2 network, or a form of it is needed
+            When there is no such model, the file is not a DetectNet_v2 network, or a variant of it is needed
             that has not been built.
         DeviceError
             When the device was asked for and is not there, or does not compute in that precision.
@@ -174,15 +176,15 @@ class PeopleNet:
     @property
     def _preprocessor(self) -> Preprocessor:
         if not hasattr(self._local, "preprocessor"):
-            as_bytes = self.runs.channels_last
-            self._local.preprocessor = Preprocessor(self.file.network_size, self.fit, as_bytes=as_bytes)
+            size, as_bytes = self.file.network_size, self.runs.channels_last
+            self._local.preprocessor = Preprocessor(size, self.fit, as_bytes=as_bytes)
         kept: Preprocessor = self._local.preprocessor
         return kept
 
     def preprocess(self, frame: Frame, out: NetworkInput | None = None) -> tuple[NetworkInput, Fit]:
         """Return what the network takes and the fit of a BGR frame.
 
-        ``(1, 3, H, W)`` float32 RGB / 255, or ``(1, H, W, 3)`` uint8 BGR where a form with a uint8 input runs.
+        ``(1, 3, H, W)`` float32 RGB / 255, or ``(1, H, W, 3)`` uint8 BGR where the variant with a uint8 input runs.
         """
         return self._preprocessor(frame, out)
 
@@ -246,7 +248,7 @@ class PeopleNet:
         ]
 
     def save_intermediates(self, frame: Frame, folder: str | Path) -> dict[str, Path]:
-        """Write what the network saw and said, for debugging.
+        """Write what went into the network and what came out, for debugging.
 
         Returns
         -------
@@ -285,16 +287,11 @@ def resolve_model(path_or_name: str | Path | None = None) -> Path:
     ModelError
         When there is no such model.
     """
-    from peoplenet_nb.ngc import find_model
-    from peoplenet_nb.paths import STANDIN
-
     if path_or_name is not None and str(path_or_name).lower() in STANDIN_NAMES:
         return STANDIN
     found = find_model(path_or_name)
-    if found is not None:
-        return found
-    if path_or_name is None:
-        return STANDIN
+    if found is not None or path_or_name is None:
+        return found or STANDIN
     raise ModelError(
         "No such model",
         seen=path_or_name,

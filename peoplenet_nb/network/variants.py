@@ -1,7 +1,7 @@
-"""Where derived models are kept, and the record that stands beside each.
+"""Variants of a model: where they are kept, the record that stands beside each, and which one runs.
 
-One decision to know: a record names the SHA-256 of the model it was made from; one that does not fit the
-model at hand is as good as none.
+One decision to know: nothing is built here. `peoplenet_nb.speed` builds and measures; a load only takes what is on disk
+with a record that names the SHA-256 of the model at hand, so that what runs is always something that was measured.
 """
 
 from __future__ import annotations
@@ -11,9 +11,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from peoplenet_nb.errors import DeviceError, ModelError, choose
 from peoplenet_nb.files import sha256_of, write_text
-from peoplenet_nb.network.devices import Device
-from peoplenet_nb.onnxfile import ModelFile
+from peoplenet_nb.hardware import has_int8_instructions
+from peoplenet_nb.network.devices import Device, Precision, precisions_of
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import cache_dir, models_dir
 
 # Part of the file names: a changed recipe makes new files and never reads old ones.
@@ -23,7 +25,7 @@ LEAST_AP50, LEAST_AP75, LEAST_BOXES = 0.95, 0.9, 10
 
 
 class Target(StrEnum):
-    """What a derived form is made for: TensorRT wants another order of layers and another INT8."""
+    """What a variant is made for: TensorRT wants another order of layers and another INT8."""
 
     CPU = "cpu"
     TENSORRT = "tensorrt"
@@ -51,7 +53,7 @@ class Agreement:
     boxes : int
         How many boxes the source found in them: with few, the next two say little.
     ap50, ap75 : float
-        Average precision of the derived model's boxes with the source's boxes as truth, at IoU 0.5 and
+        Average precision of the variant's boxes with the source's boxes as truth, at IoU 0.5 and
         0.75, over the classes that the source found; 0 when it found nothing.
     """
 
@@ -85,12 +87,12 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Variant:
-    """A derived model and the record that stands beside it as JSON.
+    """A variant and the record that stands beside it as JSON.
 
     Parameters
     ----------
     path : Path
-        The derived ``.onnx``.
+        The variant's ``.onnx``.
     kind : str
         ``uint8-input`` or ``int8``.
     source_sha256 : str
@@ -122,7 +124,7 @@ class Variant:
 
     @classmethod
     def load(cls, path: Path, source: ModelFile) -> Variant | None:
-        """Return a derived model that is on disk and was made from this source, else None."""
+        """Return a variant that is on disk and was made from this source, else None."""
         try:
             data = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
             found = cls(
@@ -138,33 +140,97 @@ class Variant:
             return None
         return found if whole and found.source_sha256 == source.sha256 else None
 
-    def save(self) -> None:
-        """Write the record beside the model."""
-        data = asdict(self) | {"path": self.path.name, "sha256": sha256_of(self.path)}
-        write_text(self.path.with_suffix(".json"), json.dumps(data, indent=1) + "\n")
+    def save(self, made: Path) -> Variant:
+        """Move a built file into place and its record after it; until then an earlier record does not fit it."""
+        data = asdict(self) | {"path": self.path.name, "sha256": sha256_of(made)}
+        record = made.with_suffix(".json")
+        write_text(record, json.dumps(data, indent=1) + "\n")
+        made.replace(self.path)
+        record.replace(self.path.with_suffix(".json"))
+        return self
 
 
 def variants_dir(source: ModelFile) -> Path:
-    """Return the folder of a model's derived files.
+    """Return the folder of a model's variants.
 
-    ``derived/`` beside a model that lies among our own downloads; a folder of the cache for any other, since
+    ``variants/`` beside a model that lies among our own downloads; a folder of the cache for any other, since
     nothing is written where others keep their files.
     """
     if source.path.resolve().is_relative_to(models_dir().resolve()):
-        return source.path.parent / "derived"
-    return cache_dir() / "derived" / source.sha256[:16]
+        return source.path.parent / "variants"
+    return cache_dir() / "variants" / source.sha256[:16]
 
 
 def uint8_path(source: ModelFile, target: Target = Target.CPU) -> Path:
-    """Return where a model's uint8-input form is kept."""
+    """Return where a model's variant with a uint8 input is kept."""
     return _path(source, "uint8-input", target)
 
 
 def int8_path(source: ModelFile, target: Target = Target.CPU) -> Path:
-    """Return where a model's INT8 form is kept."""
+    """Return where a model's INT8 variant is kept."""
     return _path(source, "int8", target)
 
 
 def _path(source: ModelFile, kind: str, target: Target) -> Path:
     suffix = "" if target is Target.CPU else f".{target}"
     return variants_dir(source) / f"{source.path.stem}.{kind}{suffix}.r{RECIPE}.onnx"
+
+
+def variant_for(file: ModelFile, precision: Precision | str, device: Device | str = Device.CPU) -> ModelFile:
+    """Return the file to run for a precision on a device.
+
+    Parameters
+    ----------
+    file : ModelFile
+        The model.
+    precision : Precision or str
+        What to compute in; ``auto`` takes INT8 on the CPU only.
+    device : Device or str
+        Where it will run.
+
+    Raises
+    ------
+    DeviceError
+        When the device does not run the precision.
+    ModelError
+        When INT8 was asked for and has not been built, or TensorRT's variant has not been.
+    """
+    precision, device = choose(Precision, precision, "precision"), choose(Device, device, "device")
+    if file.quantized and precision in (Precision.AUTO, Precision.INT8):
+        return file
+    if precision is not Precision.AUTO and precision not in precisions_of(device):
+        raise DeviceError(
+            f"The device '{device}' does not compute in '{precision}'",
+            seen=f"{device} runs {', '.join(precisions_of(device))}",
+            next_step=f"choose one of them, or a device that has {precision}.",
+        )
+    target = Target.of(device)
+    if precision is not Precision.FP32 and device is not Device.CUDA:
+        int8 = Variant.load(int8_path(file, target), file)
+        if precision is Precision.INT8 and int8 is None:
+            raise ModelError(
+                f"There is no INT8 variant of this model for the device '{device}' yet",
+                seen=file.path,
+                next_step=f"build it with frames like yours: `peoplenet-nb optimise --int8 SOURCE{_for(target)}`.",
+            )
+        if int8 is not None and (precision is Precision.INT8 or _worth_it(int8, precision, device)):
+            return read_model_file(int8.path)
+    uint8 = Variant.load(uint8_path(file, target), file)
+    if uint8 is None and target is Target.TENSORRT:
+        # ONNX Runtime takes shapes as "name:1x3x…", which "input_1:0" breaks, and TensorRT wants bytes cast first.
+        raise ModelError(
+            "TensorRT runs a variant of the model of its own, and it has not been built yet",
+            seen=file.path,
+            next_step=f"build it: `peoplenet-nb optimise{_for(target)}`, a matter of seconds.",
+        )
+    return file if uint8 is None else read_model_file(uint8.path)
+
+
+def _worth_it(int8: Variant, precision: Precision, device: Device) -> bool:
+    """Return whether ``auto`` takes INT8: on a CPU that is fast at it, and where it was proved to agree."""
+    able = device is Device.CPU and has_int8_instructions()
+    return precision is Precision.AUTO and able and int8.proved
+
+
+def _for(target: Target) -> str:
+    return f" --device {target}" if target is Target.TENSORRT else ""

@@ -19,7 +19,7 @@ from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, pairs
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.sources.frames import Frame, Source
-from peoplenet_nb.speed.profile import Choice, frames_at_once
+from peoplenet_nb.speed.profile import SpeedProfile, frames_at_once
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Workbench(Rich):
         Whether the frames are the demo clip's.
     instead : list of str
         What was done in place of what was asked for, one sentence each.
-    choice : Choice or None
+    choice : SpeedProfile or None
         What notebook 06 chose, where the model was loaded as it says.
     """
 
@@ -52,7 +52,7 @@ class Workbench(Rich):
     spec: str
     is_demo: bool
     instead: list[str] = field(default_factory=list)
-    choice: Choice | None = None
+    choice: SpeedProfile | None = None
 
     @property
     def batch(self) -> int | None:
@@ -170,9 +170,9 @@ def workbench(
 
 def _as_chosen(
     model: str | Path | None, fit: str | FitMode, instead: list[str]
-) -> tuple[Choice, PeopleNet] | tuple[None, None]:
+) -> tuple[SpeedProfile, PeopleNet] | tuple[None, None]:
     """Return the choice for this machine and model, and the model loaded so; nothing where there is none."""
-    choice = Choice.load(read_model_file(resolve_model(model or None)))
+    choice = SpeedProfile.load(read_model_file(resolve_model(model or None)))
     if choice is None:
         return None, None
     try:

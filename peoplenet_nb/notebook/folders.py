@@ -13,7 +13,7 @@ from peoplenet_nb.fit import FitMode
 from peoplenet_nb.notebook.rich import Fold, Rich, Sentence, Stack, Table
 from peoplenet_nb.paths import VOLUME, cache_dir, home, models_dir, outputs_dir, settings_file
 from peoplenet_nb.settings import PRESETS, Settings, preset
-from peoplenet_nb.speed.profile import choice_file
+from peoplenet_nb.speed.profile import profile_file
 
 _GB = 1024**3
 
@@ -25,7 +25,7 @@ def places() -> Stack:
         {"what": "results of runs", "folder": str(outputs_dir())},
         {"what": "downloads, engines (can be made again)", "folder": str(cache_dir())},
         {"what": "the settings that notebook 04 chooses", "folder": str(settings_file())},
-        {"what": "the fastest way here, that notebook 06 chooses", "folder": str(choice_file())},
+        {"what": "the fastest way here, that notebook 06 chooses", "folder": str(profile_file())},
     ]
     there = home()
     nearest = next(place for place in (there, *there.parents) if place.is_dir())

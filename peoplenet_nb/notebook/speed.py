@@ -17,17 +17,16 @@ from typing import TYPE_CHECKING, Any
 from peoplenet_nb import hardware
 from peoplenet_nb.errors import ModelError, PeopleNetError
 from peoplenet_nb.network.batching import SIZES, probe_batch
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import DEVICES, Device, precisions_of
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.network.precision import precisions_of
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.notebook.bench import Workbench
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
 from peoplenet_nb.plots import charts
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.speed.bench import DEVICES, ran
 from peoplenet_nb.speed.bench import bench as measure
-from peoplenet_nb.speed.profile import Choice, best, counts, frames_at_once
+from peoplenet_nb.speed.bench import ran
+from peoplenet_nb.speed.profile import SpeedProfile, best, best_row, counts, frames_at_once
 from peoplenet_nb.video.runfolder import STAGES
 
 if TYPE_CHECKING:
@@ -205,7 +204,7 @@ class Speeds(Rich):
         """Return one line a configuration that ran."""
         return "\n".join(f"{r['device']}, {r['precision']}: {r['fps']:.1f} frames/s" for r in self.rows)
 
-    def stages(self, chosen: Choice | None = None) -> Picture:
+    def stages(self, chosen: SpeedProfile | None = None) -> Picture:
         """Return where a frame's time goes: in the plainest configuration and, beside it, in the chosen one."""
         rows = self.rows[:1]
         if chosen is not None:
@@ -235,15 +234,18 @@ class Chosen(Rich):
 
     Attributes
     ----------
-    choice : Choice
+    choice : SpeedProfile
         The choice.
+    fps : float
+        Frames per second of a whole run with it.
     path : Path
         The file that the other notebooks read.
     passed_over : list of str
         What was as fast or faster, and why it was not taken.
     """
 
-    choice: Choice
+    choice: SpeedProfile
+    fps: float
     path: Path
     passed_over: list[str]
 
@@ -259,7 +261,7 @@ class Chosen(Rich):
 
     def to_text(self) -> str:
         """Return the choice in a sentence."""
-        return f"Best here: {self.choice}; {self.choice.fps:.1f} frames per second in a whole run."
+        return f"Best here: {self.choice}; {self.fps:.1f} frames per second in a whole run."
 
 
 def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
@@ -280,9 +282,10 @@ def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
         When the file cannot be written.
     """
     choice = best(speeds.table, bench.model.file)
+    fps = (best_row(speeds.rows) or {})["fps"]
     taken, told = (choice.device, choice.precision, choice.batch), []
     for row in speeds.rows:
-        if row["fps"] < choice.fps or (row["device"], row["precision"], row["batch"]) == taken:
+        if row["fps"] < fps or (row["device"], row["precision"], row["batch"]) == taken:
             continue
         name = f"{row['device']}, {row['precision']} reached {row['fps']:.1f} frames per second"
         if counts(row):
@@ -297,4 +300,4 @@ def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
                 f"{row['agreement_75']:.3f} at 0.75; {LEAST_AP50:g} and {LEAST_AP75:g} are asked for. It can still be "
                 "named by hand."
             )
-    return Chosen(choice, choice.save(), told)
+    return Chosen(choice, fps, choice.save(), told)

@@ -15,11 +15,10 @@ from time import perf_counter
 import numpy as np
 
 from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.network.devices import DEVICES
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
 from peoplenet_nb.plots import charts
-
-DEVICES = ("cpu", "cuda", "tensorrt", "openvino")
 
 
 @dataclass(repr=False)

@@ -1,8 +1,8 @@
-"""Faster models made from a model: a uint8 input, and static INT8 for CPUs.
+"""Faster variants of a model (a uint8 input, static INT8), how fast runs are, and the speed profile of a machine.
 
-One decision to know: a derived model is a file of its own with a record beside it (what it was made from,
-with which tools, how, and how well it agrees), kept in a ``derived`` folder where no search for models
-looks, so that it is never mistaken for NVIDIA's file.
+One decision to know: a variant is a file of its own with a record beside it (what it was made from, with which
+tools, how, and how well it agrees), kept in a folder ``variants`` where no search for models looks, so that it is never
+mistaken for NVIDIA's file.
 """
 
 from __future__ import annotations

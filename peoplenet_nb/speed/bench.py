@@ -20,8 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choose
 from peoplenet_nb.hardware import peak_memory_mb
-from peoplenet_nb.network.devices import Device
-from peoplenet_nb.network.precision import Precision, precisions_of
+from peoplenet_nb.network.devices import DEVICES, Device, Precision, precisions_of
 from peoplenet_nb.video.runfolder import STAGES
 
 if TYPE_CHECKING:
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-DEVICES = ("cpu", "openvino", "cuda", "tensorrt")
 COLUMNS = (
     *("device", "precision", "batch", "variant", "fps", "bare_fps", "ratio", "first_s", "peak_mb"),
     *("agreement", "agreement_75"),
@@ -92,7 +90,7 @@ def bench(
     devices : sequence of str
         What to try.
     precisions : sequence of str, optional
-        What to try; one that a device does not offer is left out there. Left out: all that each offers.
+        What to try; one that a device does not run is left out there. Left out: all that each runs.
     batch : int, optional
         Frames per inference; left out, one on CPUs and what a short probe finds on GPUs.
     frames : int
@@ -150,7 +148,7 @@ def bench(
         raise SettingsError(
             "There is nothing to time: no device that was named computes in a precision that was named",
             seen=f"devices {', '.join(devices)}; precisions {', '.join(precisions or ())}",
-            next_step="leave the precisions out to time all that each device offers.",
+            next_step="leave the precisions out to time all that each device runs.",
         )
     return pd.DataFrame(rows).reindex(columns=list(COLUMNS))
 
@@ -166,10 +164,10 @@ def write_report(table: pd.DataFrame, folder: str | Path) -> list[Path]:
     from peoplenet_nb.files import write_text
     from peoplenet_nb.plots import charts
 
-    told, drawn = Path(folder) / "bench.json", Path(folder) / "bench.png"
+    written, drawn = Path(folder) / "bench.json", Path(folder) / "bench.png"
     text = json.dumps(json.loads(table.to_json(orient="records")), indent=1) + "\n"
-    write_text(told, text)
-    return [told, charts.speed_bars(ran(table)).save(drawn)]
+    write_text(written, text)
+    return [written, charts.speed_bars(ran(table)).save(drawn)]
 
 
 def measure(case: Case) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool =
                 seen=f"coverage differs by {agreement.coverage:.1e}, boxes by {agreement.box_px:.2f} px",
                 next_step="run the model as it is, and report this with the model's sha256.",
             )
-        return _keep(made, Variant(path, "uint8-input", source.sha256, _versions(target), agreement))
+        return Variant(path, "uint8-input", source.sha256, _versions(target), agreement).save(made)
 
 
 def build_int8(
@@ -137,7 +137,7 @@ def build_int8(
             "in_float": "the last convolution of each output and what follows it",
         }
         made, *agreements = tried[best]
-        return _keep(made, Variant(path, "int8", source.sha256, recipe, *agreements))
+        return Variant(path, "int8", source.sha256, recipe, *agreements).save(made)
 
 
 def _noise(count: int) -> list[Frame]:
@@ -170,10 +170,3 @@ def _temporary_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".building-") as folder:
             yield Path(folder)
-
-
-def _keep(made: Path, variant: Variant) -> Variant:
-    """Move a variant into place; until its record follows, the one of an earlier variant does not fit it."""
-    made.replace(variant.path)
-    variant.save()
-    return variant

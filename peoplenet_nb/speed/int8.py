@@ -1,7 +1,7 @@
 """Static INT8 by ONNX Runtime's quantizer, with the choices that were measured to matter.
 
 On CPUs activations are *uint8* and weights int8 per channel: the pair that x86 multiplies. TensorRT takes
-symmetric int8 on both sides only (NVIDIA's guide to explicit quantization), so it gets a form of its own.
+symmetric int8 on both sides only (NVIDIA's guide to explicit quantization), so it gets a variant of its own.
 
 One decision to know: no product can saturate, on any x86. Without VNNI the CPU adds products of two neighbouring
 weights in 16 bits (``vpmaddubsw``), which full 8-bit weights overflow; ONNX Runtime's remedy, 7-bit weights for
@@ -61,7 +61,7 @@ def quantize(
     method: str,
     target: Target = Target.CPU,
 ) -> ModelProto:
-    """Return the INT8 form of a model, with quantize/dequantize pairs.
+    """Return the INT8 variant of a model, with quantize/dequantize pairs.
 
     Parameters
     ----------

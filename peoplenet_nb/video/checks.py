@@ -12,8 +12,8 @@ from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.fit import FitMode
+from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
-from peoplenet_nb.network.precision import Precision
 from peoplenet_nb.settings import Settings, bind
 from peoplenet_nb.sources.frames import Decoder, Source
 

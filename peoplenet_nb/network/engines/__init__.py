@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from peoplenet_nb.errors import choose
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines.arrays import Array, Outputs
-from peoplenet_nb.network.precision import Precision, computed_precision
 from peoplenet_nb.onnxfile import ModelFile
 
 __all__ = ["Backend", "check_device", "open_backend"]
@@ -53,7 +52,7 @@ def open_backend(
     Parameters
     ----------
     runs : ModelFile
-        A checked model file, in the form that fits the device (`peoplenet_nb.network.precision.variant_for`).
+        A checked model file, the variant that fits the device (`peoplenet_nb.network.variants.variant_for`).
     device : Device or str
         Any but ``auto``.
     threads : int, optional
@@ -70,14 +69,18 @@ def open_backend(
     """
     device = choose(Device, device, "device")
     check_device(device)
-    settled = computed_precision(runs, precision)
+    precision = choose(Precision, precision, "precision")
+    if runs.quantized:
+        precision = Precision.INT8
+    elif precision is Precision.AUTO:
+        precision = Precision.FP32
     if device is Device.OPENVINO:
         from peoplenet_nb.network.engines.openvino import OpenVinoBackend
 
-        return OpenVinoBackend(runs, threads, settled)
+        return OpenVinoBackend(runs, threads, precision)
     from peoplenet_nb.network.engines.ort import OrtBackend
 
-    return OrtBackend(runs, device, threads, settled)
+    return OrtBackend(runs, device, threads, precision)
 
 
 def check_device(device: Device) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[Any]
-"""``(N, 3, H, W)`` float32 RGB / 255, or ``(N, H, W, 3)`` uint8 BGR, as the model's form takes it."""
+"""``(N, 3, H, W)`` float32 RGB / 255, or ``(N, H, W, 3)`` uint8 BGR, as the file takes it."""
 
 Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
 """Coverage ``(N, C, rows, cols)``, and boxes ``(N, 4C, rows, cols)`` or None."""

@@ -39,7 +39,7 @@ def refusal(provider: str) -> str:
 
 
 def gist(text: str) -> str:
-    """Return what a C++ exception of ONNX Runtime says, without the signatures around it."""
+    """Return the message of a C++ exception of ONNX Runtime, without the signatures around it."""
     found = re.search(r"CU\w+ failure \d+: [^;]*", text)
     return found.group().strip() if found else shorten(text)
 

@@ -13,9 +13,8 @@ import numpy as np
 
 from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.hardware import available_threads
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines.arrays import Array, Outputs
-from peoplenet_nb.network.precision import Precision
 from peoplenet_nb.onnxfile import ModelFile
 
 # What is not quantised in an INT8 file is computed in float32.

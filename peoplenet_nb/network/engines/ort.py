@@ -1,8 +1,7 @@
 """ONNX Runtime: on the CPU, with CUDA and with TensorRT.
 
 One decision to know: on a GPU the optional accelerations (a CUDA graph) are tried once, on a real inference,
-when the model is loaded. What does not work there is left out and said in the log; what runs later is what ran
-then.
+when the model is loaded. What does not work there is left out and logged; what runs later is what ran then.
 """
 
 from __future__ import annotations
@@ -15,12 +14,11 @@ import numpy as np
 
 from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.hardware import available_threads
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines.arrays import Array, Outputs
 from peoplenet_nb.network.engines.buffers import BufferedRunner
 from peoplenet_nb.network.engines.loader import gist, preload, refusal
 from peoplenet_nb.network.engines.providers import PROVIDER, provider_options
-from peoplenet_nb.network.precision import Precision
 from peoplenet_nb.onnxfile import ModelFile
 
 logger = logging.getLogger(__name__)

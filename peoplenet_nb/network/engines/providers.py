@@ -1,4 +1,4 @@
-"""What ONNX Runtime's providers are told: options for CUDA and TensorRT.
+"""The options of ONNX Runtime's providers, for CUDA and TensorRT.
 
 One decision to know: TensorRT builds its engines once per GPU, TensorRT, ONNX Runtime and model, for minutes,
 and they are worth nothing elsewhere. So they lie on the volume in a folder named by all of that, and the first build
@@ -15,9 +15,8 @@ from pathlib import Path
 
 from peoplenet_nb.files import writing
 from peoplenet_nb.hardware import gpus
-from peoplenet_nb.network.devices import Device
+from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines.buffers import MAX_BATCH
-from peoplenet_nb.network.precision import Precision
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import cache_dir
 
@@ -50,7 +49,7 @@ def provider_options(
         Whether CUDA shall capture each size of batch as a graph.
     """
     cpu: Provider = (PROVIDER[Device.CPU], {})
-    # Tensor cores round FP32 factors to TF32 unless told not to: FP32 means FP32 here, and TF32 has its own name.
+    # Tensor cores round FP32 factors to TF32 unless forbidden: FP32 means FP32 here, and TF32 has its own name.
     cuda = {"use_tf32": str(int(precision is Precision.TF32))}
     if graph:
         cuda["enable_cuda_graph"] = "1"
