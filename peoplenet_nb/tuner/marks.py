@@ -26,30 +26,32 @@ def marks_under(values: Mapping[str, float], top: float) -> str:
     str
         HTML; empty when all presets agree.
     """
-    places = {name: 100 * value / top for name, value in sorted(values.items(), key=lambda item: item[1])}
-    if len(set(places.values())) < 2:
+    positions = {name: 100 * value / top for name, value in sorted(values.items(), key=lambda item: item[1])}
+    if len(set(positions.values())) < 2:
         return ""
     groups: list[list[str]] = []
-    for name, place in places.items():
-        if not 0 <= place <= 100:
+    for name, position in positions.items():
+        if not 0 <= position <= 100:
             continue
         groups.append([name])
-        while len(groups) > 1 and _overlap(*(_span(group, places) for group in groups[-2:])):
+        while len(groups) > 1 and _overlap(*(_span(group, positions) for group in groups[-2:])):
             groups[-2:] = [groups[-2] + groups[-1]]
     ticks = "".join(
-        f'<i style="left:{place:.2f}%"></i>' for place in sorted(set(places.values())) if place <= 100
+        f'<i style="left:{position:.2f}%"></i>'
+        for position in sorted(set(positions.values()))
+        if position <= 100
     )
     letters = "".join(
-        f'<span style="left:{sum(_span(group, places)) / 2:.2f}%" title="{_title(group, values)}">'
+        f'<span style="left:{sum(_span(group, positions)) / 2:.2f}%" title="{_title(group, values)}">'
         f"{''.join(LETTERS[name] for name in group)}</span>"
         for group in groups
     )
     return f'<div class="pnb-marks" aria-hidden="true">{ticks}{letters}</div>'
 
 
-def _span(group: list[str], places: Mapping[str, float]) -> tuple[float, float]:
+def _span(group: list[str], positions: Mapping[str, float]) -> tuple[float, float]:
     """Return where a group's letters begin and end: around the middle of its values."""
-    middle, half = (places[group[0]] + places[group[-1]]) / 2, _LETTER * len(group) / 2
+    middle, half = (positions[group[0]] + positions[group[-1]]) / 2, _LETTER * len(group) / 2
     return middle - half, middle + half
 
 

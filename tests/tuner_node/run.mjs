@@ -65,7 +65,7 @@ const calls = {
     return engine.placeLabels(job.boxes, job.forms, job.picture);
   },
   heat(job) {
-    return job.values.map(engine.heatPlace);
+    return job.values.map(engine.heatPosition);
   },
   /** Where the frame stands after some steps, and where on it a point of the stage then is. */
   zoom(job) {

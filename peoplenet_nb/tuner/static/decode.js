@@ -67,7 +67,7 @@ export function decode(frame, settings) {
       clusters += result.count;
     }
   }
-  return outcome(frame, candidates, sifted(frame, candidates, found, settings));
+  return outcome(frame, candidates, filtered(frame, candidates, found, settings));
 }
 
 /** The entries that reach their class's threshold, by class, row and column, and where each stands. */
@@ -183,7 +183,7 @@ function weightedMean(box, members, weights) {
 }
 
 /** Drop what is too small, too weak or too many of its class; boxes become frame pixels here. */
-function sifted(frame, candidates, found, settings) {
+function filtered(frame, candidates, found, settings) {
   const [sx, sy] = frame.shape.scale;
   const taken = new Int32Array(frame.shape.labels.length);
   const passed = [];

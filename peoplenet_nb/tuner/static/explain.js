@@ -28,7 +28,7 @@ const fixed = (value, digits) => value.toFixed(digits);
 const plain = (value) => String(Math.round(value * 1e6) / 1e6);
 
 /** Row and column of an entry. */
-export function placeOf(frame, entry) {
+export function rowAndColumn(frame, entry) {
   const inClass = frame.cell(entry) % frame.perClass;
   return { row: Math.floor(inClass / frame.shape.cols), col: inClass % frame.shape.cols };
 }
@@ -55,7 +55,7 @@ export function fateSentence(result, index, settings) {
   const label = frame.shape.labels[c];
   const by = candidates.by[index];
   const other = by >= 0 ? candidates.entry[by] : -1;
-  const place = by >= 0 ? placeOf(frame, other) : null;
+  const place = by >= 0 ? rowAndColumn(frame, other) : null;
   const where = place ? `row ${place.row}, column ${place.col}` : "";
   switch (candidates.fate[index]) {
     case Fate.KEPT:
@@ -94,7 +94,7 @@ export function withThreshold(settings, c, threshold) {
 
 /** What one cell predicts and what became of it; `result` spares a decode where there is one already. */
 export function explainEntry(frame, settings, c, entry, result = decode(frame, settings)) {
-  const { row, col } = placeOf(frame, entry);
+  const { row, col } = rowAndColumn(frame, entry);
   const label = frame.shape.labels[c];
   const coverage = frame.coverage[entry];
   const threshold = settings.threshold[c];

@@ -25,7 +25,7 @@ export function viridis(value) {
 }
 
 /** Where on the scale a coverage stands: 0 at the faintest that is shown, 1 at a coverage of 1; below 0 unseen. */
-export function heatPlace(coverage) {
+export function heatPosition(coverage) {
   return coverage > 0 ? Math.min(1, 1 - Math.log(coverage) / Math.log(FAINTEST)) : -1;
 }
 
@@ -37,7 +37,7 @@ export function paintHeat(canvas, frame, c) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(cols, rows);
   for (let e = frame.starts[c]; e < frame.starts[c + 1]; e++) {
-    const place = heatPlace(frame.coverage[e]);
+    const place = heatPosition(frame.coverage[e]);
     if (place < 0) continue;
     const at = 4 * (frame.cell(e) % frame.perClass);
     image.data.set(viridis(place), at);
@@ -50,4 +50,4 @@ export function paintHeat(canvas, frame, c) {
 export const HEAT_GRADIENT = `linear-gradient(to right, ${VIRIDIS.map((rgb) => `rgb(${rgb})`).join(", ")})`;
 
 /** `[text, per cent]` of the legend's ticks. */
-export const HEAT_TICKS = TICKS.map((value) => [String(value), 100 * heatPlace(value)]);
+export const HEAT_TICKS = TICKS.map((value) => [String(value), 100 * heatPosition(value)]);

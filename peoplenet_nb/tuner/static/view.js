@@ -12,7 +12,7 @@ import { buildPage } from "./page.js";
 import { paintGrid, paintOverlay, paintPointer } from "./paint.js";
 import { Zoom } from "./zoom.js";
 
-const SETTLED = 80; // ms without a move after which the state goes to Python
+const STILL = 80; // ms without a move after which the state goes to Python
 
 export class TunerView extends Paced {
   constructor(model, el, store) {
@@ -87,19 +87,19 @@ export class TunerView extends Paced {
   // -- when to draw -----------------------------------------------------------------------------------------
 
   changed() {
-    this.#settleSoon();
+    this.#whenStill();
     this.schedule();
   }
 
   /** Once nothing moves any more Python learns what is on screen, and the clip is counted. */
-  #settleSoon() {
-    this.later("state", SETTLED, () => this.#sendState());
-    this.later("count", SETTLED, () => this.#answerAnew());
+  #whenStill() {
+    this.later("state", STILL, () => this.#sendState());
+    this.later("count", STILL, () => this.#answerAnew());
   }
 
   /** Another frame: a video that plays never comes to rest, so Python learns of it every so often. */
   stepped() {
-    if (!this.timers.has("state")) this.later("state", SETTLED, () => this.#sendState());
+    if (!this.timers.has("state")) this.later("state", STILL, () => this.#sendState());
     this.schedule();
   }
 
@@ -122,7 +122,7 @@ export class TunerView extends Paced {
     const moved = index !== shown.index;
     const other = held.frame !== shown.frame;
     if (moved) this.inspector.forget();
-    if (shown.index < 0) this.#settleSoon(); // what was to be sent before had nothing to send
+    if (shown.index < 0) this.#whenStill(); // what was to be sent before had nothing to send
     this.numbers = numbersOf(model, shape.labels.length);
     this.settings = settingsFrom(this.numbers);
     this.result = decode(held.frame, this.settings);
@@ -202,7 +202,7 @@ export class TunerView extends Paced {
     this.clipRow?.follow();
   }
 
-  // -- once it has settled ----------------------------------------------------------------------------------
+  // -- once nothing moves -----------------------------------------------------------------------------------
 
   /** What a click asked, answered for the settings as they are now; and the counts of a clip. */
   #answerAnew() {

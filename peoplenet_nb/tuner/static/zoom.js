@@ -49,7 +49,7 @@ export class Zoom {
 
 /** Pointer and wheel on one stage. */
 export class Gestures {
-  /** @param {(moved: boolean) => void} changed called after the part that is shown changed */
+  /** @param {() => void} changed called after the part that is shown changed */
   constructor(box, zoom, on, changed) {
     Object.assign(this, { box, zoom, changed, pointers: new Map(), dragged: false, scrolled: 0 });
     on(window, "wheel", (event) => !box.contains(event.target) && (this.scrolled = event.timeStamp), { passive: true, capture: true });
