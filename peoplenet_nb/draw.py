@@ -23,6 +23,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.settings import PEOPLENET_LABELS
 
 Frame = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
@@ -30,6 +31,8 @@ Colour = tuple[int, int, int]
 MOST_HIDDEN = 0.25  # of any box, by a label
 MOST_LABELS = 150
 _SHORT = 5 / 6  # size of the letters of a short label
+# Above the box in full and short, then below and inside in full, then below and inside in short.
+_ORDER = (0, 1, 5, 6, 2, 3, 4, 7, 8, 9)
 
 # Okabe and Ito (2008), as BGR: orange, sky blue, reddish purple, bluish green, yellow, blue, vermilion.
 PALETTE: tuple[Colour, ...] = (
@@ -41,7 +44,7 @@ PALETTE: tuple[Colour, ...] = (
     (178, 114, 0),
     (0, 94, 213),
 )
-_BY_LABEL = {"person": PALETTE[0], "bag": PALETTE[1], "face": PALETTE[2]}
+_BY_LABEL = dict(zip(PEOPLENET_LABELS, PALETTE, strict=False))
 _INK: Colour = (20, 20, 20)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -138,13 +141,10 @@ def place_labels(
     x1, y1, x2, y2 = boxes.T[..., None]
     w, h = np.moveaxis(np.asarray(sizes), 2, 0)
     left, right = np.clip(x1, 0, np.maximum(0, frame_size[0] - w)), np.maximum(0, x2 - w)
-    tops = (y1 - h, y1 - h, y2 + 0 * h, y2 + 0 * h, np.maximum(0, y1) + 0 * h)
-    # Above in full and short, then below and inside in full, then the same short.
-    order = [(k, form) for form in (0, 1) for k in (0, 1)] + [(k, form) for form in (0, 1) for k in (2, 3, 4)]
-    x = np.stack([(left, right)[k % 2][:, form] for k, form in order], axis=1)
-    y = np.stack([tops[k][:, form] for k, form in order], axis=1)
-    forms = np.array([form for _, form in order])
-    plates = np.stack([x, y, x + w[:, forms], y + h[:, forms]], axis=2)
+    below, inside = np.broadcast_to(y2, h.shape), np.broadcast_to(np.maximum(0, y1), h.shape)
+    x = np.stack([left, right, left, right, left], axis=2)  # each of five places in two sizes
+    y = np.stack([y1 - h, y1 - h, below, below, inside], axis=2)
+    plates = np.stack([x, y, x + w[..., None], y + h[..., None]], axis=3).reshape(-1, 10, 4)[:, _ORDER]
     free = (plates >= 0).all(axis=2) & (plates[..., 2:] <= frame_size).all(axis=2)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
     free &= ~(_shared(plates.reshape(-1, 4), boxes) > MOST_HIDDEN * areas).any(axis=1).reshape(free.shape)
@@ -156,7 +156,7 @@ def place_labels(
         best = next(candidates, None)
         if best is not None:
             used.append(places[best])
-        found.append(None if best is None else (int(forms[best]), places[best][0], places[best][1]))
+        found.append(None if best is None else (_ORDER[best] // 5, *places[best][:2]))
     return found
 
 

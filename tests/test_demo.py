@@ -12,10 +12,10 @@ import onnx
 import pytest
 
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.demo import LABELS, STANDIN, STANDIN_RECORD, demo_clip, demo_truth
+from peoplenet_nb.demo import STANDIN, STANDIN_RECORD, demo_clip, demo_truth
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import head_health, read_model_file
-from peoplenet_nb.settings import preset
+from peoplenet_nb.settings import PEOPLENET_LABELS, preset
 from peoplenet_nb.sources import open_source
 from tools.standin.measure import HELD_OUT_SEEDS, precision_on
 from tools.standin.render import DEMO_SEED
@@ -56,7 +56,7 @@ def test_players_can_start_before_they_have_the_whole_file() -> None:
 def test_every_frame_has_its_truth_inside_the_picture() -> None:
     truths = demo_truth()
     assert [truth.frame for truth in truths] == list(range(300))
-    assert {label for truth in truths for label in truth.labels} == set(LABELS)
+    assert {label for truth in truths for label in truth.labels} == set(PEOPLENET_LABELS)
     for truth in truths:
         assert "person" in truth.labels
         assert (truth.xyxy >= 0).all()
@@ -98,7 +98,7 @@ def test_the_file_says_that_it_is_a_stand_in_and_stays_small() -> None:
     file = read_model_file(STANDIN)
     assert file.standin
     assert file.size <= 400_000
-    assert file.labels == LABELS
+    assert file.labels == PEOPLENET_LABELS
     assert "not NVIDIA" in file.metadata["description"]
     assert "demo clip only" in file.metadata["description"]
 

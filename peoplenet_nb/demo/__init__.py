@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from peoplenet_nb.demo.truth import LABELS, Truth, load_truth
+from peoplenet_nb.demo.truth import Truth, load_truth
 from peoplenet_nb.paths import STANDIN
 
-__all__ = ["LABELS", "STANDIN", "STANDIN_RECORD", "Truth", "demo_clip", "demo_truth"]
+__all__ = ["STANDIN", "STANDIN_RECORD", "Truth", "demo_clip", "demo_truth"]
 
 STANDIN_RECORD = STANDIN.with_suffix(".json")
 _CLIP = Path(__file__).with_name("demo-street.mp4")

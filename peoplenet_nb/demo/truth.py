@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-LABELS = ("person", "bag", "face")
+from peoplenet_nb.settings import PEOPLENET_LABELS
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Truth:
     xyxy : ndarray, shape (N, 4), float32
         Boxes of the visible parts in frame pixels; right and lower edges are exclusive.
     class_id : ndarray, shape (N,), int
-        Index into `LABELS`.
+        Index into `peoplenet_nb.settings.PEOPLENET_LABELS`.
     track_id : ndarray, shape (N,), int
         The same object keeps its number through a scene; a person, their bag and their face have three.
     visibility : ndarray, shape (N,), float32
@@ -46,7 +46,7 @@ class Truth:
     @property
     def labels(self) -> list[str]:
         """Class names of the boxes."""
-        return [LABELS[c] for c in self.class_id.tolist()]
+        return [PEOPLENET_LABELS[c] for c in self.class_id.tolist()]
 
     @classmethod
     def from_rows(cls, frame: int, rows: Sequence[tuple[Sequence[float], int, int, float]]) -> Truth:
@@ -75,7 +75,7 @@ def load_truth(path: Path, frames: int) -> list[Truth]:
             x, y, w, h = (float(row[k]) for k in ("x", "y", "w", "h"))
             entry = (
                 (x, y, x + w, y + h),
-                LABELS.index(row["class"]),
+                PEOPLENET_LABELS.index(row["class"]),
                 int(row["id"]),
                 float(row["visibility"]),
             )

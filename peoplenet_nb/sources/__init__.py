@@ -1,6 +1,6 @@
 """Frames from images, folders, videos, URLs and YouTube; no inference here.
 
-One decision to know: a frame's index is its place in the source, counted from 0, whatever was skipped.
+A frame's index is its place in the source, counted from 0, whatever was skipped.
 """
 
 from __future__ import annotations

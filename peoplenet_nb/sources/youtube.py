@@ -186,7 +186,7 @@ def _options(
 
 
 def explain(error: BaseException, warnings: list[str], address: str) -> SourceError:
-    """Turn what yt-dlp said into a sentence with the next step."""
+    """Return an error with the likeliest cause of yt-dlp's and the next step."""
     text = hide_secrets_in(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).removeprefix("ERROR: "))
     found = next((row for row in FAILURES if re.search(row[0], text, re.IGNORECASE)), None)
     if found:

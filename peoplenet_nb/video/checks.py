@@ -64,7 +64,7 @@ def fingerprint(
             "sha256": model.file.sha256,
             "fit": str(model.fit),
             "precision": str(model.precision),
-            # Another calibration is another network; the uint8 form computes the same as its model.
+            # Another calibration is another network; the variant with a uint8 input computes the same as its model.
             **({"int8_sha256": model.runs.sha256} if model.precision == Precision.INT8 else {}),
         },
         **({"decoder": str(source.decoder)} if source.decoder is not Decoder.CPU else {}),

@@ -1,8 +1,8 @@
 """Ctrl-C during a run.
 
-One decision to know: Ctrl-C is an orderly end. What is in flight is finished, the files are joined and valid,
-and then `RunInterrupted` (a ``KeyboardInterrupt``) is raised with the result in it, so that a notebook's
-"run all" and a shell loop stop as they should. A second Ctrl-C stops at once; the last finished part stays.
+What is in flight is finished, the files are joined and valid, and then `RunInterrupted` (a ``KeyboardInterrupt``) is
+raised with the result in it, so that a notebook's "run all" and a shell loop stop as they should. A second Ctrl-C stops
+at once; the last finished part stays.
 """
 
 from __future__ import annotations

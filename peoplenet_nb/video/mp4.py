@@ -1,7 +1,7 @@
 """Finished videos: joined without encoding again, and read back to see that a browser will play them.
 
-One decision to know: joining relies on videos without B-frames (`peoplenet_nb.video.writer`), where every packet's
-decoding time is its presentation time.
+Joining relies on videos without B-frames (`peoplenet_nb.video.writer`), where every packet's decoding time is its
+presentation time.
 """
 
 from __future__ import annotations

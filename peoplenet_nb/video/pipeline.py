@@ -5,8 +5,8 @@ decode and drawing, on one shared session with one thread per inference: ``sessi
 whole frames side by side waste less than one frame cut into pieces. A worker takes one frame at a time, or a
 batch of them for a GPU. The caller takes the results in the order of the frames, and writes them meanwhile.
 
-One decision to know: what bounds the memory is the line between reader and caller, a small multiple of the
-workers. A caller that is slow makes the reader wait; nothing is dropped.
+What bounds the memory is the queue between reader and caller, a small multiple of the workers. A caller that is slow
+makes the reader wait; nothing is dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """H.264 videos that a browser plays, written with PyAV; `peoplenet_nb.video.mp4` joins them and reads them back.
 
-One decision to know: no B-frames. Presentation order is then decoding order, so parts of a video join by
-copying their packets, without edit lists and without encoding again; x264 needs a few percent more bytes.
+There are no B-frames: presentation order is then decoding order, so parts of a video join by copying their packets,
+without edit lists and without encoding again; x264 needs a few percent more bytes.
 """
 
 from __future__ import annotations

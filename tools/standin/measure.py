@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy.typing as npt
 
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.demo import LABELS, Truth
+from peoplenet_nb.demo import Truth
 from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Settings
 from tools.standin.patch import Bytes
 from tools.standin.scene import Scene
 
@@ -51,10 +51,12 @@ def precision_on(model: str | Path, frames: Iterable[tuple[Bytes, Truth]]) -> di
     """
     net = PeopleNet.load(model, device="cpu")
     settings = Settings(nms_iou=0.5, default=ClassSettings(threshold=_LEAST_COVERAGE))
-    rows: dict[str, list[tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]]] = {n: [] for n in LABELS}
+    rows: dict[str, list[tuple[npt.ArrayLike, npt.ArrayLike, npt.ArrayLike]]] = {
+        n: [] for n in PEOPLENET_LABELS
+    }
     for frame, truth in frames:
         found = decode(net.infer(frame), settings).detections
-        for class_id, name in enumerate(LABELS):
+        for class_id, name in enumerate(PEOPLENET_LABELS):
             mine, real = found.class_id == class_id, truth.class_id == class_id
             rows[name].append((found.xyxy[mine], found.confidence[mine], truth.xyxy[real]))
     return {name: round(precision_recall(of_class).average_precision, 4) for name, of_class in rows.items()}

@@ -31,11 +31,11 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own habit
 from torch.optim.swa_utils import AveragedModel
 
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.demo import LABELS, STANDIN, STANDIN_RECORD
+from peoplenet_nb.demo import STANDIN, STANDIN_RECORD
 from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.paths import cache_dir
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Settings
 from tools.standin.data import (
     CLASSES,
     CROP_HEIGHT,
@@ -161,7 +161,7 @@ def calibrate(model: Standin, path: Path, pool: np.ndarray, truths: list[np.ndar
     export(model, path)
     net = PeopleNet.load(path, device="cpu")
     settings = Settings(default=ClassSettings(threshold=0.05))
-    rows: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in LABELS]
+    rows: list[list[tuple[np.ndarray, np.ndarray, np.ndarray]]] = [[] for _ in PEOPLENET_LABELS]
     for k in np.linspace(0, len(truths) - 1, CALIBRATION_FRAMES).astype(int):
         found = decode(net.infer(np.asarray(pool[k])), settings).detections
         for c in range(CLASSES):
@@ -175,7 +175,7 @@ def calibrate(model: Standin, path: Path, pool: np.ndarray, truths: list[np.ndar
         model.cover.bias += torch.tensor(shift, dtype=torch.float32)
         model.cover.bias.copy_(model.cover.bias.half().float())
     export(model, path)
-    return {name: round(float(b), 3) for name, b in zip(LABELS, best, strict=True)}
+    return {name: round(float(b), 3) for name, b in zip(PEOPLENET_LABELS, best, strict=True)}
 
 
 def finish(
