@@ -99,6 +99,15 @@ def test_model_put_there_by_hand_is_recognised_by_the_listing(
     assert server.seen == []
 
 
+def test_force_fetches_although_a_good_model_was_put_there_by_hand(
+    server: Ngc, fetch: Fetch, tmp_path: Path
+) -> None:
+    folder(tmp_path).mkdir()
+    (folder(tmp_path) / MODEL).write_bytes(WEIGHTS)
+    assert fetch(force=True).via == "http"
+    assert len(server.to("storage", MODEL)) == 1
+
+
 def test_another_model_in_its_place_is_moved_aside(fetch: Fetch, tmp_path: Path) -> None:
     other = detectnet(classes=1).SerializeToString()
     folder(tmp_path).mkdir()
