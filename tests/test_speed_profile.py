@@ -114,6 +114,13 @@ def test_a_profile_names_what_it_belongs_to(chosen: SpeedProfile, file: ModelFil
     assert chosen.command("a.mp4") == "peoplenet-nb detect a.mp4 --device cpu --precision int8 --batch 1"
 
 
+def test_a_profile_shows_itself_in_a_notebook(chosen: SpeedProfile) -> None:
+    html = replace(chosen, machine="a <machine>")._repr_html_()
+    assert "cpu, int8, one frame at a time" in html
+    assert "a &lt;machine&gt;" in html
+    assert "--precision int8" in html
+
+
 def test_a_profile_survives_the_disk(chosen: SpeedProfile, file: ModelFile) -> None:
     assert SpeedProfile.load() is None, "there is none yet"
     path = chosen.save()

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conftest import make_grids
 from onnx_builder import COVERAGE, detectnet, write
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import demo_clip
@@ -28,7 +29,7 @@ from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8, variants_dir
-from peoplenet_nb.speed.agreement import infer_all, unlike
+from peoplenet_nb.speed.agreement import compare, infer_all, unlike
 from peoplenet_nb.speed.int8 import pair_safe_scales
 
 
@@ -236,6 +237,28 @@ def test_agreement_needs_boxes_enough_and_near_enough(
     assert measured.proved == proved
     assert Variant(Path("x.onnx"), "int8", "", {}, perfect, measured).proved == proved
     assert Variant(Path("x.onnx"), "int8", "", {}, measured, perfect).proved == proved
+
+
+def test_agreement_weighs_classes_by_their_boxes() -> None:
+    """Three people found again and one face lost: 3 of 4 boxes, not 1 of 2 classes."""
+    distances = (0.8, 1.0, 0.8, 1.0)
+    people = {(0, 5, column): (0.9, distances) for column in (5, 20, 40)}
+    wanted, found = make_grids(people | {(2, 20, 30): (0.9, distances)}), make_grids(people)
+    measured = compare([wanted], [found])
+    assert measured.boxes == 4
+    assert (measured.ap50, measured.ap75) == pytest.approx((0.75, 0.75))
+
+
+def test_a_variant_shows_what_was_measured_and_nothing_that_was_not() -> None:
+    noise, pictures = (
+        Agreement(3, 1e-6, 1e-7, 0.01, 0, 0.0, 0.0),
+        Agreement(12, 0.1, 0.01, 9.0, 99, 0.987, 0.912),
+    )
+    html = Variant(Path("x<y.onnx"), "int8", "", {}, noise, pictures)._repr_html_()
+    assert "x&lt;y.onnx" in html
+    assert html.count("0.987") == html.count("0.912") == 1
+    assert ">0<" in noise._repr_html_(), "no boxes"
+    assert ">0.0<" not in noise._repr_html_(), "an AP of 0 where there was nothing to find"
 
 
 def test_int8_boxes_may_be_larger_than_any_in_the_calibration(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from peoplenet_nb.errors import DeviceError, ModelError, choose
 from peoplenet_nb.files import sha256_of, write_text
 from peoplenet_nb.hardware import has_int8_instructions
+from peoplenet_nb.html_tables import table
 from peoplenet_nb.network.devices import Device, Precision, precisions_of
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import cache_dir, models_dir
@@ -54,7 +55,7 @@ class Agreement:
         How many boxes the source found in them: with few, the next two say little.
     ap50, ap75 : float
         Average precision of the variant's boxes with the source's boxes as truth, at IoU 0.5 and
-        0.75, over the classes that the source found; 0 when it found nothing.
+        0.75: the mean over classes, weighted by the source's boxes of each; 0 when it found nothing.
     """
 
     frames: int
@@ -83,6 +84,20 @@ class Agreement:
         )
         differences = f"coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px"
         return f"{boxes} in {self.frames} frames; {differences}"
+
+    def row(self) -> dict[str, object]:
+        """Return it as a row of a table, without figures that say nothing for want of boxes."""
+        return {
+            "frames": self.frames,
+            "boxes": self.boxes,
+            "AP at IoU 0.5": self.ap50 if self.boxes else None,
+            "AP at IoU 0.75": self.ap75 if self.boxes else None,
+            "largest difference in coverage": f"{self.coverage:.1e}",
+            "in box edges (px)": f"{self.box_px:.1e}",
+        }
+
+    def _repr_html_(self) -> str:
+        return table([self.row()])
 
 
 @dataclass(frozen=True)
@@ -121,6 +136,11 @@ class Variant:
     def agreements(self) -> tuple[Agreement, ...]:
         """All that was measured: `agreement`, and `unlike` where there is one."""
         return (self.agreement,) if self.unlike is None else (self.agreement, self.unlike)
+
+    def _repr_html_(self) -> str:
+        kinds = ("frames not used in making it", "pictures unlike the calibration's")
+        rows = [{"compared on": kind} | a.row() for kind, a in zip(kinds, self.agreements, strict=False)]
+        return table(rows, f"{self.kind}: {self.path}, compared with the model it was made from")
 
     @classmethod
     def load(cls, path: Path, source: ModelFile) -> Variant | None:

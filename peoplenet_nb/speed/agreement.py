@@ -103,15 +103,15 @@ def _detections(grids: Grids) -> Detections:
 
 
 def _average_precision(wanted: Sequence[Detections], found: Sequence[Grids], iou: float) -> float:
+    """Return the mean over classes, each weighted by its number of boxes: a class with a few is mostly chance."""
     low = preset("default").replace(default=ClassSettings(threshold=0.05), classes={})
-    values = []
     got = [decode(grids, low).detections for grids in found]
+    values, weights = [], []
     for class_id in range(found[0].shape[0]):
-        pairs = [
-            (w[w.class_id == class_id], g[g.class_id == class_id]) for w, g in zip(wanted, got, strict=True)
-        ]
-        if any(len(w) for w, _ in pairs):
-            values.append(
-                precision_recall([(g.xyxy, g.confidence, w.xyxy) for w, g in pairs], iou).average_precision
-            )
-    return float(np.mean(values)) if values else 0.0
+        frames = []
+        for w, g in zip(wanted, got, strict=True):
+            one = g[g.class_id == class_id]
+            frames.append((one.xyxy, one.confidence, w[w.class_id == class_id].xyxy))
+        weights.append(sum(len(truth) for _, _, truth in frames))
+        values.append(precision_recall(frames, iou).average_precision)
+    return float(np.average(values, weights=weights)) if any(weights) else 0.0

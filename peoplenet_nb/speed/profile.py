@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from peoplenet_nb.errors import DeviceError, SettingsError, choose
 from peoplenet_nb.files import write_text
 from peoplenet_nb.hardware import available_threads, gpus, processor_name
+from peoplenet_nb.html_tables import pairs
 from peoplenet_nb.network.devices import Device, Precision, precisions_of
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.onnxfile import ModelFile
@@ -73,6 +74,10 @@ class SpeedProfile:
 
     def __str__(self) -> str:
         return f"{self.device}, {self.precision}, {frames_at_once(self.batch)}"
+
+    def _repr_html_(self) -> str:
+        rows = [("runs fastest with", str(self)), ("on", self.machine), ("in a shell", self.command())]
+        return pairs(rows, "Speed profile")
 
     @classmethod
     def load(cls, model_file: ModelFile | None = None) -> SpeedProfile | None:
