@@ -227,24 +227,21 @@ def test_cache_that_cannot_be_written_is_said(downloader, tmp_path):
 
 def test_real_yt_dlp_takes_the_options(tmp_path):
     """The options are yt-dlp's own: the real one parses formats and runtimes without asking anybody."""
-    with youtube._Bar(False) as bar:
-        options = youtube._options(
-            Path(tmp_path), youtube._Messages(), lambda info, incomplete=False: None, bar
-        )
-        with yt_dlp.YoutubeDL(options) as real:
-            selector = real.build_format_selector(options["format"])
-            formats = [
-                {"format_id": "low", "height": 360, "vcodec": "avc1.4d", "acodec": "none", "ext": "mp4"},
-                {"format_id": "fit", "height": 720, "vcodec": "avc1.4d", "acodec": "none", "ext": "mp4"},
-                {"format_id": "vp9", "height": 720, "vcodec": "vp9", "acodec": "none", "ext": "webm"},
-                {"format_id": "big", "height": 1080, "vcodec": "avc1.64", "acodec": "none", "ext": "mp4"},
-            ]
-            for given in formats:
-                given["protocol"] = "https"
-            chosen = list(
-                selector({"formats": formats, "has_merged_format": False, "incomplete_formats": False})
-            )
-            assert [given["format_id"] for given in chosen] == ["fit"]
+    options = youtube._options(
+        Path(tmp_path), youtube._Messages(), lambda info, incomplete=False: None, lambda state: None
+    )
+    with yt_dlp.YoutubeDL(options) as real:
+        selector = real.build_format_selector(options["format"])
+        formats = [
+            {"format_id": "low", "height": 360, "vcodec": "avc1.4d", "acodec": "none", "ext": "mp4"},
+            {"format_id": "fit", "height": 720, "vcodec": "avc1.4d", "acodec": "none", "ext": "mp4"},
+            {"format_id": "vp9", "height": 720, "vcodec": "vp9", "acodec": "none", "ext": "webm"},
+            {"format_id": "big", "height": 1080, "vcodec": "avc1.64", "acodec": "none", "ext": "mp4"},
+        ]
+        for given in formats:
+            given["protocol"] = "https"
+        chosen = list(selector({"formats": formats, "has_merged_format": False, "incomplete_formats": False}))
+        assert [given["format_id"] for given in chosen] == ["fit"]
 
 
 def test_unexpected_errors_of_yt_dlp_are_explained_too(downloader, monkeypatch):

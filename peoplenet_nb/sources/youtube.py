@@ -11,6 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -109,6 +110,7 @@ def fetch(address: str, folder: Path | None = None, *, progress: bool = True) ->
     address = watch_address(video)
     try:
         import yt_dlp
+        from tqdm.auto import tqdm
         from yt_dlp.utils import YoutubeDLError
     except ImportError as error:
         raise InstallationError(
@@ -117,6 +119,7 @@ def fetch(address: str, folder: Path | None = None, *, progress: bool = True) ->
             next_step="pip install 'yt-dlp[default,deno]', or run bash setup_runpod.sh.",
         ) from error
     messages, live = _Messages(), []
+    bar = tqdm(unit="B", unit_scale=True, desc="YouTube", disable=not progress, leave=False)
 
     def refuse_live(info: dict[str, Any], *, incomplete: bool = False) -> str | None:
         if info.get("is_live"):
@@ -124,13 +127,14 @@ def fetch(address: str, folder: Path | None = None, *, progress: bool = True) ->
             return "it is live"
         return None
 
+    def show(state: dict[str, Any]) -> None:
+        bar.total = state.get("total_bytes") or state.get("total_bytes_estimate")
+        bar.update(max(0, (state.get("downloaded_bytes") or 0) - bar.n))
+
     failure: BaseException = RuntimeError("no file came")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (
-            _Bar(progress) as bar,
-            yt_dlp.YoutubeDL(_options(folder, messages, refuse_live, bar)) as downloader,
-        ):
+        with closing(bar), yt_dlp.YoutubeDL(_options(folder, messages, refuse_live, show)) as downloader:
             downloader.extract_info(address, download=True)
     except YoutubeDLError as error:
         failure = error
@@ -162,7 +166,7 @@ def _kept(folder: Path, video: str) -> Path | None:
 
 
 def _options(
-    folder: Path, messages: _Messages, match: Callable[..., str | None], bar: _Bar
+    folder: Path, messages: _Messages, match: Callable[..., str | None], show: Callable[..., None]
 ) -> dict[str, Any]:
     options: dict[str, Any] = {
         "format": _FORMATS,
@@ -171,7 +175,7 @@ def _options(
         "quiet": True,
         "noprogress": True,
         "logger": messages,
-        "progress_hooks": [bar],
+        "progress_hooks": [show],
         "match_filter": match,
         "cachedir": str(cache_dir() / "yt-dlp"),
         "socket_timeout": 20,
@@ -210,30 +214,7 @@ class _Messages:
 
     def warning(self, message: str) -> None:
         self.warnings.append(message)
-        logger.info("yt-dlp: %s", hide_secrets_in(message))
+        self.error(message)
 
     def error(self, message: str) -> None:
         logger.info("yt-dlp: %s", hide_secrets_in(message))
-
-
-class _Bar:
-    """A progress bar fed by yt-dlp's hook; it appears with the first bytes."""
-
-    def __init__(self, shown: bool) -> None:
-        self._shown = shown
-        self._bar: Any = None
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def __call__(self, state: dict[str, Any]) -> None:
-        if self._bar is None:
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(unit="B", unit_scale=True, desc="YouTube", disable=not self._shown, leave=False)
-        self._bar.total = state.get("total_bytes") or state.get("total_bytes_estimate")
-        self._bar.update(max(0, (state.get("downloaded_bytes") or 0) - self._bar.n))

@@ -6,18 +6,18 @@ All of it is written where the frames are in order again, so that nothing depend
 from __future__ import annotations
 
 import csv
-import io
 import math
 import os
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from pathlib import Path
+from time import perf_counter
 
 import cv2
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
-from peoplenet_nb.sources.frames import Frame, Image, unique_names
+from peoplenet_nb.sources.frames import Frame, Image, Source, unique_names
+from peoplenet_nb.video.pipeline import Done
 from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
 from peoplenet_nb.video.writer import VideoWriter
 
@@ -34,66 +34,73 @@ class PartWriter:
     ----------
     run : RunFolder
         Where the part belongs.
+    source : Source
+        Where the frames come from.
     labels : tuple of str
         Names of the model's classes.
-    fps : float
-        Frames per second that are to be expected in the video.
-    video : bool
-        Whether a piece of video is written (or pictures, for images).
-    pixel_aspect : Fraction
-        Width of a pixel over its height.
     image_names : dict of str to str
         What each annotated image is called, see `image_names`.
     """
 
     def __init__(
-        self,
-        run: RunFolder,
-        labels: tuple[str, ...],
-        *,
-        fps: float,
-        video: bool,
-        pixel_aspect: Fraction,
-        image_names: Mapping[str, str],
+        self, run: RunFolder, source: Source, labels: tuple[str, ...], image_names: Mapping[str, str]
     ) -> None:
-        self._run, self._labels, self._image_names = run, labels, image_names
-        self._fps, self._wants_video, self._aspect = fps, video, pixel_aspect
+        self._run, self._source, self._labels, self._image_names = run, source, labels, image_names
         self._video: VideoWriter | None = None
         self.part: Part | None = None
-        name = f"{len(run.manifest.parts):05d}"
-        self._video_path = run.parts / f"{name}.mp4"
-        self._name = name
-        self._files = [PartialFile(run.parts / f"{name}.{table}.csv") for table in ("detections", "frames")]
+        self._name = f"{len(run.manifest.parts):05d}"
+        self._video_path = run.parts / f"{self._name}.mp4"
+        self._files = [
+            PartialFile(run.parts / f"{self._name}.{table}.csv") for table in ("detections", "frames")
+        ]
         with writing(run.path):
             self._tables = [file.partial.open("w", encoding="utf-8", newline="") for file in self._files]
 
-    def add(self, frame: Frame, rows: tuple[str, str], counts: dict[str, int], picture: Image | None) -> None:
+    def add(self, done: Done) -> None:
         """Add one frame: its lines for both tables, its counts per class and its picture, if any."""
-        manifest = self._run.manifest
+        began = perf_counter()
+        frame, manifest = done.frame, self._run.manifest
         time_s = 0.0 if math.isnan(frame.time_s) else frame.time_s
         if self.part is None:
             if not manifest.parts:
                 manifest.origin_s = time_s
-            zero = dict.fromkeys(self._labels, 0)
-            begins = time_s - manifest.origin_s
+            zero, begins = dict.fromkeys(self._labels, 0), time_s - manifest.origin_s
+            seconds = dict.fromkeys(STAGES, 0.0)
             self.part = Part(
-                self._name, frame.index, frame.index, begins, counts=zero, frames_with=dict(zero)
+                self._name,
+                frame.index,
+                frame.index,
+                begins,
+                counts=zero,
+                frames_with={**zero},
+                seconds=seconds,
             )
-            self.part.seconds = dict.fromkeys(STAGES, 0.0)
-        part = self.part
+        part, counts = self.part, done.detections.counts()
         with writing(self._run.path):
-            for table, text in zip(self._tables, rows, strict=True):
-                table.write(text)
-            if picture is not None and self._wants_video:
-                if frame.name:
-                    write_image(self._run.path / "images" / self._image_names[frame.name], picture)
-                else:
-                    self._write_video(picture, time_s - manifest.origin_s - part.begins_s)
+            self._write_rows(frame, done.detections, counts)
+            if done.picture is not None and frame.name:
+                write_image(self._run.path / "images" / self._image_names[frame.name], done.picture)
+            elif done.picture is not None:
+                self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
         part.last = frame.index
         part.frames += 1
         for label, number in counts.items():
             part.counts[label] += number
             part.frames_with[label] += number > 0
+        for stage, took in (done.seconds | {"encode": perf_counter() - began}).items():
+            part.seconds[stage] += took
+
+    def _write_rows(self, frame: Frame, detections: Detections, counts: Mapping[str, int]) -> None:
+        """Write a frame's lines to both tables; images have no time."""
+        found, frames = (csv.writer(table, lineterminator="\n") for table in self._tables)
+        name, time_s = frame.name or self._source.info.name, frame.time_s
+        head = (name, frame.index, "" if math.isnan(time_s) else f"{time_s:.4f}")
+        for i in range(len(detections)):
+            box = (f"{value:.2f}" for value in detections.xyxy[i].tolist())
+            label = detections.labels[int(detections.class_id[i])]
+            cell = (int(detections.row[i]), int(detections.col[i]))
+            found.writerow((*head, label, f"{float(detections.confidence[i]):.4f}", *box, *cell))
+        frames.writerow((*head, *counts.values()))
 
     def _write_video(self, picture: Image, at_s: float) -> None:
         manifest = self._run.manifest
@@ -103,9 +110,9 @@ class PartWriter:
             self._video = VideoWriter(
                 self._video_path,
                 manifest.video_size,
-                self._fps,
+                (self._source.info.fps or 25.0) / self._source.every,
                 encoder=manifest.encoder,
-                pixel_aspect=self._aspect,
+                pixel_aspect=self._source.info.pixel_aspect,
                 faststart=False,
             )
         self._video.write(picture, at_s)
@@ -136,20 +143,6 @@ class PartWriter:
         for table, file in zip(self._tables, self._files, strict=True):
             table.close()
             file.drop()
-
-
-def table_rows(source: str, frame: Frame, detections: Detections) -> tuple[str, str]:
-    """Return a frame's lines for detections.csv and frames.csv; images have no time."""
-    found, frames = io.StringIO(), io.StringIO()
-    head = (frame.name or source, frame.index, "" if math.isnan(frame.time_s) else f"{frame.time_s:.4f}")
-    writer = csv.writer(found, lineterminator="\n")
-    for i in range(len(detections)):
-        box = (f"{value:.2f}" for value in detections.xyxy[i].tolist())
-        label = detections.labels[int(detections.class_id[i])]
-        cell = (int(detections.row[i]), int(detections.col[i]))
-        writer.writerow((*head, label, f"{float(detections.confidence[i]):.4f}", *box, *cell))
-    csv.writer(frames, lineterminator="\n").writerow((*head, *detections.counts().values()))
-    return found.getvalue(), frames.getvalue()
 
 
 def image_names(names: Sequence[str]) -> dict[str, str]:

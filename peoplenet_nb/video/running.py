@@ -24,10 +24,10 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.video.checks import check_request, fingerprint, notes_on
 from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
-from peoplenet_nb.video.parts import PartWriter, image_names, table_rows
-from peoplenet_nb.video.pipeline import Done, Pipeline
+from peoplenet_nb.video.parts import PartWriter, image_names
+from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, load_result
-from peoplenet_nb.video.runfolder import STAGES, RunFolder
+from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.summary import finish_run
 from peoplenet_nb.video.writer import choose_encoder
 
@@ -152,7 +152,7 @@ class _Run:
         workers: int | None,
         batch: int | None,
     ) -> None:
-        self.folder, self.source, self.settings, self.video = folder, source, settings, video
+        self.folder, self.source, self.settings = folder, source, settings
         manifest = folder.manifest
         if not manifest.parts:
             manifest.encoder = encoder
@@ -213,7 +213,7 @@ class _Run:
         try:
             with closing(iter(self.pipeline)) as line:
                 for done in line:
-                    self._add(writer, done)
+                    writer.add(done)
                     tick()
                     manifest.first_s = manifest.first_s or perf_counter() - run_began
                     part = writer.part
@@ -240,24 +240,7 @@ class _Run:
             writer.abandon()
 
     def _part(self) -> PartWriter:
-        info = self.source.info
-        return PartWriter(
-            self.folder,
-            self.model.labels,
-            fps=(info.fps or 25.0) / self.source.every,
-            video=self.video,
-            pixel_aspect=info.pixel_aspect,
-            image_names=self.image_names,
-        )
-
-    def _add(self, writer: PartWriter, done: Done) -> None:
-        began = perf_counter()
-        rows = table_rows(self.source.info.name, done.frame, done.detections)
-        writer.add(done.frame, rows, done.detections.counts(), done.picture)
-        if writer.part is not None:
-            seconds = done.seconds | {"encode": perf_counter() - began}
-            for stage in STAGES:
-                writer.part.seconds[stage] += seconds.get(stage, 0.0)
+        return PartWriter(self.folder, self.source, self.model.labels, self.image_names)
 
     def _summary(self) -> dict[str, Any]:
         info, model = self.source.info, self.model

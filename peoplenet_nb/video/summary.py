@@ -154,19 +154,14 @@ def _video_notes(manifest: Manifest) -> list[str]:
 def _totals(manifest: Manifest) -> dict[str, Any]:
     parts = manifest.parts
     frames, wall = manifest.frames, sum(part.wall_s for part in parts)
-    counts: dict[str, int] = {}
-    present: dict[str, int] = {}
-    for part in parts:
-        for label, number in part.counts.items():
-            counts[label] = counts.get(label, 0) + number
-            present[label] = present.get(label, 0) + part.frames_with[label]
+    labels = parts[0].counts
     stages = {stage: 1e3 * sum(part.seconds.get(stage, 0.0) for part in parts) / frames for stage in STAGES}
     return {
         "frames": frames,
         "first_frame": parts[0].first,
         "last_frame": parts[-1].last,
-        "counts": counts,
-        "frames_with": present,
+        "counts": {label: sum(part.counts[label] for part in parts) for label in labels},
+        "frames_with": {label: sum(part.frames_with[label] for part in parts) for label in labels},
         "speed": {
             "fps": round(frames / wall, 3) if wall else None,
             "wall_s": round(wall, 3),
