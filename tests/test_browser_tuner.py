@@ -297,12 +297,14 @@ def test_wheel_double_click_drag_and_pinch_zoom_into_the_frame(shown: Page) -> N
     assert f"Row {row}, column {col}" in page.inner_text(".pnb-pane-title >> nth=1"), (
         "not what is under the pointer"
     )
-    before = zoom()
+    before, asked = zoom(), page.inner_text(".pnb-pane-title >> nth=0")
+    mouse.move(x + 90, y + 70)
     mouse.down()
-    mouse.move(x + 20, y + 10)
-    mouse.move(x + 60, y + 30)
+    mouse.move(x + 110, y + 80)
+    mouse.move(x + 150, y + 100)
     mouse.up()
     after = zoom()
+    assert page.inner_text(".pnb-pane-title >> nth=0") == asked, "a drag asks nothing"
     assert (after["x"], after["y"]) != (before["x"], before["y"]), "a drag does not move the frame"
     shown.until(shown.agrees, "the boxes are still the frame's")
     mouse.dblclick(x, y)

@@ -57,7 +57,7 @@ export class TunerView extends Paced {
     }));
     themed.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     this.cleanups.push(() => themed.disconnect());
-    this.cleanups.push(watchKernel(this.model, this.el, () => this.#kernelGone()));
+    this.cleanups.push(watchKernel(this.model, () => this.#kernelGone()));
     // All changes of one press of a button or key are one step of undo.
     const begins = (event) => event.repeat || (this.gesture = performance.timeOrigin + event.timeStamp);
     for (const name of ["pointerdown", "keydown"]) this.listenTo(window, name, begins, { capture: true });
