@@ -252,6 +252,15 @@ def test_a_broken_source_does_not_stop_the_others_and_is_named_at_the_end(
     assert output.splitlines()[-1] == f"failed: 1 of 3 sources: {broken}"
 
 
+def test_neither_password_nor_token_reaches_the_terminal(caplog: pytest.LogCaptureFixture) -> None:
+    address = "http://user:PW@127.0.0.1:9/garbage.mp4?token=T0KEN"
+    code, output = invoke("-v", "detect", address, address, "--model", "standin", "--device", "cpu")
+    assert code == 1
+    assert "garbage.mp4" in output
+    assert "PW" not in output + caplog.text
+    assert "T0KEN" not in output + caplog.text
+
+
 def test_thresholds_of_classes_reach_the_run(model: Path, images: Path, tmp_path: Path) -> None:
     given = ("--threshold", "face=0.1", "--threshold", "Bag=0.45")
     args = ("--model", model, "--device", "cpu", "--no-progress", "-o", tmp_path / "out")

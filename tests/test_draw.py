@@ -112,8 +112,8 @@ def test_labels_lie_in_the_picture_apart_and_off_the_boxes(rows: list[tuple[int,
     for found in place(*map(tuple, boxes.tolist())):
         if found is None:
             continue
-        form, x, y = found
-        w, h = (FULL, SHORT)[form]
+        short, x, y = found
+        w, h = (FULL, SHORT)[short]
         assert min(x, y) >= 0
         assert x + w <= 640
         assert y + h <= 480

@@ -109,7 +109,7 @@ def test_another_query_is_another_video_where_the_server_names_no_version(server
 
 
 @pytest.mark.parametrize(
-    ("path", "said"),
+    ("path", "reason"),
     [
         ("/gone.mp4", "answers 404"),
         ("/private.mp4", "answers 403"),
@@ -117,8 +117,8 @@ def test_another_query_is_another_video_where_the_server_names_no_version(server
         ("/nothing.mp4", "0 bytes"),
     ],
 )
-def test_addresses_that_give_no_video_say_why(server, path, said):
-    with pytest.raises(SourceError, match=said):
+def test_addresses_that_give_no_video_say_why(server, path, reason):
+    with pytest.raises(SourceError, match=reason):
         open_source(server + path)
 
 
@@ -141,13 +141,13 @@ def test_image_whose_connection_breaks_is_not_a_full_disk(server, monkeypatch):
         open_source(f"{server}/image.png")
 
 
-def test_address_where_nobody_answers_is_said():
+def test_address_where_nobody_answers_is_an_error():
     with pytest.raises(SourceError, match="does not answer"):
         open_source("http://127.0.0.1:9/video.mp4")
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "reason"),
     [
         ("https://[::1", "not a valid address"),  # the bracket is not closed
         ("http://[bad]/x", "not a valid address"),  # no IPv6 address in it
@@ -156,8 +156,8 @@ def test_address_where_nobody_answers_is_said():
         ("http://127.0.0.1:port/x.mp4", "does not answer"),
     ],
 )
-def test_malformed_addresses_are_said_to_be(address, said):
-    with pytest.raises(SourceError, match=said):
+def test_malformed_addresses_are_reported(address, reason):
+    with pytest.raises(SourceError, match=reason):
         open_source(address)
 
 
@@ -165,7 +165,7 @@ def test_malformed_addresses_are_said_to_be(address, said):
     ("address", "shown"),
     [
         ("https://[::1/x.mp4?token=secret", "https://[::1/x.mp4"),
-        ("https://me:secret@[::1/x.mp4", "https://…"),  # where the password ends cannot be told
+        ("https://me:secret@[::1/x.mp4", "https://…"),  # where the password ends is not known
         ("https://me:secret@host/x.mp4?token=secret", "https://host/x.mp4"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Sources: what is read, in which order, and what is said of what is odd."""
+"""Sources: what is read, in which order, and what is noted of what is odd."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_odd_sizes_come_as_they_are(tmp_path):
     assert {f.image.shape for f in open_source(path)} == {(97, 161, 3)}
 
 
-def test_variable_frame_rate_keeps_its_times_and_is_said(tmp_path):
+def test_variable_frame_rate_keeps_its_times_and_is_noted(tmp_path):
     times = [0.0, 0.04, 0.2, 0.24, 1.0, 1.04]
     source = open_source(make_video(tmp_path / "a.mp4", 6, times=times))
     assert [f.time_s for f in source] == pytest.approx(times, abs=1e-3)
@@ -98,7 +98,7 @@ ONE = 1 << 16
         ((0, ONE, 0, ONE, 0, 0, 0, 0, 1 << 30), lambda a: a.transpose(1, 0, 2), 0),  # mirrored and turned
     ],
 )
-def test_rotation_data_is_applied_and_said(tmp_path, matrix, turn, rotation):
+def test_rotation_data_is_applied_and_noted(tmp_path, matrix, turn, rotation):
     source = open_source(make_video(tmp_path / "a.mp4", 3, matrix=matrix))
     plain = open_source(make_video(tmp_path / "b.mp4", 3))
     for turned, straight in zip(source, plain, strict=True):
@@ -110,7 +110,7 @@ def test_rotation_data_is_applied_and_said(tmp_path, matrix, turn, rotation):
 
 
 @pytest.mark.parametrize(("suffix", "container"), [("mkv", None), ("ts", "mpegts"), ("h264", "h264")])
-def test_missing_frame_count_is_none_and_said(tmp_path, suffix, container):
+def test_missing_frame_count_is_none_and_noted(tmp_path, suffix, container):
     source = open_source(make_video(tmp_path / f"a.{suffix}", 30, container=container))
     assert source.info.frame_count is None
     assert "does not state its number of frames" in notes(source)
@@ -127,7 +127,7 @@ def test_missing_timestamps_are_counted_out(tmp_path):
 
 @pytest.mark.parametrize("how", ["noise", "zeros"])
 @pytest.mark.parametrize("suffix", ["mp4", "ts"])
-def test_damage_in_the_middle_is_passed_over_counted_and_said(tmp_path, suffix, how):
+def test_damage_in_the_middle_is_passed_over_counted_and_noted(tmp_path, suffix, how):
     options = {"movflags": "+faststart"} if suffix == "mp4" else {}
     whole = make_video(tmp_path / f"a.{suffix}", 100, (320, 192), options=options)
     source = open_source(damage(whole, tmp_path / f"b.{suffix}", (0.45, 0.6), how))
@@ -194,7 +194,7 @@ def page(path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("make", "name", "said"),
+    ("make", "name", "reason"),
     [
         (text, "a.mp4", "not a video, and looks like text"),  # a text that was renamed
         (text, "a.txt", "not a video, and looks like text"),  # which FFmpeg would show as a terminal
@@ -207,8 +207,8 @@ def page(path: Path) -> Path:
         (lambda p: p.write_bytes(b"\xff\xfe" * 3000) and p, "a.mov", "not a video"),  # noise
     ],
 )
-def test_what_is_no_video_is_told_apart(tmp_path, make, name, said):
-    with pytest.raises(SourceError, match=said) as caught:
+def test_what_is_no_video_is_an_error_that_says_why(tmp_path, make, name, reason):
+    with pytest.raises(SourceError, match=reason) as caught:
         open_source(make(tmp_path / name))
     assert caught.value.seen
     assert caught.value.next_step
@@ -246,7 +246,7 @@ def test_what_cannot_be_a_source_is_refused_without_its_password(spec):
     assert "secret" not in str(caught.value)
 
 
-def test_unreadable_file_is_said(tmp_path, monkeypatch):
+def test_unreadable_file_is_an_error(tmp_path, monkeypatch):
     path = make_video(tmp_path / "a.mp4", 2)
 
     def refuse(*_args, **_kwargs):  # chmod does not stop root, as whom tests may run
@@ -277,7 +277,7 @@ def test_fingerprint_follows_content_not_name(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "reason"),
     [
         ("~nouser-of-this-machine/x.mp4", "cannot be a path"),  # whose home?
         ("x" * 300, "cannot be a path"),  # longer than a name may be
@@ -285,12 +285,12 @@ def test_fingerprint_follows_content_not_name(tmp_path):
         ("pyproject.toml/x.mp4", "No such file"),  # a file is no folder
     ],
 )
-def test_what_cannot_be_a_path_is_an_error_of_ours(spec, said):
-    with pytest.raises(SourceError, match=said):
+def test_what_cannot_be_a_path_is_an_error_of_ours(spec, reason):
+    with pytest.raises(SourceError, match=reason):
         open_source(spec)
 
 
-def test_file_in_a_folder_that_may_not_be_entered_is_said_to_be_forbidden(tmp_path):
+def test_file_in_a_folder_that_may_not_be_entered_is_reported_as_forbidden(tmp_path):
     (tmp_path / "lock").mkdir()
     make_video(tmp_path / "lock" / "a.mp4", 3)
     for spec in ("lock", "lock/a.mp4", "lock/none.mp4", "lock/b/c.jpg"):
@@ -300,7 +300,7 @@ def test_file_in_a_folder_that_may_not_be_entered_is_said_to_be_forbidden(tmp_pa
 
 
 @pytest.mark.parametrize("codec", ["ffv1", "libx264"])
-def test_a_video_that_no_gpu_decodes_is_read_by_the_cpu_and_it_is_said(tmp_path, codec, monkeypatch):
+def test_a_video_that_no_gpu_decodes_is_read_by_the_cpu_and_it_is_noted(tmp_path, codec, monkeypatch):
     """FFV1, which no NVDEC knows, and H.264 where there is no device to make a decoder on."""
     path = make_video(tmp_path / "a.mkv", 12, codec=codec)
 

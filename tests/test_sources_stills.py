@@ -67,7 +67,7 @@ def test_natural_order_holds_for_names_that_mix_text_and_numbers():
     assert sorted(names, key=natural_key) == ["9", "10", "a", "A1", "a2", "a10", "b1", "²3"]
 
 
-def test_damaged_images_of_a_folder_leave_gaps_and_are_said_once(tmp_path):
+def test_damaged_images_of_a_folder_leave_gaps_and_are_noted_once(tmp_path):
     for number in range(6):
         write_image(tmp_path / f"{number}.jpg", number)
     for number in (2, 4):
@@ -80,16 +80,16 @@ def test_damaged_images_of_a_folder_leave_gaps_and_are_said_once(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("fill", "said"),
+    ("fill", "reason"),
     [
         (lambda folder: (folder / "a.txt").write_text("x"), "holds no images"),
         (lambda folder: make_video(folder / "a.mp4", 2), r"holds videos: name one, e.g. a\.mp4"),
         (lambda folder: (folder / "a.jpg").write_bytes(b""), "None of the 1 images"),
     ],
 )
-def test_folder_without_good_images_is_an_error(tmp_path, fill, said):
+def test_folder_without_good_images_is_an_error(tmp_path, fill, reason):
     fill(tmp_path)
-    with pytest.raises(SourceError, match=said):
+    with pytest.raises(SourceError, match=reason):
         open_source(tmp_path)
 
 

@@ -20,7 +20,7 @@ ADDRESS = f"https://www.youtube.com/watch?v={VIDEO}"
 
 
 class FakeDownloader:
-    """Takes the place of ``yt_dlp.YoutubeDL``: does what a test told it, as the real one would."""
+    """Takes the place of ``yt_dlp.YoutubeDL``: does what a test asks for, as the real one would."""
 
     asked: list[str]
     options: dict
@@ -123,7 +123,7 @@ def test_half_a_video_is_not_taken_for_one(downloader, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("message", "said"),
+    ("message", "reason"),
     [
         ("Sign in to confirm you’re not a bot. Use --cookies-from-browser or --cookies", "a sign-in"),
         ("Sign in to confirm your age. This video may be inappropriate for some users.", "a sign-in"),
@@ -145,9 +145,9 @@ def test_half_a_video_is_not_taken_for_one(downloader, monkeypatch):
         ("Something that nobody has seen before", "did not give the video"),
     ],
 )
-def test_every_refusal_has_its_sentence(downloader, monkeypatch, message, said):
+def test_every_refusal_has_its_sentence(downloader, monkeypatch, message, reason):
     refuse(monkeypatch, message)
-    with pytest.raises(SourceError, match=said) as caught:
+    with pytest.raises(SourceError, match=reason) as caught:
         youtube.fetch(ADDRESS, progress=False)
     assert caught.value.next_step
     assert "\x1b" not in str(caught.value)
@@ -219,7 +219,7 @@ def test_missing_yt_dlp_is_an_installation_error(monkeypatch):
         youtube.fetch(ADDRESS, progress=False)
 
 
-def test_cache_that_cannot_be_written_is_said(downloader, tmp_path):
+def test_cache_that_cannot_be_written_is_an_error(downloader, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SourceError, match="cannot be written"):
         youtube.fetch(ADDRESS, folder=tmp_path / "file" / "youtube", progress=False)

@@ -88,18 +88,18 @@ def test_parquet_is_the_same_table(clip, tmp_path):
 
 def test_summary_says_what_was_done(clip, tmp_path):
     result = run(clip, tmp_path, every=3, settings=preset("deepstream"))
-    told = json.loads((result.folder / "summary.json").read_text())
-    assert told == result.summary
-    assert told["complete"]
-    assert told["frames"] == 14
-    assert sum(told["counts"].values()) == len(result.to_pandas())
-    assert told["sampling"] == {"every": 3, "frames": None, "start": 0}
-    assert told["model"]["sha256"] == "f" * 64
-    assert told["settings"] == preset("deepstream").to_dict()
-    assert set(told["speed"]["ms_per_frame"]) == set(STAGES)
-    assert 0 < told["speed"]["first_s"] < told["speed"]["wall_s"] + 5
-    assert told["speed"]["fps"] > 0
-    assert {"python", "numpy", "av", "peoplenet-nb"} <= set(told["versions"])
+    summary = json.loads((result.folder / "summary.json").read_text())
+    assert summary == result.summary
+    assert summary["complete"]
+    assert summary["frames"] == 14
+    assert sum(summary["counts"].values()) == len(result.to_pandas())
+    assert summary["sampling"] == {"every": 3, "frames": None, "start": 0}
+    assert summary["model"]["sha256"] == "f" * 64
+    assert summary["settings"] == preset("deepstream").to_dict()
+    assert set(summary["speed"]["ms_per_frame"]) == set(STAGES)
+    assert 0 < summary["speed"]["first_s"] < summary["speed"]["wall_s"] + 5
+    assert summary["speed"]["fps"] > 0
+    assert {"python", "numpy", "av", "peoplenet-nb"} <= set(summary["versions"])
     assert "14 frames" in str(result)
 
 
@@ -133,7 +133,7 @@ def test_frames_before_a_failure_are_not_lost_with_their_batch(clip, tmp_path):
 def test_a_caller_that_leaves_early_leaves_no_thread_in_trouble(clip, monkeypatch):
     """The last frames of a batch are not handed to workers that are gone."""
     failures = []
-    monkeypatch.setattr(threading, "excepthook", lambda told: failures.append(told.exc_value))
+    monkeypatch.setattr(threading, "excepthook", lambda hook: failures.append(hook.exc_value))
     for _ in range(5):
         pipeline = Pipeline(open_source(clip), FakeModel(lambda n: 0.002), Settings(), batch=4)
         with closing(iter(pipeline)) as line:
@@ -238,7 +238,7 @@ def test_images_are_annotated_one_by_one(tmp_path):
     assert np.abs(shown.astype(int) - picture(13)).max() > 50  # a box was drawn
 
 
-def test_images_that_were_skipped_before_a_cut_are_still_said(tmp_path):
+def test_images_that_were_skipped_before_a_cut_are_still_noted(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     for number in range(30):

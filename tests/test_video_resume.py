@@ -106,11 +106,11 @@ def test_interrupted_run_leaves_valid_files_and_continues(long_video, uncut, tmp
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     folder = tmp_path / "long"
-    told = json.loads((folder / "summary.json").read_text())
-    assert out.split() == ["interrupted", str(told["frames"]), "True"]
-    assert not told["complete"]
-    assert 20 <= told["frames"] < 200
-    assert check_video(folder / "video.mp4", frames=told["frames"]).problems == ()
+    summary = json.loads((folder / "summary.json").read_text())
+    assert out.split() == ["interrupted", str(summary["frames"]), "True"]
+    assert not summary["complete"]
+    assert 20 <= summary["frames"] < 200
+    assert check_video(folder / "video.mp4", frames=summary["frames"]).problems == ()
     whole = (uncut.folder / "detections.csv").read_bytes()
     assert whole.startswith((folder / "detections.csv").read_bytes())  # valid, and a beginning of the whole
     result = run(long_video, tmp_path, resume=True, save_grids=True)
@@ -301,7 +301,7 @@ def test_a_complete_run_without_its_table_is_not_given_as_complete(clip, tmp_pat
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]", '{"format": 1, "parts": [{}]}'])
-def test_broken_manifest_is_said(clip, tmp_path, text):
+def test_broken_manifest_is_an_error(clip, tmp_path, text):
     folder = tmp_path / "clip"
     folder.mkdir()
     (folder / "run.json").write_text(text)
@@ -310,7 +310,7 @@ def test_broken_manifest_is_said(clip, tmp_path, text):
     assert run(clip, tmp_path, overwrite=True).summary["complete"]
 
 
-def test_folder_that_cannot_be_written_is_said(clip, tmp_path):
+def test_folder_that_cannot_be_written_is_an_error(clip, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot be written"):
         run(clip, tmp_path / "file")
@@ -336,7 +336,7 @@ def test_second_run_in_the_same_folder_is_refused_while_the_first_goes_on(clip, 
     assert run(clip, tmp_path, resume=True).summary["complete"]
 
 
-def test_full_disk_is_said_and_the_run_continues_when_there_is_room(clip, tmp_path, monkeypatch):
+def test_full_disk_is_an_error_and_the_run_continues_when_there_is_room(clip, tmp_path, monkeypatch):
     from peoplenet_nb.video.parts import PartWriter
 
     real = PartWriter._write_video
@@ -355,7 +355,7 @@ def test_full_disk_is_said_and_the_run_continues_when_there_is_room(clip, tmp_pa
     assert check_video(result.video, frames=40).problems == ()
 
 
-def test_wrong_class_name_is_said_before_anything_is_written(clip, tmp_path):
+def test_wrong_class_name_is_an_error_before_anything_is_written(clip, tmp_path):
     with pytest.raises(SettingsError, match="dog"):
         run(clip, tmp_path / "out", settings=Settings(classes={"dog": ClassSettings()}))
     assert not (tmp_path / "out").exists()

@@ -62,7 +62,7 @@ def test_colours_come_back_and_are_named(tmp_path):
 
 @settings(max_examples=25, deadline=None)
 @given(width=st.integers(1, 200), height=st.integers(1, 200))
-def test_any_size_is_padded_to_even_and_said(tmp_path_factory, width, height):
+def test_any_size_is_padded_to_even_and_noted(tmp_path_factory, width, height):
     path = tmp_path_factory.mktemp("video") / "a.mp4"
     with VideoWriter(path, (width, height), 25) as writer:
         writer.write(np.full((height, width, 3), 200, np.uint8), 0.0)
@@ -141,7 +141,7 @@ def test_check_refuses_what_is_no_video(tmp_path):
         check_video(tmp_path / "a.mp4")
 
 
-def test_video_that_cannot_be_written_is_said(tmp_path):
+def test_video_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "no").write_text("a file where a folder should be")
     with pytest.raises(OutputError, match="cannot be written"):
         VideoWriter(tmp_path / "no" / "a.mp4", (64, 64), 25)
