@@ -11,6 +11,7 @@ import threading
 import time
 from pathlib import Path
 
+import cv2
 import pytest
 
 from peoplenet_nb.errors import DeviceError, GridsError, OutputError, SettingsError, SourceError
@@ -20,7 +21,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
-from videos import FakeModel, make_video, number_of
+from videos import FakeModel, make_video, number_of, picture
 
 
 @pytest.fixture
@@ -214,6 +215,30 @@ def test_overwrite_begins_anew_and_leaves_other_files_alone(clip, tmp_path):
     assert len(second.frames_to_pandas()) == 20
     assert (first.folder / "mine.txt").read_text() == "keep me"
     assert not (first.folder / "grids").exists()
+
+
+def test_overwrite_removes_nothing_that_the_run_did_not_write(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "1.png"), picture(1))
+    first = run(folder, tmp_path / "out", save_grids=True)
+    mine = [first.folder / name for name in ("images/mine.png", "grids/1.npz", "parts/mine.mp4")]
+    for path in mine:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("keep me")
+    (folder / "1.png").rename(folder / "2.png")
+    second = run(folder, tmp_path / "out", overwrite=True)
+    assert [path.read_text() for path in mine] == ["keep me"] * 3
+    assert sorted(path.name for path in second.images.iterdir()) == ["2.png", "mine.png"]
+    assert [path.name for path in (first.folder / "grids").iterdir()] == ["1.npz"]
+
+
+def test_overwrite_removes_nothing_through_a_link(clip, tmp_path):
+    first = run(clip, tmp_path, save_grids=True)
+    (first.folder / "grids").rename(tmp_path / "elsewhere")
+    (first.folder / "grids").symlink_to(tmp_path / "elsewhere")
+    run(clip, tmp_path, overwrite=True)
+    assert len(list((tmp_path / "elsewhere").iterdir())) == 40
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,8 @@ class PartWriter:
         with writing(self._run.path):
             self._write_rows(frame, done.detections, counts)
             if done.picture is not None and frame.name:
-                write_image(self._run.path / "images" / self._image_names[frame.name], done.picture)
+                part.images.append(self._image_names[frame.name])
+                write_image(self._run.path / "images" / part.images[-1], done.picture)
             elif done.picture is not None:
                 self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
         part.last = frame.index

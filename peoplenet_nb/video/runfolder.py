@@ -32,12 +32,13 @@ STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
 _MANIFEST, _PARTS = "run.json", "parts"
 # Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
 _PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|mp4)(\.part)?")
+_GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")
 _FILES = ("video.mp4", "detections.csv", "detections.parquet", "frames.csv", "summary.json", _MANIFEST)
 
 
 @dataclass
 class Part:
-    """A finished part: which frames, what was found, how long each stage took, and the SHA-256 of its files."""
+    """A finished part: which frames, what was found, how long each stage took, the SHA-256 of its files, its images."""
 
     name: str
     first: int
@@ -50,6 +51,7 @@ class Part:
     frames_with: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
+    images: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -213,16 +215,21 @@ class RunFolder:
                 self.parts.rmdir()
 
     def _clear(self) -> None:
-        """Remove what a run writes, and nothing else."""
-        ours = [self.path / name for name in _FILES]
-        ours += (self.path / "grids").glob("[0-9]*.npz*")
-        if (self.path / _MANIFEST).exists():
-            ours += [p for p in (self.path / "images").glob("*") if p.is_file()]
-        for path in ours:
+        """Remove what the run in this folder wrote: nothing that its manifest does not name, nothing through links."""
+        try:
+            manifest = self._load()
+        except OutputError:
+            manifest = Manifest({})
+        for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
-        for emptied in ("grids", "images"):
+        images = {name for part in manifest.parts for name in part.images}
+        grids = manifest.fingerprint.get("save_grids")
+        for folder in (self.path / "images", self.path / "grids"):
+            for path in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():
+                if path.name in images or (grids and _GRIDS_FILE.fullmatch(path.name)):
+                    path.unlink()
             with suppress(OSError):  # not there, or it holds files of the user's
-                (self.path / emptied).rmdir()
+                folder.rmdir()
         self.drop_parts()
 
     def release(self) -> None:
