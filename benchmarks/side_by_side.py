@@ -33,7 +33,7 @@ from rivals.worker import Worker
 from video_throughput import find_inputs
 
 from peoplenet_nb.hardware import available_threads
-from peoplenet_nb.network.model import resolve_model
+from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.sources import open_source

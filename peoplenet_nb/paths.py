@@ -13,6 +13,7 @@ from pathlib import Path
 VOLUME = Path("/workspace")
 # The stand-in network of the demo clip; named here so that loading a model need not import the demo.
 STANDIN = Path(__file__).with_name("demo") / "standin.onnx"
+DEMO_CLIP = STANDIN.with_name("demo-street.mp4")  # so that opening a source need not either
 
 
 def home() -> Path:

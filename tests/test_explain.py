@@ -9,8 +9,10 @@ from conftest import make_grids, random_grids
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.explain import (
+    FrameReports,
     candidate_table,
     explain_cell,
+    explain_missing,
     explain_point,
     fate_table,
     output_table,
@@ -116,6 +118,29 @@ def test_every_candidate_of_a_busy_frame_has_a_sentence() -> None:
         )
         found = decode(grids, chosen).candidates
         for i in range(0, len(found), 7):
-            text = explain_cell(grids, chosen, int(found.class_id[i]), int(found.row[i]), int(found.col[i]))
-            assert text.sentence.endswith("."), text
-            assert np.isfinite(text.coverage)
+            told = explain_cell(grids, chosen, int(found.class_id[i]), int(found.row[i]), int(found.col[i]))
+            assert told.sentence.endswith("."), told
+            assert np.isfinite(told.coverage)
+
+
+def test_missing_looks_where_nothing_was_found() -> None:
+    strong, weak = (0.9, PERSON), (0.2, PERSON)
+    grids = make_grids({(0, 17, 30): strong, (0, 17, 31): (0.24, (1.4, 2, 0.6, 2)), (0, 8, 10): weak})
+    found = explain_missing(grids, Settings())
+    assert (found.row, found.col) == (8, 10), (
+        "the cell beside the box that was found is about the same person"
+    )
+    assert found.fate == "below threshold"
+    assert found.rescue == pytest.approx(0.2, abs=0.001)
+    with pytest.raises(SettingsError, match="did you mean 'person'"):
+        explain_missing(grids, Settings(), "persn")
+
+
+def test_reports_of_several_frames_are_a_table_and_a_fold_each() -> None:
+    grids = [make_grids({(0, 5, 5): (0.9, PERSON)}), make_grids()]
+    reports = FrameReports(report_frame(g, HALF, title=f"frame {i}") for i, g in enumerate(grids))
+    shown = reports._repr_html_()
+    assert shown.count("<details>") == 2
+    assert "what the network said of frame 1" in shown
+    assert ">0.9<" in shown
+    assert str(reports).count("Raw outputs") == 2

@@ -14,7 +14,10 @@ from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import STANDIN, demo_clip
 from peoplenet_nb.errors import DeviceError, GridsError, ModelError, SettingsError, SourceError
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.network.model import PeopleNet, resolve_model
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.resolve import resolve_model
+from peoplenet_nb.onnxfile import read_model_file
+from peoplenet_nb.plots.frame import network_view
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_uint8
@@ -228,3 +231,37 @@ def test_without_any_model_the_standin_takes_its_place(monkeypatch: pytest.Monke
 def test_a_frame_that_is_no_picture_is_refused(small: Path) -> None:
     with pytest.raises(SourceError, match="BGR uint8"):
         PeopleNet.load(small, device="cpu").infer(np.zeros((5, 5), np.uint8))
+
+
+def test_a_model_shows_itself_with_its_dead_heads(tmp_path: Path) -> None:
+    model = PeopleNet.load(write(detectnet(dead={"box": (1,)}), tmp_path / "m.onnx"), "cpu")
+    assert [head.label for head in model.dead_heads] == ["bag"]
+    shown = model._repr_html_()
+    assert "Dead head: bag" in shown
+    assert "CPUExecutionProvider" in shown
+    assert "all that is known of it" in shown
+    assert model.file.sha256 in shown, "nothing is cut off"
+    assert "stand-in" not in shown
+
+
+def test_the_standin_says_what_it_is() -> None:
+    shown = PeopleNet.load("standin", "cpu")._repr_html_()
+    assert "what it finds elsewhere means nothing" in shown
+    assert "Notebook 02 fetches PeopleNet" in shown
+
+
+def test_a_model_file_shows_its_operations_and_what_it_computes_in(tmp_path: Path) -> None:
+    shown = PeopleNet.load(write(detectnet(), tmp_path / "m.onnx"), "cpu").file._repr_html_()
+    assert ">Conv<" in shown
+    assert "ONNX Runtime computes in FP32" in shown
+
+
+def test_network_input_is_the_same_where_a_variant_that_takes_bytes_runs(small: Path) -> None:
+    before, _ = PeopleNet.load(small, "cpu").network_input(picture())
+    build_uint8(read_model_file(small))
+    model = PeopleNet.load(small, "cpu")
+    assert model.preprocess(picture())[0].dtype == np.uint8, "the variant does not run"
+    batch, fit = model.network_input(picture())
+    assert batch.dtype == np.float32
+    np.testing.assert_array_equal(batch, before)
+    assert "RGB / 255" in network_view(picture(), batch, fit).caption

@@ -19,8 +19,9 @@ from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
 
 from onnx_builder import detectnet, write
-from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.demo import STANDIN
 from peoplenet_nb.onnxfile import read_model_file
+from peoplenet_nb.settings import Settings
 from peoplenet_nb.speed import build_uint8
 from peoplenet_nb.video.writer import VideoWriter
 from videos import make_video
@@ -178,21 +179,28 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"PEOPLENET_HOME": str(home), "PEOPLENET_NGC_API": NOWHERE, "NO_PROXY": "127.0.0.1", **more}
 
 
-def nbmake(folder: Path, env: dict[str, str]) -> None:
-    """Run all notebooks of a folder with nbmake, each in that folder, in their order."""
-    command = [sys.executable, "-m", "pytest", "--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=240"]
-    command += [
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        str(ROOT / "pyproject.toml"),
-        f"--rootdir={ROOT}",
-        "-q",
-        str(folder),
+def nbmake(folder: Path, env: dict[str, str]) -> dict[str, str]:
+    """Run all notebooks of a folder with nbmake, in their order, and return what each showed, by its number."""
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "pytest",
+        "--nbmake",
+        "--nbmake-kernel=python3",
+        "--nbmake-timeout=240",
     ]
+    command += ["--overwrite", "-n0", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    command += [f"--rootdir={ROOT}", "-q", str(folder)]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert f"{len(NOTEBOOKS)} passed" in done.stdout
+    return {path.name[:2]: shown(path) for path in folder.glob("*.ipynb")}
+
+
+def shown(path: Path) -> str:
+    """Everything that a notebook that ran shows."""
+    return json.dumps([cell.get("outputs", []) for cell in load(path).cells])
 
 
 def with_parameters(target: Path, chosen: dict[str, dict[str, Any]]) -> Path:
@@ -204,20 +212,32 @@ def with_parameters(target: Path, chosen: dict[str, dict[str, Any]]) -> Path:
     return target
 
 
-@pytest.fixture(scope="module")
-def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home that the tests on the demo clip share."""
-    return tmp_path_factory.getbasetemp() / "home"
-
-
 @pytest.mark.slow
 @pytest.mark.timeout(420)
-def test_all_run_on_the_demo_clip_with_the_standin(demo_home: Path) -> None:
-    nbmake(ROOT / "notebooks", environment(demo_home))
-    outputs = list((demo_home / "outputs").glob("demo-street*/video.mp4"))
-    assert outputs, "05 wrote no video"
-    assert (demo_home / "settings.yaml").is_file(), "04 saved no settings for 05"
-    assert (demo_home / "speed.yaml").is_file(), "06 kept no choice for the others"
+def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home, secret = tmp_path / "home", "nvapi-this-must-not-be-seen-anywhere"
+    monkeypatch.setenv("PEOPLENET_HOME", str(home))
+    build_uint8(read_model_file(STANDIN))  # so that it is the variant that runs, which must change nothing
+    chosen: dict[str, dict[str, Any]] = {
+        "01": {"DEVICES": ["cpu", "cuda"], "REPEATS": 1},
+        "03": {"BATCHES": [1, 2], "REPEATS": 1},
+        "05": {"EVERY": 10, "SAMPLES": 2},
+        "06": {"DEVICES": ["cpu"], "CALIBRATE": 6, "FRAMES": 8},
+    }
+    pages = nbmake(with_parameters(tmp_path / "notebooks", chosen), environment(home, NGC_API_KEY=secret))
+    assert list((home / "outputs").glob("demo-street-*/video.mp4")), "05 wrote no video"
+    assert Settings.from_yaml(home / "settings.yaml").preset == "default", "04 saved no settings for 05"
+    assert (home / "speed.yaml").is_file(), "06 kept no profile for the others"
+    assert "NGC_API_KEY" in pages["02"]
+    assert "cannot be reached" in pages["02"]
+    assert secret not in "".join(pages.values())
+    for path in home.rglob("*"):
+        assert not path.is_file() or secret.encode() not in path.read_bytes()
+    for number in ("03", "04", "05", "06"):
+        assert "knows the rendered demo clip only" in pages[number], (
+            "a stand-in must never pass for PeopleNet"
+        )
+    assert "after 4 frames" in pages["05"]
 
 
 @pytest.mark.real
@@ -226,21 +246,24 @@ def test_all_run_on_the_demo_clip_with_the_standin(demo_home: Path) -> None:
 def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) -> None:
     video = str(shared / "data" / "vtest.avi")
     chosen: dict[str, dict[str, Any]] = {
-        "03": {"SOURCE": video, "BATCHES": [1, 2], "REPEATS": 1},
-        "04": {"SOURCE": video},
-        "05": {"SOURCE": video, "EVERY": 40},
+        "01": {"DEVICES": ["cpu"], "REPEATS": 1},
+        "03": {"SOURCE": video, "BATCHES": [1], "REPEATS": 1},
+        "04": {"SOURCE": video, "FRAME": 100},
+        "05": {"SOURCE": video, "EVERY": 40, "SAMPLES": 2},
         "06": {"SOURCE": video, "DEVICES": ["cpu", "openvino"], "CALIBRATE": 6, "FRAMES": 8},
     }
     home = tmp_path / "home"
     env = environment(home, PEOPLENET_SHARED=str(shared), PEOPLENET_NB_EXPECT_BOXES="1")
-    nbmake(with_parameters(tmp_path / "notebooks", chosen), env)
+    pages = nbmake(with_parameters(tmp_path / "notebooks", chosen), env)
     (folder,) = (home / "outputs").glob("vtest-*")
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["frames"] == 20
     assert summary["counts"]["person"] > 60
     assert summary["model"]["standin"] is False
-    chosen_here = yaml.safe_load((home / "speed.yaml").read_text())
-    assert chosen_here["model_sha256"] == summary["model"]["sha256"]
+    profile = yaml.safe_load((home / "speed.yaml").read_text())
+    assert profile["model_sha256"] == summary["model"]["sha256"]
+    for number in ("03", "04", "05"):
+        assert "Dead head: bag" in pages[number]
 
 
 def papermill(name: str, folder: Path, env: dict[str, str], **parameters: object) -> Path:
@@ -258,22 +281,11 @@ def papermill(name: str, folder: Path, env: dict[str, str], **parameters: object
 
 @pytest.mark.slow
 @pytest.mark.timeout(240)
-def test_papermill_runs_05_unattended(demo_home: Path, tmp_path: Path) -> None:
-    chosen = {"EVERY": 10, "FRAMES": 12, "NAME": "unattended", "SAMPLES": 2}
-    done = papermill("05_video_runs.ipynb", tmp_path, environment(demo_home), **chosen)
-    summary = json.loads((demo_home / "outputs" / "unattended" / "summary.json").read_text())
-    assert (summary["frames"], summary["sampling"]["every"]) == (12, 10)
-    shown = json.dumps([cell.get("outputs", []) for cell in load(done).cells])
-    assert "data:video/mp4;base64" in shown, "nobody serves the video to papermill's output: it must be in it"
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_05_runs_as_06_chose(tmp_path: Path) -> None:
+def test_papermill_runs_05_unattended_as_06_chose(tmp_path: Path) -> None:
     model = write(detectnet(), tmp_path / "model" / "m.onnx")
     video = make_video(tmp_path / "video.mp4", 12)
     env = environment(tmp_path / "home")
-    few = {"SOURCE": video, "MODEL": model, "FRAMES": 8}
+    few = {"SOURCE": video, "MODEL": model, "FRAMES": 6}
     done = papermill("06_speed.ipynb", tmp_path, env, **few, CALIBRATE=9, DEVICES=["cpu", "cuda"])
     text = done.read_text()
     assert "minmax" in text
@@ -282,10 +294,14 @@ def test_05_runs_as_06_chose(tmp_path: Path) -> None:
     # Nothing but the choice can bring these two about: left alone, a run is FP32, one frame at a time.
     chosen |= {"precision": "int8", "batch": 2}
     (tmp_path / "home" / "speed.yaml").write_text(yaml.safe_dump(chosen))
-    papermill("05_video_runs.ipynb", tmp_path, env, **few, NAME="chosen", SAMPLES=2)
+    done = papermill("05_video_runs.ipynb", tmp_path, env, **few, EVERY=2, NAME="chosen", SAMPLES=2)
     summary = json.loads((tmp_path / "home" / "outputs" / "chosen" / "summary.json").read_text())
+    assert (summary["frames"], summary["sampling"]["every"]) == (6, 2)
     assert (summary["model"]["device"], summary["model"]["precision"]) == (chosen["device"], "int8")
     assert summary["model"]["batch"] == 2
+    assert "data:video/mp4;base64" in shown(done), (
+        "nobody serves the video to papermill's output: it must be in it"
+    )
 
 
 @pytest.mark.slow
@@ -300,44 +316,3 @@ def test_a_video_without_people_is_a_good_run(tmp_path: Path) -> None:
     papermill("05_video_runs.ipynb", tmp_path, env, SOURCE=video, NAME="empty", SAMPLES=2)
     summary = json.loads((tmp_path / "home" / "outputs" / "empty" / "summary.json").read_text())
     assert (summary["frames"], sum(summary["counts"].values())) == (4, 0)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(240)
-def test_04_runs_where_a_form_that_takes_bytes_was_built(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path / "home"))
-    model = write(detectnet(), tmp_path / "model" / "m.onnx")
-    build_uint8(read_model_file(model))
-    assert PeopleNet.load(model, "cpu").runs.channels_last, "the derived form does not run"
-    video = make_video(tmp_path / "video.mp4", 4)
-    env = environment(tmp_path / "home")
-    papermill("04_threshold_debug.ipynb", tmp_path, env, SOURCE=video, MODEL=model, DEVICE="cpu", FRAME=1)
-
-
-def test_a_secret_in_the_environment_never_shows_in_02(tmp_path: Path) -> None:
-    done = tmp_path / "done.ipynb"
-    secret = "nvapi-this-must-not-be-seen-anywhere"
-    command = [
-        sys.executable,
-        "-m",
-        "papermill",
-        str(ROOT / "notebooks" / "02_ngc_download.ipynb"),
-        str(done),
-    ]
-    ran = subprocess.run(
-        [*command, "-k", "python3", "--no-progress-bar"],
-        env=environment(tmp_path / "home", NGC_API_KEY=secret),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr[-4000:]
-    text = done.read_text()
-    assert "NGC_API_KEY" in text
-    assert "cannot be reached" in text
-    assert secret not in text + ran.stdout + ran.stderr
-    for path in (tmp_path / "home").rglob("*"):
-        assert not path.is_file() or secret.encode() not in path.read_bytes()

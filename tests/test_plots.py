@@ -22,7 +22,7 @@ from conftest import make_grids, random_grids
 from onnx_builder import detectnet, write
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, ModelError, OutputError, SettingsError, SourceError
-from peoplenet_nb.explain import explain_cell
+from peoplenet_nb.explain import explain_cell, report_frame
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import HeadHealth, read_model_file
@@ -31,6 +31,7 @@ from peoplenet_nb.plots import canvas, charts, frame, steps
 from peoplenet_nb.plots.picture import Picture, frame_picture
 from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources import Frame
 
 GRIDS = random_grids(3)
 FRAME = np.full((720, 1280, 3), 120, np.uint8)
@@ -271,6 +272,15 @@ def test_odd_grids_are_drawn_too(grids: Grids, reason: str) -> None:
         charts.candidates_per_threshold(grids),
     ]
     assert all(pixels(picture).size for picture in drawn), reason
+
+
+def test_a_contact_sheet_shows_every_frame_with_what_was_found() -> None:
+    frames = [Frame(i, 0.0, FRAME) for i in (0, 60, 120)]
+    reports = [report_frame(GRIDS, SETTINGS)] * 3
+    sheet = frame.contact_sheet(frames, reports)
+    assert "0, 60, 120" in sheet.alt
+    assert pixels(sheet).shape[1] == 960
+    assert pixels(sheet)[-20:, 700:].min() > 240, "the fourth place is empty"
 
 
 def test_charts_of_nothing_are_drawn() -> None:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from peoplenet_nb.errors import OutputError, SettingsError
-from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
+from peoplenet_nb.paths import settings_file
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, load_settings, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -197,3 +198,34 @@ def test_a_file_says_where_it_is_wrong_and_reads_like_a_preset(tmp_path: Path) -
 def test_numbers_outside_their_range_are_refused(changes: dict[str, float], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         Settings(**changes)
+
+
+def test_settings_are_loaded_by_whatever_names_them(tmp_path: Path) -> None:
+    assert load_settings().preset == "default"
+    assert load_settings("", "letterbox") == preset("default", "letterbox")
+    assert load_settings("TAO").preset == "tao"
+    mine = preset("deepstream").with_class("face", threshold=0.11)
+    mine.to_yaml(settings_file())
+    assert load_settings() == mine
+    elsewhere = mine.replace(nms_iou=0.3).to_yaml(tmp_path / "mine.yaml")
+    assert load_settings(elsewhere).nms_iou == 0.3
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("deepstrem", "did you mean 'deepstream'.*default, deepstream"),
+        ("nothing.yaml", "No such settings file"),
+    ],
+)
+def test_settings_that_are_not_there_are_an_error(name: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        load_settings(name)
+
+
+def test_settings_show_their_numbers_and_clustering() -> None:
+    shown = preset("tao").with_class("<b>", threshold=0.123)._repr_html_()
+    assert ">0.123<" in shown
+    assert "&lt;b&gt;" in shown
+    assert "dbscan with eps 0.3 and min_samples 1" in shown
+    assert "at most 20 boxes" in preset("deepstream")._repr_html_()

@@ -40,7 +40,7 @@ def optimise(
     One with a uint8 input, which computes the same, and INT8. How well they agree is measured and recorded.
     """
     from peoplenet_nb.network.devices import Device
-    from peoplenet_nb.network.model import resolve_model
+    from peoplenet_nb.network.resolve import resolve_model
     from peoplenet_nb.network.variants import Target, Variant, int8_path, uint8_path
     from peoplenet_nb.onnxfile import read_model_file
     from peoplenet_nb.sources import open_source

@@ -10,20 +10,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from peoplenet_nb.demo.truth import Truth, load_truth
-from peoplenet_nb.paths import STANDIN
+from peoplenet_nb.paths import DEMO_CLIP, STANDIN
 
 __all__ = ["STANDIN", "STANDIN_RECORD", "Truth", "demo_clip", "demo_truth"]
 
 STANDIN_RECORD = STANDIN.with_suffix(".json")
-_CLIP = Path(__file__).with_name("demo-street.mp4")
 _FRAMES = 300
 
 
 def demo_clip() -> Path:
     """Return the path of the demo clip: H.264, 1280x720, 25 frames per second, 12 seconds."""
-    return _CLIP
+    return DEMO_CLIP
 
 
 def demo_truth() -> list[Truth]:
     """Return the ground truth of the demo clip, one `Truth` per frame, in the frames' order."""
-    return load_truth(_CLIP.with_suffix(".csv"), _FRAMES)
+    return load_truth(DEMO_CLIP.with_suffix(".csv"), _FRAMES)

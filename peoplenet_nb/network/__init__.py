@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from peoplenet_nb.network.devices import Device, Precision
-from peoplenet_nb.network.model import PeopleNet, resolve_model
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.resolve import resolve_model
 
 __all__ = ["Device", "PeopleNet", "Precision", "resolve_model"]

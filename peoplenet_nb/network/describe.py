@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from peoplenet_nb.html_tables import fold, note, pairs, table
 from peoplenet_nb.onnxfile import head_health
 
 if TYPE_CHECKING:
@@ -56,3 +57,24 @@ def describe(model: PeopleNet) -> pd.DataFrame:
         for head in head_health(file.path)
     ]
     return pd.DataFrame(rows, columns=["what", "value"])
+
+
+def model_html(model: PeopleNet) -> str:
+    """Return the model in a few lines, its dead heads in words, and all of `describe` behind a fold."""
+    file, dead = model.file, [head.label for head in model.dead_heads]
+    kind = "the demo's small stand-in, not PeopleNet" if model.is_standin else "DetectNet_v2"
+    facts: list[tuple[str, object]] = [
+        ("model", f"{file.path} ({kind})"),
+        ("runs on", f"{model.device} ({', '.join(model.providers)}), {model.precision}; fit: {model.fit}"),
+    ]
+    tensors = (("input", file.input), ("coverage output", file.coverage), ("box output", file.boxes))
+    facts += [(what, f"{t.name}  {t.shape}") for what, t in tensors if t is not None]
+    facts.append(("classes", ", ".join(file.labels)))
+    notes = []
+    if model.is_standin:
+        text = "the stand-in knows the rendered demo clip only; what it finds elsewhere means nothing."
+        notes.append(note(f"{text} Notebook 02 fetches PeopleNet.", "instead"))
+    if dead:
+        text = "finds nothing, whatever its threshold: its weights in the last layer are next to nothing."
+        notes.append(note(f"Dead head: {', '.join(dead)} {text}"))
+    return pairs(facts) + "".join(notes) + fold("all that is known of it", table(describe(model)))

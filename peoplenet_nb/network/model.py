@@ -18,16 +18,15 @@ import numpy.typing as npt
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.errors import DeviceError, ModelError, choose
+from peoplenet_nb.errors import DeviceError, choose
 from peoplenet_nb.files import atomic
 from peoplenet_nb.fit import Fit, FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines import Backend, check_device, open_backend
+from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.network.variants import variant_for
-from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import HeadHealth, ModelFile, head_health, read_model_file
-from peoplenet_nb.paths import STANDIN
 from peoplenet_nb.preprocess import NetworkInput, Preprocessor
 from peoplenet_nb.settings import Settings, preset
 
@@ -41,7 +40,6 @@ Frame = npt.NDArray[np.uint8]
 # TensorRT is left out of `auto`: its first engine takes minutes to build. OpenVINO too: it must be asked for.
 _AUTO = (Device.CUDA, Device.CPU)
 
-STANDIN_NAMES = ("standin", "stand-in", "demo")
 STANDIN_WARNING = (
     "This is the small stand-in network of the demo clip, not NVIDIA's PeopleNet: what it finds in other videos "
     "means nothing. Fetch the real model with `peoplenet-nb download`."
@@ -274,26 +272,11 @@ class PeopleNet:
 
         return describe(self)
 
+    def _repr_html_(self) -> str:
+        from peoplenet_nb.network.describe import model_html
+
+        return model_html(self)
+
     def __repr__(self) -> str:
         kind = " (stand-in)" if self.is_standin else ""
         return f"PeopleNet({self.file.path.name}{kind}, {self.device}, {self.fit})"
-
-
-def resolve_model(path_or_name: str | Path | None = None) -> Path:
-    """Return the model file that a path, a name or nothing at all means.
-
-    Raises
-    ------
-    ModelError
-        When there is no such model.
-    """
-    if path_or_name is not None and str(path_or_name).lower() in STANDIN_NAMES:
-        return STANDIN
-    found = find_model(path_or_name)
-    if found is not None or path_or_name is None:
-        return found or STANDIN
-    raise ModelError(
-        "No such model",
-        seen=path_or_name,
-        next_step="pass an .onnx file, fetch it with `peoplenet-nb download`, or use 'standin' for the demo clip.",
-    )

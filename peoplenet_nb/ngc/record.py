@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.files import read_text, sha256_of, write_text
+from peoplenet_nb.html_tables import note, pairs
 
 RECORD_NAME = "peoplenet-nb-record.json"
 _TEXTS = ("version", "sha256", "verified", "source_url", "via", "fetched_at")
@@ -74,6 +75,18 @@ class ModelRecord:
     via: str
     fetched_at: str
     files: Mapping[str, FileEntry]
+
+    def _repr_html_(self) -> str:
+        facts: list[tuple[str, object]] = [
+            ("model", self.path),
+            ("size", f"{self.size:,} bytes"),
+            ("sha256", self.sha256),
+            ("version", self.version),
+            ("verified by", self.verified),
+            ("came from", f"{self.source_url} ({self.via}, {self.fetched_at})"),
+            ("files", ", ".join(f"{name} ({entry.size:,})" for name, entry in self.files.items())),
+        ]
+        return pairs(facts) + note("PeopleNet is here, whole and readable.", "ok")
 
     def save(self, folder: Path) -> None:
         """Write the record into a folder; paths in it are relative, so the folder may be moved."""

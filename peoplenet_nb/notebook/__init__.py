@@ -1,57 +1,33 @@
-"""What the notebooks call: one function a cell, each with a result that shows itself.
+"""What makes sense in a notebook only: a field for a key, an upload, a player, and tables on NGC and on folders.
 
-A notebook holds no logic. What a cell needs beyond the package's own functions is here: choosing a model and
-a source (and saying what was taken instead), a field for a key, a video that plays in the page, charts, a run
-that is continued, what is fastest here.
-
-One decision to know: names are imported when they are first used, so the notebook on set-up runs even where
-matplotlib or ipywidgets are what is missing.
+Everything else that a notebook calls is the package itself. Names are imported when they are first used, so that the
+notebook on set-up runs even where ipywidgets is what is missing.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING
 
-_HOMES = {
-    "CutRun": "video_run",
-    "VideoRun": "video_run",
-    "KeyField": "keyfield",
-    "Player": "player",
-    "Table": "rich",
-    "UploadField": "upload",
-    "build_forms": "forms",
-    "by_hand": "fetch",
-    "choose_best": "speed",
-    "choose_settings": "folders",
-    "cut_and_continue": "video_run",
-    "describe": "inside",
-    "explain_missing": "samples",
-    "failures": "fetch",
-    "fetch_model": "fetch",
-    "heads": "inside",
-    "keep_settings": "folders",
-    "layers": "inside",
-    "models_here": "folders",
-    "places": "folders",
-    "probe_batches": "speed",
-    "run_video": "video_run",
-    "sample_frames": "samples",
-    "this_machine": "speed",
-    "time_devices": "timing",
-    "time_runs": "speed",
-    "versions": "fetch",
-    "workbench": "bench",
-}
+import lazy_loader as _lazy
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605  (made from the table above, which a test goes through)
+if TYPE_CHECKING:  # the same names once more, for type checkers
+    from peoplenet_nb.notebook.folders import places as places
+    from peoplenet_nb.notebook.keyfield import KeyField as KeyField
+    from peoplenet_nb.notebook.ngc import by_hand as by_hand
+    from peoplenet_nb.notebook.ngc import failures as failures
+    from peoplenet_nb.notebook.ngc import versions as versions
+    from peoplenet_nb.notebook.player import Player as Player
+    from peoplenet_nb.notebook.unplugged import Unplugged as Unplugged
+    from peoplenet_nb.notebook.upload import UploadField as UploadField
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__, __all__ = _lazy.attach(
+    __name__,
+    submod_attrs={
+        "folders": ["places"],
+        "keyfield": ["KeyField"],
+        "ngc": ["by_hand", "failures", "versions"],
+        "player": ["Player"],
+        "unplugged": ["Unplugged"],
+        "upload": ["UploadField"],
+    },
+)

@@ -4,7 +4,7 @@ What is typed goes from the browser to this process and is taken out of the fiel
 cell's source, nor in an output, nor in the widget state that JupyterLab can save with a notebook, nor echoed
 back to other browsers that look at the same notebook.
 
-One decision to know: the key lives in a `peoplenet_nb.ngc.errors.Secret` of this process only. A key in the
+The key lives in a `peoplenet_nb.ngc.errors.Secret` of this process only. A key in the
 environment is used when nothing was typed, and with neither, NGC is asked as guest, which is enough.
 """
 
@@ -45,10 +45,10 @@ class KeyField:
             continuous_update=False,
             layout=widgets.Layout(width="32em"),
         )
-        self._said = widgets.HTML()
-        self._whole = widgets.HBox([self._box, self._said])
+        self._text = widgets.HTML()
+        self._whole = widgets.HBox([self._box, self._text])
         self._box.observe(self._take, names="value")
-        self._tell()
+        self._show_origin()
 
     @property
     def origin(self) -> str:
@@ -70,10 +70,10 @@ class KeyField:
             return
         self._typed = Secret(typed)
         self._box.value = ""  # gone from the page and from what a notebook could save
-        self._tell()
+        self._show_origin()
 
-    def _tell(self) -> None:
-        self._said.value = f"&nbsp;using {self.origin}"
+    def _show_origin(self) -> None:
+        self._text.value = f"&nbsp;using {self.origin}"
 
     def __repr__(self) -> str:
         return f"KeyField({self.origin})"

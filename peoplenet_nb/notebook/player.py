@@ -14,8 +14,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.notebook.rich import Rich
+from peoplenet_nb.html_tables import note
 from peoplenet_nb.paths import cache_dir
+from peoplenet_nb.video import RunResult
 from peoplenet_nb.video.writer import check_video
 
 #: Set by Jupyter's server for the kernels that it starts: the notebook's path.
@@ -26,13 +27,13 @@ _PREVIEW_SECONDS = 20.0
 _PREVIEW_WIDTH = 640
 
 
-class Player(Rich):
+class Player:
     """A video that plays in the page.
 
     Parameters
     ----------
-    video : str or Path
-        An H.264 MP4, e.g. ``video.mp4`` of a run.
+    video : RunResult, str or Path
+        A run, or an H.264 MP4. A run over images has no video: where its pictures are is shown instead.
     alt : str
         What it shows, for people who do not see it.
     width : int
@@ -40,8 +41,8 @@ class Player(Rich):
 
     Attributes
     ----------
-    linked : str or None
-        Path of the video relative to the notebook, None when a preview is embedded.
+    video : Path or None
+        The file that is played.
 
     Raises
     ------
@@ -49,8 +50,18 @@ class Player(Rich):
         When the video is not there or no browser would play it.
     """
 
-    def __init__(self, video: str | Path, alt: str = "The video with its boxes.", width: int = 800) -> None:
-        self.video = Path(video).resolve()
+    def __init__(self, video: RunResult | str | Path, alt: str = "", width: int = 800) -> None:
+        self.video: Path | None = None
+        self._images: Path | None = None
+        self.alt, self.width = alt or "The video with its boxes.", width
+        if isinstance(video, RunResult):
+            found = ", ".join(f"{number} {label}" for label, number in video.summary["counts"].items())
+            self.alt = alt or f"The video of {video.summary['frames']} frames with its boxes ({found})."
+            self._images = video.images
+        path = video.video if isinstance(video, RunResult) else Path(video)
+        if path is None:
+            return
+        self.video = path.resolve()
         if not self.video.is_file():
             raise OutputError("There is no such video", seen=self.video, next_step="run the video first.")
         problems = check_video(self.video).problems
@@ -60,28 +71,31 @@ class Player(Rich):
                 seen=f"{self.video}: {'; '.join(problems)}",
                 next_step="run it again with overwrite=True.",
             )
-        self.alt, self.width = alt, width
-        self.linked = link_from_notebook(self.video)
 
-    def to_html(self) -> str:
-        """Return a ``<video>`` element with controls and the video's path."""
-        where, said = self.linked, f"{self.video} ({self.video.stat().st_size / 1e6:.1f} MB)"
+    @property
+    def linked(self) -> str | None:
+        """Path of the video relative to the notebook, None when a preview is embedded."""
+        return None if self.video is None else link_from_notebook(self.video)
+
+    def _repr_html_(self) -> str:
+        if self.video is None:
+            return note(f"There is no video of images; the pictures with their boxes are in {self._images}.")
+        where, text = self.linked, f"{self.video} ({self.video.stat().st_size / 1e6:.1f} MB)"
         if where is None:
             small = preview(self.video)
             where = "data:video/mp4;base64," + base64.b64encode(small.read_bytes()).decode("ascii")
-            said = ("" if small == self.video else "A small preview of ") + said
+            text = ("" if small == self.video else "A small preview of ") + text
         else:
             # A video that was run again has the same name; the browser must not show the old one.
             where = f"{quote(where)}?t={self.video.stat().st_mtime_ns // 1_000_000}"
+        alt = html.escape(self.alt)
         return (
-            f'<video controls loop muted playsinline preload="auto" src="{where}" title="{html.escape(self.alt)}" '
-            f'aria-label="{html.escape(self.alt)}" style="width:{self.width}px;max-width:100%;background:#000">'
-            f"{html.escape(self.alt)}</video><p>{html.escape(said)}</p>"
+            f'<video controls loop muted playsinline preload="auto" src="{where}" title="{alt}" aria-label="{alt}" '
+            f'style="width:{self.width}px;max-width:100%;background:#000">{alt}</video><p>{html.escape(text)}</p>'
         )
 
-    def to_text(self) -> str:
-        """Return the video's path."""
-        return f"Player({self.video})"
+    def __repr__(self) -> str:
+        return f"Player({self.video or self._images})"
 
 
 def link_from_notebook(video: Path) -> str | None:

@@ -23,6 +23,7 @@ import numpy as np
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile.labels import labels_for
 from peoplenet_nb.onnxfile.parse import TensorInfo, check_types, parse, single_input, sort_outputs
+from peoplenet_nb.onnxfile.view import model_file_html
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -116,6 +117,9 @@ class ModelFile:
     def quantized(self) -> bool:
         """Whether any operation works on integers: Q/DQ pairs or the QLinear operators."""
         return self.qdq > 0 or any(name.startswith("QLinear") or "Integer" in name for name in self.nodes)
+
+    def _repr_html_(self) -> str:
+        return model_file_html(self)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Pictures for people: reports over a frame (`frame`), on the way to boxes (`steps`), and charts (`charts`).
 
-One decision to know: every function returns a `Picture` with a text for those who cannot see it. Matplotlib is
+Every function returns a `Picture` with a text for those who cannot see it. Matplotlib is
 imported when the first one is drawn.
 """
 

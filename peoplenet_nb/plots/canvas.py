@@ -1,6 +1,6 @@
 """What all reports have in common: figures of one width, frames with axes in pixels, one colour per class.
 
-One decision to know: figures are made without pyplot, so nothing is kept open, no backend is chosen and a
+Figures are made without pyplot, so nothing is kept open, no backend is chosen and a
 notebook shows each picture exactly once. Matplotlib takes a tenth of a second a figure: it is for reports,
 never for what follows a slider.
 """

@@ -1,6 +1,6 @@
 """Reports that are charts: candidates per threshold, counts over time, confidences, latencies, head health.
 
-One decision to know: classes differ in dash, marker or hatch as well as in colour, so that a chart printed
+Classes differ in dash, marker or hatch as well as in colour, so that a chart printed
 in grey, or seen by somebody who does not see colours, still tells them apart.
 """
 
@@ -39,7 +39,7 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
     """
     steps = np.linspace(0.02, 0.98, 49)
     figure, (ax,) = panels(1, 1, 3.4)
-    told = []
+    texts = []
     for c, label in enumerate(grids.labels):
         counts = [int((grids.coverage[c] >= t).sum()) for t in steps]
         style: dict[str, Any] = {
@@ -50,7 +50,7 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
         ax.plot(steps, counts, label=label, **style)
         at = [int((grids.coverage[c] >= t).sum()) for t in CANDIDATE_THRESHOLDS]
         ax.plot(CANDIDATE_THRESHOLDS, at, MARKERS[c % len(MARKERS)], color=style["color"], mec=INK, ms=6)
-        told.append(f"{label} {', '.join(map(str, at))}")
+        texts.append(f"{label} {', '.join(map(str, at))}")
         if settings is not None:
             ax.axvline(settings.for_class(label).threshold, color=style["color"], ls=style["ls"], lw=1)
     ax.set_yscale("symlog", linthresh=1)
@@ -64,8 +64,8 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
     )
     ax.legend(frameon=False)
     ax.grid(axis="y", color="#e5e5e5")
-    steps_told = ", ".join(map(str, CANDIDATE_THRESHOLDS))
-    return render(figure, f"Candidate cells at thresholds {steps_told}: {'; '.join(told)}.")
+    thresholds = ", ".join(map(str, CANDIDATE_THRESHOLDS))
+    return render(figure, f"Candidate cells at thresholds {thresholds}: {'; '.join(texts)}.")
 
 
 def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
@@ -83,7 +83,7 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
     timed = "time_s" in frames and frames["time_s"].notna().all()
     x = frames["time_s" if timed else "frame"]
     figure, axes = panels(len(labels), 1, 0.9 + 1.25 * len(labels), sharex=True)
-    told = []
+    texts = []
     for c, (label, ax) in enumerate(zip(labels, axes, strict=True)):
         counts = frames[label]
         ax.fill_between(x, counts, step="mid", color=hex_colour(label, c), alpha=0.35, lw=0)
@@ -93,10 +93,10 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
         ax.set_ylim(0, max(1.0, float(counts.max())) * 1.15)
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(axis="y", color="#e5e5e5")
-        told.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
+        texts.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
     axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left", gid=WRAPPED)
     axes[-1].set_xlabel("time in the video (seconds)" if timed else "frame")
-    return render(figure, f"Boxes per frame over the run: {'; '.join(told)}.")
+    return render(figure, f"Boxes per frame over the run: {'; '.join(texts)}.")
 
 
 def confidence_histogram(
@@ -118,7 +118,7 @@ def confidence_histogram(
     figure, axes = panels(1, len(labels), 2.9, sharey=False)
     top = max(1.0, float(detections["confidence"].max())) if len(detections) else 1.0
     edges = np.linspace(0, top, _BINS + 1)
-    told = []
+    texts = []
     for c, (label, ax) in enumerate(zip(labels, axes, strict=True)):
         values = detections.loc[detections["class"] == label, "confidence"].to_numpy(float)
         ax.hist(
@@ -146,11 +146,11 @@ def confidence_histogram(
                 va="top",
                 bbox={"fc": "#ffffff", "ec": "none", "alpha": 0.85, "pad": 1},
             )
-        told.append(
+        texts.append(
             f"{label} median {np.median(values):.2f} of {len(values)}" if len(values) else f"no {label}"
         )
     axes[0].set_ylabel("boxes")
-    return render(figure, f"Histogram of confidences per class: {'; '.join(told)}.")
+    return render(figure, f"Histogram of confidences per class: {'; '.join(texts)}.")
 
 
 def latency_bars(rows: Sequence[dict[str, Any]]) -> Picture:
@@ -168,8 +168,8 @@ def latency_bars(rows: Sequence[dict[str, Any]]) -> Picture:
     ax.bar_label(bars, [f" {v:.1f} ms = {1000 / v:.1f} frames/s" for v in values], fontsize=9.5)
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.35 * max(values, default=1)), xlabel="milliseconds per frame, network only (median)")
-    told = "; ".join(f"{n} {v:.1f} ms" for n, v in zip(names, values, strict=True))
-    return render(figure, f"Latency per device and batch size: {told}.")
+    values_text = "; ".join(f"{n} {v:.1f} ms" for n, v in zip(names, values, strict=True))
+    return render(figure, f"Latency per device and batch size: {values_text}.")
 
 
 def speed_bars(rows: Sequence[dict[str, Any]]) -> Picture:
@@ -188,14 +188,14 @@ def speed_bars(rows: Sequence[dict[str, Any]]) -> Picture:
     ax.plot(bare, names, ls="none", marker="|", ms=16, mew=2.5, color=ALARM)
     longest = max([*values, *bare], default=1.0)
     for i, (v, b) in enumerate(zip(values, bare, strict=True)):
-        told = f"{v:.1f} ({v / b:.2f} of the bare loop's {b:.1f})"
+        text = f"{v:.1f} ({v / b:.2f} of the bare loop's {b:.1f})"
         ax.annotate(
-            told, (max(v, b), i), (8, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK
+            text, (max(v, b), i), (8, 0), textcoords="offset points", va="center", fontsize=9.5, color=INK
         )
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.6 * longest), xlabel="frames per second of the whole run; | bare loop")
-    told = "; ".join(f"{n} {v:.1f}" for n, v in zip(names, values, strict=True))
-    return render(figure, f"Frames per second of whole runs: {told}.")
+    values_text = "; ".join(f"{n} {v:.1f}" for n, v in zip(names, values, strict=True))
+    return render(figure, f"Frames per second of whole runs: {values_text}.")
 
 
 def stage_bars(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> Picture:
@@ -211,7 +211,7 @@ def stage_bars(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> Picture
     colours = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7")
     figure, (ax,) = panels(1, 1, 1.0 + 0.26 * len(stages) * max(1, len(rows)))
     height = 0.8 / max(1, len(rows))
-    longest, told = 1.0, []
+    longest, texts = 1.0, []
     for r, row in enumerate(rows):
         values = np.nan_to_num([float(row[stage]) if row[stage] is not None else 0.0 for stage in stages])
         whole, name = float(values.sum()) or 1.0, _configuration(row)
@@ -219,12 +219,12 @@ def stage_bars(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> Picture
         bars = ax.barh(np.arange(len(stages)) + r * height, values, height=height, label=name, **style)
         ax.bar_label(bars, [f" {v:.2f} ms, {v / whole:.1%}" for v in values], fontsize=9)
         longest = max(longest, float(values.max()))
-        told.append(f"{name}: " + ", ".join(f"{s} {v:.2f} ms" for s, v in zip(stages, values, strict=True)))
+        texts.append(f"{name}: " + ", ".join(f"{s} {v:.2f} ms" for s, v in zip(stages, values, strict=True)))
     ax.set_yticks(np.arange(len(stages)) + (len(rows) - 1) * height / 2, list(stages))
     ax.invert_yaxis()
     ax.set(xlim=(0, 1.25 * longest), xlabel="milliseconds per frame, as seen by the stage's own thread")
     ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=max(1, len(rows)))
-    return render(figure, f"Time of each stage: {'; '.join(told)}.")
+    return render(figure, f"Time of each stage: {'; '.join(texts)}.")
 
 
 def _configuration(row: dict[str, Any]) -> str:
@@ -261,5 +261,8 @@ def head_bars(heads: Sequence[HeadHealth]) -> Picture:
         ax.axvline(1e-4, color=FAINT, ls=":", lw=1)
     axes[0].invert_yaxis()
     dead = [head.label for head in heads if not head.alive]
-    told = f"dead: {', '.join(dead)}" if dead else "all alive"
-    return render(figure, f"Weights of each class head, {told}.")
+    verdict = f"dead: {', '.join(dead)}" if dead else "all alive"
+    caption = " ".join(f"{head.label}: {head.reason}." for head in heads)
+    if dead:
+        caption += f" No threshold brings back {', '.join(dead)}."
+    return render(figure, f"Weights of each class head, {verdict}.", caption=caption)

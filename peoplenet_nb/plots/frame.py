@@ -1,6 +1,6 @@
 """Reports over one frame: heatmaps, the grid and what a cell sees, the network's input, final boxes.
 
-One decision to know: whatever is drawn over a frame is in frame pixels, cells included, so that a number
+Whatever is drawn over a frame is in frame pixels, cells included, so that a number
 read off a picture can be used as it is (in `peoplenet_nb.explain.explain_point`, say).
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -33,8 +34,14 @@ from peoplenet_nb.plots.picture import Picture, frame_picture
 from peoplenet_nb.plots.texts import WRAPPED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
+    from peoplenet_nb.explain import FrameReport
+    from peoplenet_nb.sources import Frame as SourceFrame
+
+_TILE, _BAND, _GAP = 480, 26, 6  # pixels: a frame on a sheet, the words above it, the gap beside it
 _SEEN = 0.02  # coverage below this is left clear in a heatmap
 _READING = (
     "A cell lights up where the middle of an object lies. It says nothing about how large the object is: that is in "
@@ -50,7 +57,36 @@ def boxes(frame: Frame, detections: Detections, caption: str = "") -> Picture:
     )
 
 
-def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
+def contact_sheet(frames: Sequence[SourceFrame], reports: Sequence[FrameReport]) -> Picture:
+    """Return some frames with their boxes on one sheet, two in a row.
+
+    Parameters
+    ----------
+    frames : sequence of sources.Frame
+        What was looked at; at least one.
+    reports : sequence of FrameReport
+        What was found in each.
+    """
+    tiles = []
+    for frame, report in zip(frames, reports, strict=True):
+        drawn = draw_detections(frame.image, report.decoded.detections, labels=False)
+        height = max(1, round(drawn.shape[0] * _TILE / drawn.shape[1]))
+        small = cv2.resize(drawn, (_TILE - _GAP, height), interpolation=cv2.INTER_AREA)
+        tile = cv2.copyMakeBorder(small, _BAND, 0, 0, _GAP, cv2.BORDER_CONSTANT, value=(255, 255, 255))
+        found = ", ".join(f"{n} {label}" for label, n in report.decoded.detections.counts().items())
+        words, font = f"frame {frame.index}: {found}", cv2.FONT_HERSHEY_SIMPLEX
+        cv2.putText(tile, words, (2, _BAND - 8), font, 0.5, (30, 30, 30), 1, cv2.LINE_AA)
+        tiles.append(np.asarray(tile, np.uint8))
+    tallest = max(tile.shape[0] for tile in tiles)
+    sheet = np.full((-(-len(tiles) // 2) * tallest, 2 * _TILE, 3), 255, np.uint8)
+    for i, tile in enumerate(tiles):
+        y, x = i // 2 * tallest, i % 2 * _TILE
+        sheet[y : y + tile.shape[0], x : x + _TILE] = tile
+    indices = ", ".join(str(frame.index) for frame in frames)
+    return frame_picture(sheet, f"Frames {indices} of the source with their boxes.")
+
+
+def heatmaps(frame: Frame, grids: Grids, dead: Sequence[str] = ()) -> Picture:
     """Return the coverage of each class over the frame, on one scale from 0 to 1.
 
     Parameters
@@ -59,8 +95,8 @@ def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
         BGR uint8, the frame that the grids came from.
     grids : Grids
         Its raw output.
-    dead : tuple of str
-        Classes whose head finds nothing whatever it is shown; said in their title.
+    dead : sequence of str
+        Classes whose head finds nothing whatever it is shown; their titles say so.
     """
     classes = len(grids.labels)
     rows = -(-(classes + 1) // 2)
@@ -76,7 +112,7 @@ def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
     figure.colorbar(
         image, ax=axes[-1], location="left", fraction=0.06, shrink=0.7, label="coverage of a cell (0 to 1)"
     )
-    told = ", ".join(
+    peaks = ", ".join(
         f"{label} up to {float(grids.coverage[c].max()):.2f}" for c, label in enumerate(grids.labels)
     )
     axes[-1].text(
@@ -89,7 +125,7 @@ def heatmaps(frame: Frame, grids: Grids, dead: tuple[str, ...] = ()) -> Picture:
         gid=WRAPPED,
         in_layout=False,
     )
-    return render(figure, f"Coverage heatmaps over the frame, one per class: {told}.", photo=True)
+    return render(figure, f"Coverage heatmaps over the frame, one per class: {peaks}.", photo=True)
 
 
 def _overlay(axes: Axes, grids: Grids, values: npt.NDArray[np.float32]) -> Any:
@@ -155,9 +191,9 @@ def grid_and_field(
     note(
         ax, cell[2], cell[1], f"cell row {row}, column {col}: {best} {grids.coverage[:, row, col].max():.2f}"
     )
-    told = f"It can see {field.width} x {field.height} network pixels"
-    told += " (more than the whole input)" if field.covers(grids.fit.network_size) else ""
-    note(ax, inside[0] + 6, inside[3] - 6, told)
+    text = f"It can see {field.width} x {field.height} network pixels"
+    text += " (more than the whole input)" if field.covers(grids.fit.network_size) else ""
+    note(ax, inside[0] + 6, inside[3] - 6, text)
     alt = (
         f"The frame under a grid of {rows} by {cols} cells; the cell at row {row}, column {col} is marked, and a "
         f"dashed rectangle shows its receptive field of {field.width} by {field.height} network pixels."

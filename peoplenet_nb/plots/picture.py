@@ -1,6 +1,6 @@
 """A finished picture for a notebook: bytes, a text for those who cannot see it, and a caption.
 
-One decision to know: a picture shows itself as HTML with ``<img alt>`` and brings its own white ground, so
+A picture shows itself as HTML with ``<img alt>`` and brings its own white ground, so
 that it reads the same in JupyterLab's light and dark theme and is not silent for a screen reader.
 """
 

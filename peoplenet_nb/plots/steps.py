@@ -1,6 +1,6 @@
 """Reports on the way from cells to boxes: candidates per threshold, clustering, one cell, one that is missing.
 
-One decision to know: every picture here is drawn from what `peoplenet_nb.decoding` returned, fates included, so
+Every picture here is drawn from what `peoplenet_nb.decoding` returned, fates included, so
 that none can tell another story than the video.
 """
 
@@ -57,7 +57,7 @@ def candidates(
     results = [_at_threshold(grids, threshold) for threshold in thresholds]
     window = window_around(_frame_boxes(grids, results[0], class_id), frame)
     figure, axes = frame_panels(frame, -(-len(thresholds) // 2), 2)
-    told = []
+    texts = []
     for ax, threshold, decoded in zip(axes, thresholds, results, strict=False):
         boxes = _frame_boxes(grids, decoded, class_id)
         final = decoded.detections.of_class(label)
@@ -74,7 +74,7 @@ def candidates(
             draw_box(ax, box, INK, width=0.7, line="--")
         for box in final.xyxy:
             draw_box(ax, box, colour, zorder=3)
-        told.append(f"{len(boxes)} at {threshold}")
+        texts.append(f"{len(boxes)} at {threshold}")
     outer_labels(axes, 2)
     for ax in axes[len(thresholds) :]:
         ax.set_axis_off()
@@ -86,7 +86,7 @@ def candidates(
         ax.text(
             0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10, gid=WRAPPED, in_layout=False
         )
-    alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(told)}."
+    alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(texts)}."
     return render(figure, alt, photo=True)
 
 
@@ -133,7 +133,7 @@ def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "pe
         "hybrid, DBSCAN then NMS": base.replace(clustering=Clustering.HYBRID),
     }
     figure, axes = frame_panels(frame, 2, 2)
-    told = []
+    texts = []
     window = window_around(_frame_boxes(grids, decode(grids, base), class_id), frame)
     for ax, (name, chosen) in zip(axes, variants.items(), strict=True):
         decoded = decode(grids, chosen)
@@ -149,10 +149,10 @@ def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "pe
         for box, score in zip(final.xyxy, final.confidence, strict=True):
             draw_box(ax, box, colour)
             note(ax, float(box[0]), float(box[1]) - 2, f"{score:.2f}", fontsize=7.5)
-        told.append(f"{name} gives {len(final)}")
+        texts.append(f"{name} gives {len(final)}")
     outer_labels(axes, 2)
     total = int((decode(grids, base).candidates.class_id == class_id).sum())
-    alt = f"The same {total} {label} candidates clustered in four ways: {'; '.join(told)}."
+    alt = f"The same {total} {label} candidates clustered in four ways: {'; '.join(texts)}."
     return render(figure, alt, photo=True)
 
 
@@ -196,8 +196,8 @@ def cell_box(
     )
     for name, distance, end, place in zip("LTRB", distances, ends, places, strict=True):
         ax.annotate("", end, (x, y), arrowprops={"arrowstyle": "-|>", "color": "#0072b2", "lw": 2})
-        told = f" {name} = {distance:.2f} x {BBOX_NORM:g} = {distance * BBOX_NORM:.0f} px "
-        note(ax, float(place[0]), float(place[1]), told, ha=place[2], va=place[3])
+        text = f" {name} = {distance:.2f} x {BBOX_NORM:g} = {distance * BBOX_NORM:.0f} px "
+        note(ax, float(place[0]), float(place[1]), text, ha=place[2], va=place[3])
     ax.plot([x], [y], "o", color=INK, ms=5)
     coverage = grids.coverage[class_id, row, col]
     ax.set_title(f"{label}, cell row {row}, column {col}, coverage {coverage:.2f}", loc="left", gid=WRAPPED)

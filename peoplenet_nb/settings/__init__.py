@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peoplenet_nb.settings.named import load_settings
 from peoplenet_nb.settings.per_class import PerClass, bind
 from peoplenet_nb.settings.presets import PRESETS, preset
 from peoplenet_nb.settings.values import (
@@ -23,5 +24,6 @@ __all__ = [
     "Score",
     "Settings",
     "bind",
+    "load_settings",
     "preset",
 ]

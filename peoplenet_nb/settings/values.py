@@ -22,6 +22,7 @@ import numpy as np
 from peoplenet_nb.errors import SettingsError, choose, refuse_unknown, unknown
 from peoplenet_nb.files import read_yaml, write_text
 from peoplenet_nb.fit import FitMode
+from peoplenet_nb.settings.view import settings_html
 
 PEOPLENET_LABELS = ("person", "bag", "face")
 
@@ -146,6 +147,9 @@ class Settings:
                 seen=repr(self.top_k),
                 next_step="leave it out to keep every box.",
             )
+
+    def _repr_html_(self) -> str:
+        return settings_html(self)
 
     def for_class(self, label: str) -> ClassSettings:
         """Return what applies to a class (case does not matter)."""

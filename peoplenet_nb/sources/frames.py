@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.html_tables import note, pairs
 
 Image = npt.NDArray[np.uint8]
 
@@ -128,10 +129,13 @@ class Source(ABC):
         The sampling: each ``every``-th frame from ``start``, ``frames`` of them (None: to the end).
     decoder : Decoder
         What really decodes it.
+    opened : str
+        What it was opened by and can be opened by again; it may hold a password, so it is never shown.
     """
 
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
+        self.opened = info.spec
         self.every = 1
         self.frames: int | None = None
         self.start = 0
@@ -195,6 +199,29 @@ class Source(ABC):
                 )
         return self._with(every, frames, start)
 
+    def spread(self, count: int, apart: int = 100) -> Self:
+        """Return ``count`` frames, ``apart`` from each other or, where the source is too short, spread over it."""
+        total = self.info.frame_count
+        if total is not None and total < (count - 1) * apart + 1:
+            apart = max(1, total // max(1, count))
+        return self.sampled(apart, count)
+
+    def frame(self, index: int | None = None) -> Frame:
+        """Return one frame by its place in the source, whatever is sampled; left out, the middle one.
+
+        Raises
+        ------
+        SettingsError
+            When the source has no frame of that number.
+        """
+        total = self.info.frame_count
+        wanted = (total or 1) // 2 if index is None else index
+        for frame in self.sampled(1, 1, wanted):
+            if frame.index == wanted or index is None:
+                return frame
+        known = f"choose one from 0 to {total - 1}." if total else "choose a smaller one."
+        raise SettingsError("The source has no frame of that number", seen=wanted, next_step=known)
+
     def after(self, index: int, given: int) -> Self:
         """Return the rest of this source: what comes after ``index``, when ``given`` frames were given."""
         left = None if self.frames is None else self.frames - given
@@ -213,6 +240,17 @@ class Source(ABC):
     def __repr__(self) -> str:
         info = self.info
         return f"{type(self).__name__}({info.name!r}, {info.width}x{info.height}, {self.expected} frames)"
+
+    def _repr_html_(self) -> str:
+        info = self.info
+        facts: list[tuple[str, object]] = [
+            ("source", info.spec),
+            ("frames", "not known" if self.expected is None else self.expected),
+            ("size", f"{info.width} x {info.height} pixels"),
+        ]
+        if info.fps:
+            facts.append(("frames per second", f"{info.fps:.4g}"))
+        return pairs(facts) + "".join(note(text) for text in info.notes)
 
 
 def folder_name(name: str) -> str:

@@ -11,12 +11,14 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from peoplenet_nb.errors import SourceError, choose
+from peoplenet_nb.errors import InstallationError, SourceError, choose
+from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.sources.frames import Decoder, Frame, Source, SourceInfo
 from peoplenet_nb.urls import hide_secrets
 
 __all__ = ["Decoder", "Frame", "Source", "SourceInfo", "open_path", "open_source"]
 
+DEMO = "demo"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
 _KINDS = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
 
@@ -29,13 +31,15 @@ def open_source(
     start: int = 0,
     progress: bool = True,
     decoder: Decoder | str = Decoder.CPU,
+    instead: str | Path | None = None,
 ) -> Source:
     """Open an image, a folder of images, a video file, an address or a YouTube video.
 
     Parameters
     ----------
     spec : str or Path
-        A path, an ``http(s)://`` address, or a YouTube address (fetched once, 720 lines at most).
+        A path, an ``http(s)://`` address, or a YouTube address (fetched once, 720 lines at most); ``"demo"`` is
+        the project's own clip where nothing of that name is in the current folder.
     every : int
         Take each ``every``-th frame.
     frames : int, optional
@@ -46,6 +50,9 @@ def open_source(
         Whether to show a bar while something is fetched.
     decoder : Decoder or str
         ``cpu``, or ``nvdec``: videos are decoded on the GPU, where there is one that can.
+    instead : str or Path, optional
+        What to open where an address gives no video, as YouTube often does to cloud machines; ``info.notes`` then
+        says so. A path that is not there stays an error.
 
     Returns
     -------
@@ -60,7 +67,7 @@ def open_source(
         When ``every``, ``frames``, ``start`` or ``decoder`` make no sense.
     """
     decoder = choose(Decoder, decoder, "decoder")
-    source = _open(str(spec).strip(), progress).sampled(every, frames, start)
+    source = _open_or(str(spec).strip(), progress, instead).sampled(every, frames, start)
     if decoder is not Decoder.CPU:
         source = source.decoded_by(decoder)
     count = source.info.frame_count
@@ -73,7 +80,22 @@ def open_source(
     return source
 
 
+def _open_or(spec: str, progress: bool, instead: str | Path | None) -> Source:
+    try:
+        source = _open(spec, progress)
+    except (SourceError, InstallationError) as error:
+        if instead is None or not _SCHEME.match(spec):
+            raise
+        spec, refused = str(instead), f"{hide_secrets(spec)} gave no video. {error}"
+        source = _open(spec, progress)
+        source.info.notes.append(f"Instead of what was asked for, {source.info.name} was opened: {refused}")
+    source.opened = spec
+    return source
+
+
 def _open(spec: str, progress: bool) -> Source:
+    if spec.lower() == DEMO and not Path(spec).exists():
+        return open_path(DEMO_CLIP)
     scheme = _SCHEME.match(spec)
     if scheme:
         _check_address(spec)

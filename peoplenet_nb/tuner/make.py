@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.panel import Tuner
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 from peoplenet_nb.tuner.wire import pack_clip, same_shape
+
+if TYPE_CHECKING:
+    from peoplenet_nb.sources import Source
 
 # The lowest threshold of any preset is 0.005 (Triton, TAO); longer clips leave weaker cells out.
 FLOORS = (0.005, 0.01, 0.02, 0.05)
@@ -76,7 +80,7 @@ def tune(
 
 def tune_run(
     folder: str | Path | GridsFolder,
-    source: str | Path | None = None,
+    source: str | Path | Source | None = None,
     settings: Settings | None = None,
     *,
     most: int = 2000,
@@ -89,7 +93,7 @@ def tune_run(
     ----------
     folder : str or Path or GridsFolder
         A run's folder, or the ``grids`` folder in it.
-    source : str or Path, optional
+    source : str, Path or Source, optional
         The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
     most : int
         How many frames to take at most, evenly spaced over a longer run.

@@ -13,12 +13,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.errors import SourceError
+
+if TYPE_CHECKING:
+    from peoplenet_nb.sources import Source
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +55,7 @@ class VideoPictures:
 
     Parameters
     ----------
-    spec : str or Path
+    spec : str, Path or Source
         What `peoplenet_nb.sources.open_source` opens.
     frames : sequence of int
         The frames' 0-based places in the source, rising, one for each position of the clip.
@@ -62,13 +66,14 @@ class VideoPictures:
         When the source cannot be opened.
     """
 
-    def __init__(self, spec: str | Path, frames: Sequence[int]) -> None:
-        from peoplenet_nb.sources import open_source
+    def __init__(self, spec: str | Path | Source, frames: Sequence[int]) -> None:
+        from peoplenet_nb.sources import Source, open_source
 
         self._limit = LONGEST_SIDE if len(frames) < _MANY else LONGEST_SIDE // 2
         self._position = {frame: position for position, frame in enumerate(frames)}
         step = math.gcd(*(frame - frames[0] for frame in frames)) or 1
-        self._source = open_source(spec, every=step, start=frames[0], progress=False)
+        source = spec if isinstance(spec, Source) else open_source(spec, progress=False)
+        self._source = source.sampled(step, None, frames[0])
         self.fps = self._source.info.fps / step if self._source.info.fps else None
         """How many of these frames a second has; None where the source does not say."""
         self._left = tempfile.TemporaryDirectory(prefix="peoplenet-tuner-")

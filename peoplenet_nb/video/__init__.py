@@ -5,9 +5,10 @@ What is finished is on disk: a run writes in parts, and everything a person open
 
 from __future__ import annotations
 
+from peoplenet_nb.video.checks import run_name
 from peoplenet_nb.video.interrupt import RunInterrupted
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.running import run
 from peoplenet_nb.video.several import Failure, run_all
 
-__all__ = ["Failure", "RunInterrupted", "RunResult", "run", "run_all"]
+__all__ = ["Failure", "RunInterrupted", "RunResult", "run", "run_all", "run_name"]

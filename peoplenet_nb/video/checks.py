@@ -5,6 +5,8 @@ A run's folder is cleared and written to, so no file of the source may lie in it
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +91,14 @@ def notes_on(source: Source, model: PeopleNet) -> list[str]:
             "letterbox usually finds more there (--fit letterbox, fit='letterbox')."
         )
     return notes
+
+
+def run_name(source: Source, model: PeopleNet, settings: Settings) -> str:
+    """Return a folder's name for a run, another one whenever its results would be others.
+
+    So the same cell can be run again and again, with other settings too: a run that is there is continued or returned
+    at once, and none is overwritten.
+    """
+    depends = fingerprint(source, model, settings, video=True, save_grids=True)
+    digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{source.info.stem}-{digest}"

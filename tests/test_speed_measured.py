@@ -1,8 +1,9 @@
-"""Notebook 06's cells, and the other notebooks' workbench, which reads what 06 chose."""
+"""Devices tried, batches and whole runs timed, variants built, the profile chosen from them and read again."""
 
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,17 +12,21 @@ import pytest
 
 from onnx_builder import detectnet, write
 from peoplenet_nb.errors import DeviceError
-from peoplenet_nb.notebook import forms
-from peoplenet_nb.notebook import forms as forms_module
-from peoplenet_nb.notebook.bench import Workbench, workbench
-from peoplenet_nb.notebook.forms import build_forms
-from peoplenet_nb.notebook.speed import Batches, Speeds, choose_best, probe_batches, this_machine
-from peoplenet_nb.notebook.video_run import run_video
+from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import read_model_file
-from peoplenet_nb.settings import ClassSettings, Settings
-from peoplenet_nb.sources import open_source
-from peoplenet_nb.speed import build_int8
+from peoplenet_nb.sources import Source, open_source
+from peoplenet_nb.speed import (
+    build_int8,
+    build_variants,
+    choose_best,
+    fastest,
+    time_batches,
+    time_devices,
+    try_devices,
+)
+from peoplenet_nb.speed import variants as module
 from peoplenet_nb.speed.bench import COLUMNS
+from peoplenet_nb.speed.measured import Batches, RunTimes
 from peoplenet_nb.speed.profile import SpeedProfile, machine_name, profile_file
 from peoplenet_nb.video.runfolder import STAGES
 from videos import make_video
@@ -40,8 +45,13 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def bench(video: Path, model: Path) -> Workbench:
-    return workbench(video, model)
+def loaded(model: Path) -> PeopleNet:
+    return PeopleNet.load(model)
+
+
+@pytest.fixture
+def source(video: Path) -> Source:
+    return open_source(video)
 
 
 @pytest.fixture
@@ -72,46 +82,35 @@ def table(*rows: tuple[str, float, float]) -> pd.DataFrame:
     return pd.DataFrame(made).reindex(columns=list(COLUMNS))
 
 
-# ----------------------------------------------------------------------------------- the workbench of the others
+# ------------------------------------------------------------------------------------------- beginning with the profile
 
 
-def test_without_a_choice_nothing_changes(bench: Workbench) -> None:
-    assert bench.choice is None
-    assert bench.batch is None
-    assert "notebook 06" not in bench.to_html()
-    assert bench.model.precision == "fp32"
+def test_without_a_profile_it_is_the_first_device_that_loads(model: Path) -> None:
+    how = fastest(model)
+    assert (how.device, how.precision, how.batch) == ("auto", "fp32", None)
+    assert "Notebook 06 has measured nothing here yet" in how._repr_html_()
 
 
-def test_workbench_takes_what_06_chose_and_says_so(video: Path, model: Path, int8: float) -> None:
+def test_the_saved_profile_is_taken_and_says_so(model: Path, int8: float) -> None:
     choice_for(model, batch=2).save()
-    bench = workbench(video, model)
-    assert (bench.model.device, bench.model.precision, bench.batch) == ("cpu", "int8", 2)
-    assert "as chosen by notebook 06" in bench.to_html()
-    assert "2 frames at a time" in bench.to_html()
-    assert bench.instead == []
+    how = fastest(model)
+    assert (how.device, how.precision, how.batch) == ("cpu", "int8", 2)
+    assert "As notebook 06 chose: cpu, int8, 2 frames at a time" in how._repr_html_()
 
 
-def test_a_device_that_is_named_wins_over_the_choice(video: Path, model: Path, int8: float) -> None:
+def test_a_device_that_is_named_wins_over_the_profile(model: Path) -> None:
     choice_for(model).save()
-    bench = workbench(video, model, "cpu")
-    assert bench.choice is None
-    assert bench.model.precision == "fp32"
-    assert "notebook 06" not in bench.to_html()
+    how = fastest(model, "cpu")
+    assert (how.device, how.precision, how.batch) == ("cpu", "fp32", None)
+    assert "otebook 06" not in how.reason
 
 
-def test_06_itself_begins_without_the_last_choice(video: Path, model: Path, int8: float) -> None:
-    choice_for(model).save()
-    assert workbench(video, model, as_chosen=False).choice is None
-
-
-def test_a_choice_that_does_not_load_any_more_is_replaced_and_it_is_said(video: Path, model: Path) -> None:
+def test_a_profile_that_no_longer_loads_is_replaced_and_it_is_said(model: Path) -> None:
     choice_for(model).save()  # INT8, which nobody has built here
-    bench = workbench(video, model)
-    assert bench.choice is None
-    assert bench.model.precision == "fp32"
-    (said,) = bench.instead
-    assert "Notebook 06 chose cpu, int8, one frame at a time, which does not load any more" in said
-    assert "Run notebook 06 again" in said
+    how = fastest(model)
+    assert (how.device, how.precision, how.batch) == ("auto", "fp32", None)
+    assert "Notebook 06 chose cpu, int8, one frame at a time, which no longer loads" in how.reason
+    assert "Run notebook 06 again" in how.reason
 
 
 @pytest.mark.parametrize(
@@ -121,80 +120,79 @@ def test_a_choice_that_does_not_load_any_more_is_replaced_and_it_is_said(video: 
         ({"model_sha256": "0" * 64}, "found with another model"),
     ],
 )
-def test_a_choice_from_elsewhere_is_passed_over(
-    video: Path, model: Path, int8: float, changes: dict[str, str], reason: str
-) -> None:
-    replace(choice_for(model), **changes).save()
-    bench = workbench(video, model)
-    assert bench.choice is None, reason
-    assert bench.instead == []
+def test_a_profile_from_elsewhere_is_passed_over(model: Path, changes: dict[str, str], reason: str) -> None:
+    replace(choice_for(model, precision="fp32"), **changes).save()
+    assert fastest(model).batch is None, reason
 
 
-def test_a_mangled_choice_stops_no_notebook(video: Path, model: Path) -> None:
+def test_a_mangled_profile_stops_nothing(model: Path) -> None:
     profile_file().parent.mkdir(parents=True, exist_ok=True)
     profile_file().write_text("device: [")
-    assert workbench(video, model).choice is None
+    assert fastest(model).device == "auto"
 
 
-def test_a_run_takes_the_chosen_batch_and_a_folder_of_its_own(video: Path, model: Path, int8: float) -> None:
-    settings = Settings(default=ClassSettings(threshold=0.0))
-    plain = run_video(workbench(video, model), settings, frames=6, progress=False)
-    choice_for(model, batch=3).save()
-    run = run_video(workbench(video, model), settings, frames=6, progress=False)
-    assert run.result.summary["model"]["batch"] == 3
-    assert run.folder != plain.folder, "INT8's results are others"
-    assert "int8" in run.to_html()
+# -------------------------------------------------------------------------------------------------- what is measured
 
 
-# -------------------------------------------------------------------------------------------------- its own cells
+def test_every_device_is_timed_or_explained(model: Path) -> None:
+    timing = time_devices(model, devices=["cpu", "no-such"], batches=(1, 2), repeats=1)
+    assert [(row["device"], row["batch"]) for row in timing.rows] == [("cpu", 1), ("cpu", 2)]
+    assert all(float(str(row["ms_per_frame"])) > 0 for row in timing.rows)
+    assert [row["device"] for row in timing.absent] == ["no-such"]
+    assert "CPUExecutionProvider" in timing._repr_html_()
+    assert "no-such: " in repr(timing)
 
 
-def test_machine_says_what_there_is_and_what_loads(bench: Workbench) -> None:
-    machine = this_machine(bench, ["cpu", "cuda", "no-such"])
+def test_machine_says_what_there_is_and_what_loads(loaded: PeopleNet) -> None:
+    machine = try_devices(loaded, ["cpu", "cuda", "no-such"])
     assert machine.loaded[0] == "cpu"
     assert [row["device"] for row in machine.devices] == ["cpu", "cuda", "no-such"]
     assert machine.devices[0]["precisions"] == "fp32, int8"
     assert machine.devices[2]["loads"] == "no"
     assert "no-such" in str(machine.devices[2]["answer"])
-    html = machine.to_html()
+    html = machine._repr_html_()
     assert "cores for us" in html
     assert "VNNI" in html
 
 
-def test_forms_are_built_once_with_what_they_cost(
-    bench: Workbench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_variants_are_built_once_with_what_they_cost(
+    loaded: PeopleNet, source: Source, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = build_forms(bench, frames=9)
+    made = build_variants(loaded, source, frames=9)
     (unknown,) = made.costs()
     assert "too few to say what it costs, so it is timed below but not chosen" in unknown
-    monkeypatch.setattr(forms, "LEAST_BOXES", min(found.boxes for found in made.made[1].agreements))
-    assert [form.kind for form in made.made] == ["uint8-input", "int8"]
+    monkeypatch.setattr(module, "LEAST_BOXES", min(found.boxes for found in made.made[1].agreements))
+    assert [variant.kind for variant in made.made] == ["uint8-input", "int8"]
     assert made.instead == []
-    html = made.to_html()
+    html = made._repr_html_()
     for method in ("minmax", "percentile", "entropy"):
         assert method in html
     assert ">kept<" in html
+    rows = re.findall(r"<tr><td[^>]*>(?:uint8-input|int8)<.*?</tr>", html)
+    assert rows[0].count("<td></td>") == 2, (
+        "the one compared on noise has no boxes to agree on, and shows none"
+    )
+    assert "<td></td>" not in rows[1]
     (cost,) = made.costs()
     assert f"average precision of {made.made[1].agreement.ap50:.3f} and" in cost
     before = made.made[1].path.stat().st_mtime_ns
-    assert build_forms(bench, frames=9).made == made.made
+    assert build_variants(loaded, source, frames=9).made == made.made
     assert made.made[1].path.stat().st_mtime_ns == before, "built again"
     assert capsys.readouterr().out == "", "the quantizer's own lines"
 
 
-def test_int8_can_be_left_out(bench: Workbench) -> None:
-    made = build_forms(bench, int8=False)
-    assert [form.kind for form in made.made] == ["uint8-input"]
+def test_int8_can_be_left_out(loaded: PeopleNet, source: Source) -> None:
+    made = build_variants(loaded, source, int8=False)
+    assert [variant.kind for variant in made.made] == ["uint8-input"]
     assert made.costs() == []
 
 
-def test_a_form_that_cannot_be_built_is_a_sentence(video: Path, tmp_path: Path) -> None:
+def test_a_variant_that_cannot_be_built_is_a_sentence(loaded: PeopleNet, tmp_path: Path) -> None:
     short = make_video(tmp_path / "short.mp4", 3)
-    bench = workbench(short, write(detectnet(), tmp_path / "m.onnx"))
-    made = build_forms(bench, frames=12)
-    assert [form.kind for form in made.made] == ["uint8-input"]
+    made = build_variants(loaded, open_source(short), frames=12)
+    assert [variant.kind for variant in made.made] == ["uint8-input"]
     assert "Too few frames" in made.instead[0]
-    assert "Instead" in made.to_html()
+    assert "Instead" in made._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -205,20 +203,20 @@ def test_a_form_that_cannot_be_built_is_a_sentence(video: Path, tmp_path: Path) 
         (["TensorrtExecutionProvider", "CPUExecutionProvider"], ("L4",), ["cpu", "tensorrt"]),
     ],
 )
-def test_tensorrt_gets_its_own_form_where_it_can_run(
+def test_tensorrt_gets_its_own_variant_where_it_can_run(
     monkeypatch: pytest.MonkeyPatch, providers: list[str], gpus: tuple[str, ...], expected: list[str]
 ) -> None:
     import onnxruntime
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
-    monkeypatch.setattr(forms_module.hardware, "gpus", lambda: gpus)
-    assert forms_module._targets() == expected
+    monkeypatch.setattr(module.hardware, "gpus", lambda: gpus)
+    assert module._targets() == expected
 
 
-def test_batches_are_timed_on_a_cpu_with_two(bench: Workbench) -> None:
-    probe = probe_batches(bench, seconds=0.1)
+def test_batches_are_timed_on_a_cpu_with_two(loaded: PeopleNet, source: Source) -> None:
+    probe = time_batches(loaded, source, seconds=0.1)
     assert list(probe.fps) == [1, 2]
-    assert "batch 2" in probe.to_html()
+    assert "batch 2" in probe._repr_html_()
 
 
 @pytest.mark.parametrize(
@@ -237,23 +235,23 @@ def test_batches_are_timed_on_a_cpu_with_two(bench: Workbench) -> None:
     ],
 )
 def test_batches_say_what_they_gain(device: str, fps: dict[int, float], best: int, said: str) -> None:
-    assert said in Batches(device, fps, best).to_text()
+    assert said in repr(Batches(device, fps, best))
 
 
 def test_speeds_show_what_ran_and_why_the_rest_did_not() -> None:
-    speeds = Speeds(table(("cpu fp32", 10.0, NAN), ("cpu int8", 20.0, 0.99), ("cuda fp32", NAN, NAN)))
-    html = speeds.to_html()
+    speeds = RunTimes(table(("cpu fp32", 10.0, NAN), ("cpu int8", 20.0, 0.99), ("cuda fp32", NAN, NAN)))
+    html = speeds._repr_html_()
     assert [row["precision"] for row in speeds.rows] == ["fp32", "int8"]
     assert "not &lt;here&gt;" in html
     assert "Whole runs" in html
     assert str(speeds) == "cpu, fp32: 10.0 frames/s\ncpu, int8: 20.0 frames/s"
-    nothing = Speeds(table(("cuda fp32", NAN, NAN)))
-    assert "Whole runs" not in nothing.to_html()
+    nothing = RunTimes(table(("cuda fp32", NAN, NAN)))
+    assert "Whole runs" not in nothing._repr_html_()
 
 
-def test_stages_show_the_plainest_beside_the_chosen(bench: Workbench) -> None:
-    speeds = Speeds(table(("cpu fp32", 10.0, NAN), ("openvino fp32", 12.0, NAN), ("cpu int8", 20.0, 0.99)))
-    choice = choose_best(bench, speeds).choice
+def test_stages_show_the_plainest_beside_the_chosen(loaded: PeopleNet) -> None:
+    speeds = RunTimes(table(("cpu fp32", 10.0, NAN), ("openvino fp32", 12.0, NAN), ("cpu int8", 20.0, 0.99)))
+    choice = choose_best(loaded, speeds).choice
     told = speeds.stages(choice).alt
     assert "cpu, fp32:" in told
     assert "cpu, int8:" in told
@@ -261,8 +259,8 @@ def test_stages_show_the_plainest_beside_the_chosen(bench: Workbench) -> None:
     assert speeds.stages(replace(choice, precision="fp32")).alt.count("read") == 1
 
 
-def test_choice_is_written_and_says_what_it_passed_over(bench: Workbench, model: Path) -> None:
-    speeds = Speeds(
+def test_choice_is_written_and_says_what_it_passed_over(loaded: PeopleNet, model: Path) -> None:
+    speeds = RunTimes(
         table(
             ("cpu fp32", 10.0, NAN),
             ("cpu int8", 20.0, 0.8),
@@ -270,11 +268,11 @@ def test_choice_is_written_and_says_what_it_passed_over(bench: Workbench, model:
             ("cuda fp32", NAN, NAN),
         )
     )
-    chosen = choose_best(bench, speeds)
+    chosen = choose_best(loaded, speeds)
     assert (chosen.choice.device, chosen.choice.precision) == ("cpu", "fp32")
     assert chosen.path == profile_file()
     assert SpeedProfile.load(read_model_file(model)) == chosen.choice
-    html = chosen.to_html()
+    html = chosen._repr_html_()
     assert "cpu, int8 reached 20.0 frames per second" in html
     assert "0.800 at IoU 0.5" in html
     assert "cpu, fp32 reached" not in html
@@ -283,9 +281,9 @@ def test_choice_is_written_and_says_what_it_passed_over(bench: Workbench, model:
     assert str(chosen.path) in html
 
 
-def test_nothing_to_choose_is_an_error_and_leaves_the_file_alone(bench: Workbench, model: Path) -> None:
+def test_nothing_to_choose_is_an_error_and_leaves_the_file_alone(loaded: PeopleNet, model: Path) -> None:
     choice_for(model).save()
     before = profile_file().read_bytes()
     with pytest.raises(DeviceError, match="nothing to choose"):
-        choose_best(bench, Speeds(table(("cuda fp32", NAN, NAN))))
+        choose_best(loaded, RunTimes(table(("cuda fp32", NAN, NAN))))
     assert profile_file().read_bytes() == before

@@ -1,130 +1,25 @@
-"""What the network said, in tables a person can read, and the reason for each box that is or isn't there.
+"""The reason for each box that is or isn't there.
 
-Nothing is computed twice: the reasons are read from the fates that `decode` recorded;
-only for a cell below its threshold, which never became a candidate, the report decodes again with the
-threshold lowered to that cell, and so says truly what would happen.
+Nothing is computed twice: the reasons are read from the fates that `decode` recorded; only for a cell below its
+threshold, which never became a candidate, the report decodes again with the threshold lowered to that cell, and so
+says truly what would happen.
 """
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
-from peoplenet_nb.decoding import Decoded, Fate, cell_boxes, decode
-from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.decoding import Decoded, Fate, cell_boxes, decode, iou_matrix
+from peoplenet_nb.errors import GridsError, refuse_unknown
+from peoplenet_nb.explain.report import fate_name
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Settings
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-# The tutorial's thresholds: for values of a whole output, and for the candidates of a class.
-VALUE_THRESHOLDS = (0.1, 0.3, 0.5)
-CANDIDATE_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
-
-
-def output_table(grids: Grids) -> pd.DataFrame:
-    """Return shape, range and mean of each output, and how many of its values pass 0.1, 0.3 and 0.5."""
-    import pandas as pd
-
-    rows = []
-    for name, array in (("coverage", grids.coverage), ("boxes", grids.boxes)):
-        if array is None:
-            continue
-        row: dict[str, object] = {
-            "output": name,
-            "shape": "x".join(map(str, array.shape)),
-            "min": float(array.min()),
-            "max": float(array.max()),
-            "mean": float(array.mean()),
-        }
-        rows.append(row | {f"> {t}": int((array > t).sum()) for t in VALUE_THRESHOLDS})
-    return pd.DataFrame(rows)
-
-
-def candidate_table(grids: Grids, thresholds: tuple[float, ...] = CANDIDATE_THRESHOLDS) -> pd.DataFrame:
-    """Return per class the highest coverage and the number of candidate cells at each threshold."""
-    import pandas as pd
-
-    rows = []
-    for label, coverage in zip(grids.labels, grids.coverage, strict=True):
-        counts = {f">= {t}": int((coverage >= t).sum()) for t in thresholds}
-        rows.append({"class": label, "max": float(coverage.max())} | counts)
-    return pd.DataFrame(rows)
-
-
-def fate_table(decoded: Decoded) -> pd.DataFrame:
-    """Return how many candidates of each class met which fate."""
-    import pandas as pd
-
-    candidates, fate, labels = decoded.candidates, decoded.outcome.fate, decoded.detections.labels
-    rows = []
-    for class_id, label in enumerate(labels):
-        fates = fate[candidates.class_id == class_id]
-        rows.append(
-            {"class": label, "candidates": len(fates)} | {_name(f): int((fates == f).sum()) for f in Fate}
-        )
-    table = pd.DataFrame(rows).set_index("class")
-    used = [c for c in table.columns if c in ("candidates", "kept") or table[c].any()]
-    return table[used].reset_index()
-
-
-@dataclass(frozen=True, eq=False)
-class FrameReport:
-    """Everything the tutorial prints of a frame, and its boxes.
-
-    ``str()`` gives plain text for a shell; Jupyter shows tables.
-    """
-
-    grids: Grids
-    decoded: Decoded
-    title: str = ""
-
-    def _sections(self) -> list[tuple[str, pd.DataFrame]]:
-        _, rows, cols = self.grids.shape
-        return [
-            ("Raw outputs", output_table(self.grids)),
-            (f"Candidate cells per threshold (grid {rows}x{cols})", candidate_table(self.grids)),
-            ("What became of the candidates", fate_table(self.decoded)),
-            (f"Final boxes: {len(self.decoded.detections)}", self.decoded.detections.to_pandas()),
-        ]
-
-    def _head(self) -> list[str]:
-        fit = self.grids.fit
-        (width, height), (network_width, network_height) = fit.frame_size, fit.network_size
-        lines = [self.title] if self.title else []
-        lines.append(
-            f"Frame {width}x{height} -> network input 1x3x{network_height}x{network_width} ({fit.mode}; "
-            f"{fit.scale[0]:.3f} x {fit.scale[1]:.3f} frame pixels per network pixel)"
-        )
-        return lines + ([self.decoded.note] if self.decoded.note else [])
-
-    def __str__(self) -> str:
-        lines = self._head()
-        for title, table in self._sections():
-            lines += ["", title]
-            lines.append(
-                table.to_string(index=False, float_format="{:.3f}".format) if len(table) else "  none"
-            )
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        parts = [f"<p>{html.escape(line)}</p>" for line in self._head()]
-        for title, table in self._sections():
-            parts.append(f"<h4>{html.escape(title)}</h4>")
-            parts.append(
-                table.to_html(index=False, border=0, float_format="{:.3f}".format) if len(table) else "none"
-            )
-        return "\n".join(parts)
-
-
-def report_frame(grids: Grids, settings: Settings, *, title: str = "") -> FrameReport:
-    """Report on what the network said of a frame, and on the boxes that the settings make of it."""
-    return FrameReport(grids, decode(grids, settings), title)
+_ALREADY_FOUND = 0.3  # a cell whose box overlaps a final one this much is about the same object
 
 
 @dataclass(frozen=True)
@@ -187,7 +82,7 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
     index = decoded.candidates.find(class_id, row, col)
     if index is not None:
         sentence = _fate_sentence(decoded, index, settings)
-        fate = _name(Fate(int(decoded.outcome.fate[index])))
+        fate = fate_name(Fate(int(decoded.outcome.fate[index])))
         return CellReport(label, row, col, coverage, threshold, fate, sentence, xyxy)
 
     lower = settings.with_class(label, threshold=max(0.0, np.floor(coverage * 1000) / 1000))
@@ -232,13 +127,47 @@ def explain_point(grids: Grids, settings: Settings, x: float, y: float, label: s
     row, col = cell
     coverage = grids.coverage[class_id]
     if grids.boxes is not None:
-        rows, cols = np.divmod(np.arange(coverage.size), coverage.shape[1])
-        boxes = grids.fit.to_frame(cell_boxes(grids, np.full(coverage.size, class_id), rows, cols))
+        boxes = _boxes_of(grids, class_id)
         covers = (boxes[:, 0] <= x) & (x <= boxes[:, 2]) & (boxes[:, 1] <= y) & (y <= boxes[:, 3])
         if covers.any():
             best = int(np.argmax(np.where(covers, coverage.ravel(), -1.0)))
             row, col = divmod(best, coverage.shape[1])
     return explain_cell(grids, settings, class_id, row, col)
+
+
+def explain_missing(grids: Grids, settings: Settings, label: str = "person") -> CellReport:
+    """Say why nobody was found at the most promising place without a box.
+
+    That is the cell with the highest coverage among those that gave no box and whose box overlaps no final one.
+
+    Parameters
+    ----------
+    grids : Grids
+        Raw output of the frame.
+    settings : Settings
+        Thresholds and clustering.
+    label : str
+        The class that is looked for.
+
+    Raises
+    ------
+    SettingsError
+        When the model has no such class.
+    """
+    class_id = class_index(grids.labels, label)
+    coverage = grids.coverage[class_id].astype(np.float64).copy()
+    if grids.boxes is not None:
+        found = decode(grids, settings).detections.of_class(label).xyxy.astype(np.float64)
+        taken = iou_matrix(_boxes_of(grids, class_id), found).max(axis=1, initial=0.0) >= _ALREADY_FOUND
+        coverage[taken.reshape(coverage.shape)] = -1.0
+    row, col = divmod(int(coverage.argmax()), coverage.shape[1])
+    return explain_cell(grids, settings, class_id, row, col)
+
+
+def _boxes_of(grids: Grids, class_id: int) -> npt.NDArray[np.float64]:
+    """Return the boxes that all cells predict for a class, ``(rows * cols, 4)`` in frame pixels."""
+    rows, cols = np.divmod(np.arange(grids.coverage[class_id].size), grids.coverage.shape[2])
+    return grids.fit.to_frame(cell_boxes(grids, np.full(rows.size, class_id), rows, cols))
 
 
 def class_index(labels: Sequence[str], label: str) -> int:
@@ -250,14 +179,8 @@ def class_index(labels: Sequence[str], label: str) -> int:
         When there is no such class.
     """
     names = [name.lower() for name in labels]
-    if label.lower() not in names:
-        known = ", ".join(names)
-        raise SettingsError("Unknown class", seen=repr(label), next_step=f"the model's classes are: {known}.")
+    refuse_unknown([label.lower()], names, "class", "the model's classes are")
     return names.index(label.lower())
-
-
-def _name(fate: Fate) -> str:
-    return fate.name.lower().replace("_", " ")
 
 
 def _fate_sentence(decoded: Decoded, index: int, settings: Settings) -> str:

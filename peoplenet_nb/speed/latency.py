@@ -1,7 +1,7 @@
 """How long one inference takes, on every device that really loads, and why the others do not.
 
-One decision to know: a device is timed on the network alone (input ready, no reading, decoding or drawing),
-as the median of several runs after one that is thrown away. ``peoplenet-nb bench`` and notebook 06 time whole runs.
+A device is timed on the network alone (input ready, no reading, decoding or drawing), as the median of several runs
+after one that is thrown away. `peoplenet_nb.speed.bench` times whole runs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from time import perf_counter
 import numpy as np
 
 from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.network.devices import DEVICES
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table
 from peoplenet_nb.plots import charts
 
 
 @dataclass(repr=False)
-class DeviceTimes(Rich):
+class DeviceTimes:
     """Milliseconds per frame of each device and batch size.
 
     Attributes
@@ -44,21 +44,19 @@ class DeviceTimes(Rich):
         """The row with the fewest milliseconds per frame."""
         return min(self.rows, key=lambda row: float(str(row["ms_per_frame"])))
 
-    def to_html(self) -> str:
-        """Return bars, the fastest in words, and the reasons of what is absent."""
-        parts: list[object] = []
-        if self.rows:
-            best = self.best
-            told = f"{self.model}: {best['ms_per_frame']:.1f} ms per frame at best, on {best['providers']}."
-            parts += [charts.latency_bars(self.rows), Sentence(told, "ok")]
-        if self.absent:
-            parts.append(Table(self.absent, "Not timed, with the reason the loader gave"))
-        return Stack(*parts).to_html()
-
-    def to_text(self) -> str:
-        """Return one line per device and batch."""
+    def __repr__(self) -> str:
         lines = [f"{r['device']} batch {r['batch']}: {r['ms_per_frame']:.1f} ms" for r in self.rows]
         return "\n".join([*lines, *(f"{r['device']}: {r['reason']}" for r in self.absent)])
+
+    def _repr_html_(self) -> str:
+        parts = []
+        if self.rows:
+            best = self.best
+            text = f"{self.model}: {best['ms_per_frame']:.1f} ms per frame at best, on {best['providers']}."
+            parts += [charts.latency_bars(self.rows).to_html(), note(text, "ok")]
+        if self.absent:
+            parts.append(table(self.absent, "Not timed, with the reason the loader gave"))
+        return "".join(parts)
 
 
 def time_devices(
@@ -91,11 +89,10 @@ def time_devices(
             name = f"{loaded.file.path.name}{' (stand-in)' if loaded.is_standin else ''}"
             for batch in batches:
                 milliseconds = _one(loaded, batch, repeats)
-                told = ", ".join(loaded.providers)
                 rows.append(
                     {
                         "device": device,
-                        "providers": told,
+                        "providers": ", ".join(loaded.providers),
                         "batch": batch,
                         "ms_per_frame": milliseconds / batch,
                     }

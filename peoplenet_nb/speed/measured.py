@@ -1,8 +1,7 @@
-"""Notebook 06: what this machine has, whole runs timed on it, and the choice that this leads to.
+"""What this machine has, and how fast it is: devices that load, batches, whole runs, and the profile chosen from them.
 
-One decision to know: each step is measured and shown before anything is chosen, and what could not be built or
-loaded is a sentence with its reason, not an error: the notebook is for any machine, and ends with the best of
-what is there.
+Each step is measured and shown before anything is chosen, and what could not be built or loaded is a sentence with its
+reason, not an error: whatever the machine, there is a best of what is there.
 """
 
 from __future__ import annotations
@@ -16,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb import hardware
 from peoplenet_nb.errors import ModelError, PeopleNetError
+from peoplenet_nb.html_tables import note, pairs, table
 from peoplenet_nb.network.batching import SIZES, probe_batch
 from peoplenet_nb.network.devices import DEVICES, Device, precisions_of
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
-from peoplenet_nb.notebook.bench import Workbench
-from peoplenet_nb.notebook.rich import Rich, Sentence, Stack, Table, pairs
 from peoplenet_nb.plots import charts
 from peoplenet_nb.plots.picture import Picture
+from peoplenet_nb.sources import Source
 from peoplenet_nb.speed.bench import bench as measure
 from peoplenet_nb.speed.bench import ran
 from peoplenet_nb.speed.profile import SpeedProfile, best, best_row, counts, frames_at_once
@@ -39,7 +38,7 @@ _WORTH_SAYING = 1.2  # a batch that gains less is not worth the wait for its fir
 
 
 @dataclass(repr=False)
-class Machine(Rich):
+class Machine:
     """What there is to run on.
 
     Attributes
@@ -58,21 +57,19 @@ class Machine(Rich):
         """The devices that really loaded."""
         return [str(row["device"]) for row in self.devices if row["loads"] == "yes"]
 
-    def to_html(self) -> str:
-        """Return both tables."""
-        return Stack(pairs(self.parts), Table(self.devices, "Devices, each tried with this model")).to_html()
+    def _repr_html_(self) -> str:
+        return pairs(self.parts) + table(self.devices, "Devices, each tried with this model")
 
-    def to_text(self) -> str:
-        """Return one line of each."""
+    def __repr__(self) -> str:
         return "\n".join([*(f"{what}: {value}" for what, value in self.parts), f"loads: {self.loaded}"])
 
 
-def this_machine(bench: Workbench, devices: Sequence[str] = DEVICES) -> Machine:
+def try_devices(model: PeopleNet, devices: Sequence[str] = DEVICES) -> Machine:
     """Return what this machine has, and which devices really load the model.
 
     Parameters
     ----------
-    bench : Workbench
+    model : PeopleNet
         The model to load.
     devices : sequence of str
         Which to try.
@@ -92,15 +89,15 @@ def this_machine(bench: Workbench, devices: Sequence[str] = DEVICES) -> Machine:
         ("instructions for INT8", int8),
         ("GPU", "\n".join(gpus) or "none that answers"),
     ]
-    return Machine(parts, [_try_device(bench, device) for device in devices])
+    return Machine(parts, [_try_device(model, device) for device in devices])
 
 
-def _try_device(bench: Workbench, device: str) -> dict[str, object]:
+def _try_device(model: PeopleNet, device: str) -> dict[str, object]:
     row: dict[str, object] = {"device": device, "loads": "no", "precisions": "", "answer": ""}
     try:
         row["precisions"] = ", ".join(precisions_of(device))
-        loaded = PeopleNet.load(bench.model.file.path, device)
-    except ModelError as error:  # the device may be there: a form of the model is missing
+        loaded = PeopleNet.load(model.file.path, device)
+    except ModelError as error:  # the device may be there: a variant of the model is missing
         return row | {"answer": error.what}
     except PeopleNetError as error:
         return row | {"answer": str(error.seen or error.what)}
@@ -108,7 +105,7 @@ def _try_device(bench: Workbench, device: str) -> dict[str, object]:
 
 
 @dataclass(repr=False)
-class Batches(Rich):
+class Batches:
     """How many frames a second the network takes, in batches of several sizes.
 
     Attributes
@@ -125,16 +122,14 @@ class Batches(Rich):
     fps: dict[int, float]
     best: int
 
-    def to_html(self) -> str:
-        """Return bars and what they say."""
+    def _repr_html_(self) -> str:
         rows = [
             {"device": self.device, "batch": size, "ms_per_frame": 1e3 / fps}
             for size, fps in self.fps.items()
         ]
-        return Stack(charts.latency_bars(rows), Sentence(self.to_text(), "ok")).to_html()
+        return charts.latency_bars(rows).to_html() + note(repr(self), "ok")
 
-    def to_text(self) -> str:
-        """Return what to take, in words."""
+    def __repr__(self) -> str:
         largest = self.best if self.best > 1 else max(self.fps)
         gain = self.fps[largest] / self.fps[min(self.fps)]
         pays = f"{frames_at_once(largest)} make {gain:.2f} times the frames per second on {self.device}"
@@ -144,28 +139,32 @@ class Batches(Rich):
         return f"{lead}{pays}. A run on a CPU takes one frame at a time and works on several side by side."
 
 
-def probe_batches(bench: Workbench, sizes: Sequence[int] | None = None, seconds: float = 1.0) -> Batches:
+def time_batches(
+    model: PeopleNet, source: Source, sizes: Sequence[int] | None = None, seconds: float = 1.0
+) -> Batches:
     """Time the network alone with several frames at once.
 
     Parameters
     ----------
-    bench : Workbench
-        Model and frames.
+    model : PeopleNet
+        The model, and the device it is on.
+    source : Source
+        Some frames.
     sizes : sequence of int, optional
         Frames per inference; left out, 1 to 32 on a GPU, and 1 and 2 on a CPU.
     seconds : float
         About how long all of it may take.
     """
-    device = bench.model.device
+    device = model.device
     sizes = sizes or (SIZES if Device(device).on_gpu else (1, 2))
-    images = [frame.image for frame in bench.source.sampled(1, 4)]
-    model = PeopleNet.load(bench.model.file.path, device)  # in the form that was built since
-    probe = probe_batch(model, images, sizes=sizes, seconds=seconds)
+    images = [frame.image for frame in source.sampled(1, 4)]
+    newest = PeopleNet.load(model.file.path, device)  # the variant that was built since
+    probe = probe_batch(newest, images, sizes=sizes, seconds=seconds)
     return Batches(device, probe.fps, probe.best)
 
 
 @dataclass(repr=False)
-class Speeds(Rich):
+class RunTimes:
     """Whole runs, timed.
 
     Attributes
@@ -181,8 +180,7 @@ class Speeds(Rich):
         """The rows that ran."""
         return ran(self.table)
 
-    def to_html(self) -> str:
-        """Return bars, the numbers, and why the rest did not run."""
+    def _repr_html_(self) -> str:
         shown = ["device", "precision", "batch", "fps", "ratio", "first_s", "peak_mb"]
         names = {
             "fps": "frames/s",
@@ -192,16 +190,15 @@ class Speeds(Rich):
         }
         whole = self.table[self.table["fps"].notna()]
         absent = self.table.loc[self.table["fps"].isna(), ["device", "precision", "note"]]
-        parts: list[object] = []
+        parts = []
         if len(whole):
             timed = whole[shown].astype({"batch": int}).rename(columns=names)
-            parts += [charts.speed_bars(self.rows), Table(timed.round(2), "Whole runs")]
+            parts += [charts.speed_bars(self.rows).to_html(), table(timed.round(2), "Whole runs")]
         if len(absent):
-            parts.append(Table(absent.fillna("").rename(columns={"note": "reason"}), "Not timed"))
-        return Stack(*parts).to_html()
+            parts.append(table(absent.fillna("").rename(columns={"note": "reason"}), "Not timed"))
+        return "".join(parts)
 
-    def to_text(self) -> str:
-        """Return one line a configuration that ran."""
+    def __repr__(self) -> str:
         return "\n".join(f"{r['device']}, {r['precision']}: {r['fps']:.1f} frames/s" for r in self.rows)
 
     def stages(self, chosen: SpeedProfile | None = None) -> Picture:
@@ -213,23 +210,27 @@ class Speeds(Rich):
         return charts.stage_bars(rows, STAGES)
 
 
-def time_runs(bench: Workbench, devices: Sequence[str] = DEVICES, frames: int = 40) -> Speeds:
+def time_runs(
+    model: PeopleNet, source: Source, devices: Sequence[str] = DEVICES, frames: int = 40
+) -> RunTimes:
     """Time whole runs, video and tables written, on each device in each precision it offers.
 
     Parameters
     ----------
-    bench : Workbench
-        Model and source.
+    model : PeopleNet
+        Whose file is timed.
+    source : Source
+        What to run over.
     devices : sequence of str
         Which to try.
     frames : int
         Frames of the source for each.
     """
-    return Speeds(measure(bench.model.file.path, bench.spec, devices=devices, frames=frames, progress=True))
+    return RunTimes(measure(model.file.path, source.opened, devices=devices, frames=frames, progress=True))
 
 
 @dataclass(repr=False)
-class Chosen(Rich):
+class Chosen:
     """What was chosen, where it is kept, and what was passed over.
 
     Attributes
@@ -249,29 +250,26 @@ class Chosen(Rich):
     path: Path
     passed_over: list[str]
 
-    def to_html(self) -> str:
-        """Return the choice in a sentence, and where to find and use it."""
+    def _repr_html_(self) -> str:
         rows: list[tuple[str, object]] = [
             ("found on", self.choice.machine),
             ("kept in", str(self.path)),
             ("in a shell", self.choice.command()),
         ]
-        said = Sentence(self.to_text(), "ok")
-        return Stack(said, pairs(rows), *(Sentence(text) for text in self.passed_over)).to_html()
+        return note(repr(self), "ok") + pairs(rows) + "".join(note(text) for text in self.passed_over)
 
-    def to_text(self) -> str:
-        """Return the choice in a sentence."""
+    def __repr__(self) -> str:
         return f"Best here: {self.choice}; {self.fps:.1f} frames per second in a whole run."
 
 
-def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
+def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
     """Choose from what was timed, and write the choice where the other notebooks find it.
 
     Parameters
     ----------
-    bench : Workbench
-        Whose model was timed.
-    speeds : Speeds
+    model : PeopleNet
+        Which was timed.
+    times : RunTimes
         What was measured.
 
     Raises
@@ -281,23 +279,23 @@ def choose_best(bench: Workbench, speeds: Speeds) -> Chosen:
     OutputError
         When the file cannot be written.
     """
-    choice = best(speeds.table, bench.model.file)
-    fps = (best_row(speeds.rows) or {})["fps"]
-    taken, told = (choice.device, choice.precision, choice.batch), []
-    for row in speeds.rows:
+    choice = best(times.table, model.file)
+    fps = (best_row(times.rows) or {})["fps"]
+    taken, passed_over = (choice.device, choice.precision, choice.batch), []
+    for row in times.rows:
         if row["fps"] < fps or (row["device"], row["precision"], row["batch"]) == taken:
             continue
         name = f"{row['device']}, {row['precision']} reached {row['fps']:.1f} frames per second"
         if counts(row):
-            told.append(f"{name}: less than 5 % more, which is no reason to leave what is simpler.")
+            passed_over.append(f"{name}: less than 5 % more, which is no reason to leave what is simpler.")
         elif not (row["agreement"] or 0.0) > 0:  # None or NaN where it is not known
-            told.append(
+            passed_over.append(
                 f"{name}, but there were too few boxes to tell how well its own agree with the model's."
             )
         else:
-            told.append(
+            passed_over.append(
                 f"{name}, but with the model's own boxes as truth its AP is {row['agreement']:.3f} at IoU 0.5 and "
                 f"{row['agreement_75']:.3f} at 0.75; {LEAST_AP50:g} and {LEAST_AP75:g} are asked for. It can still be "
                 "named by hand."
             )
-    return Chosen(choice, fps, choice.save(), told)
+    return Chosen(choice, fps, choice.save(), passed_over)
