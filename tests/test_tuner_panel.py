@@ -17,8 +17,7 @@ from hypothesis import strategies as st
 from conftest import make_grids, random_grids
 from peoplenet_nb.errors import GridsError, SourceError
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.notebook import choose_settings
-from peoplenet_nb.settings import preset
+from peoplenet_nb.settings import load_settings, preset
 from peoplenet_nb.tuner import Tuner, tune, tune_run, wire
 from peoplenet_nb.tuner.marks import LETTERS, marks_under
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
@@ -125,7 +124,7 @@ def test_save_writes_where_the_other_notebooks_look(monkeypatch: pytest.MonkeyPa
     assert str(tmp_path / "settings.yaml") in panel.controls.note.value, "the whole path is shown before"
     panel.controls.save.click()
     assert str(tmp_path / "settings.yaml") in panel.controls.note.value
-    assert choose_settings().settings == panel.settings
+    assert load_settings() == panel.settings
     panel.controls.path.value = "mine.yaml"
     assert str(Path.cwd() / "mine.yaml") in panel.controls.note.value, "where a bare name goes"
 
