@@ -17,8 +17,8 @@ from peoplenet_nb.sources.repair import Clock, FrameCounter
         ([0, 4, 4, 12], [0, 0.04, 0.041, 0.12]),  # two at the same time
         ([0, 4, 8, 2, 12], [0, 0.04, 0.08, 0.081, 0.12]),  # a straggler
         (
-            [1000, 1004, 0, 4, 8, 12, 16],  # two recordings, cut together
-            [0, 0.04, 0.041, 0.042, 0.043, 0.083, 0.123],
+            [1000, 1004, 0, 4, 8, 12, 20],  # two recordings, cut together: behind the fourth, gaps are kept
+            [0, 0.04, 0.041, 0.042, 0.043, 0.083, 0.163],
         ),
     ],
 )

@@ -91,7 +91,11 @@ def test_pixel_aspect_is_kept(tmp_path):
 
 def test_timestamps_that_do_not_rise_are_moved(tmp_path):
     path = write(tmp_path / "a.mp4", [0.0, 0.0, 0.0, 0.04])
-    assert check_video(path).frames == 4
+    assert check_video(path, frames=4).problems == ()
+    assert [frame.time_s for frame in open_source(path)] == pytest.approx([0, 1e-5, 2e-5, 0.04], abs=2e-5)
+    with av.open(str(path)) as container:
+        stamps = [packet.pts for packet in container.demux(video=0) if packet.size]
+    assert len(set(stamps)) == 4
 
 
 def test_parts_join_without_encoding_again(tmp_path):
@@ -107,6 +111,7 @@ def test_parts_join_without_encoding_again(tmp_path):
     frames = list(open_source(whole))
     assert [number_of(f.image) for f in frames] == list(range(12))
     assert [f.time_s for f in frames] == pytest.approx(times, abs=1e-4)
+    assert check_video(whole).duration_s == pytest.approx(times[-1] + 1 / 25, abs=1e-4)
     alone = list(open_source(parts[1][0]))
     for joined, single in zip(frames[5:9], alone, strict=True):
         np.testing.assert_array_equal(joined.image, single.image)  # copied, not encoded again

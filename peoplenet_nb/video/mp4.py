@@ -123,7 +123,6 @@ def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
         av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
     ):
         target, header = None, b""
-        held: Any = None
         for path, begins in parts:
             with av.open(str(path)) as part:
                 stream = part.streams.video[0]
@@ -136,25 +135,12 @@ def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
                         seen=path,
                         next_step="run again with --overwrite (was PyAV or the encoder changed in between?).",
                     )
-                held = _copy(part, stream, round(begins * CLOCK), whole, target, held)
-        if held is not None:
-            whole.mux(held)
+                for packet in part.demux(stream):
+                    if packet.pts is not None and packet.size:
+                        at = round((packet.pts * stream.time_base + Fraction(begins)) * CLOCK)
+                        packet.pts, packet.dts, packet.time_base, packet.stream = at, at, _TICK, target
+                        whole.mux(packet)
     return out
-
-
-def _copy(part: Any, stream: Any, shift: int, whole: Any, target: Any, held: Any) -> Any:
-    """Copy the packets of one part; the last is returned, since its duration ends where the next begins."""
-    for packet in part.demux(stream):
-        if packet.pts is None or not packet.size:
-            continue
-        packet.pts = packet.dts = round(packet.pts * stream.time_base * CLOCK) + shift
-        packet.time_base = _TICK
-        packet.stream = target
-        if held is not None:
-            held.duration = packet.pts - held.pts
-            whole.mux(held)
-        held = packet
-    return held
 
 
 @contextmanager
