@@ -89,8 +89,8 @@ def test_labels_of_a_group_stand_above_below_and_inside() -> None:
 
 
 def test_a_crowded_label_is_short() -> None:
-    _, second = place((100, 100, 120, 200), (161, 100, 181, 200), taken=[(195, 0, 640, 480)])
-    assert second == (1, 161, 90), "no 60 pixels are free above it, but 30 are"
+    taken = [(0, 0, 290, 480), (340, 0, 640, 480)]
+    assert place((300, 100, 340, 200), taken=taken) == [(1, 300, 90)], "50 pixels are free, not 60"
 
 
 def test_no_label_hides_a_small_person() -> None:

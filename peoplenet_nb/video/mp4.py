@@ -125,7 +125,7 @@ def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
         target, header = None, b""
         for path, begins in parts:
             with av.open(str(path)) as part:
-                stream = part.streams.video[0]
+                stream: Any = part.streams.video[0]
                 own = bytes(stream.codec_context.extradata or b"")
                 if target is None:
                     target, header = whole.add_stream_from_template(stream), own
