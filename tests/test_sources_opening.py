@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from pathlib import Path
 
@@ -257,7 +258,24 @@ def test_unreadable_file_is_an_error(tmp_path, monkeypatch):
         open_source(path)
 
 
-@pytest.mark.parametrize(("name", "value"), [("every", 0), ("frames", 0), ("start", -1), ("every", 1.5)])
+@pytest.mark.parametrize("value", [10**23, 10**6])
+def test_sampling_may_be_as_coarse_as_it_likes(tmp_path, value):
+    source = open_source(make_video(tmp_path / "a.mp4", 3), every=value, frames=value)
+    assert (source.expected, len(list(source))) == (1, 1)
+
+
+@pytest.mark.parametrize("text", ["#EXTM3U\n#EXTINF:1,\na.mp4\n", "ffconcat version 1.0\nfile a.mp4\n"])
+def test_a_playlist_does_not_open_other_files(tmp_path, text):
+    make_video(tmp_path / "a.mp4", 3)
+    (tmp_path / "list.m3u8").write_text(text)
+    with pytest.raises(SourceError, match="playlist"):
+        open_source(tmp_path / "list.m3u8")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("every", 0), ("frames", 0), ("start", -1), ("every", 1.5), ("frames", math.nan), ("every", math.inf)],
+)
 def test_sampling_that_makes_no_sense_is_refused(tmp_path, name, value):
     with pytest.raises(SettingsError, match=f"{name} must be"):
         open_source(make_video(tmp_path / "a.mp4", 2), **{name: value})

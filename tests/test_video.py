@@ -351,6 +351,19 @@ def test_a_source_alone_is_enough(clip, tmp_path, monkeypatch):
     assert result.summary["settings"] == mine.to_dict()
 
 
+def test_the_home_folder_may_be_named_by_its_sign(clip, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.chdir(tmp_path)
+    assert run(clip, "~/out").folder == tmp_path / "home" / "out" / "clip"
+    assert not (tmp_path / "~").exists()
+
+
+def test_a_run_stays_in_its_output_folder(clip, tmp_path):
+    for name in ("../evil", "a/b", "..", "/evil"):
+        with pytest.raises(OutputError, match="name of a folder"):
+            run(clip, tmp_path / "out", name=name)
+
+
 def test_a_notebook_shows_what_was_found_the_times_and_the_paths(tmp_path):
     result = run(make_video(tmp_path / "<b>.mp4", 10), tmp_path / "out")
     shown = result._repr_html_()

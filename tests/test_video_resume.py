@@ -325,7 +325,7 @@ def test_a_complete_run_without_its_table_is_not_given_as_complete(clip, tmp_pat
         run(clip, tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]", '{"format": 1, "parts": [{}]}'])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]", "null", '{"format": 1, "parts": [{}]}'])
 def test_broken_manifest_is_an_error(clip, tmp_path, text):
     folder = tmp_path / "clip"
     folder.mkdir()

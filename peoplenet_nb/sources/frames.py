@@ -16,8 +16,9 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from itertools import count
+from numbers import Integral
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -179,7 +180,7 @@ class Source(ABC):
             total = round(self.info.duration_s * self.info.fps)
         if total is None:
             return self.frames
-        sampled = len(range(self.start, total, self.every))
+        sampled = max(0, -(-(total - self.start) // self.every))
         return sampled if self.frames is None else min(sampled, self.frames)
 
     def sampled(self, every: int = 1, frames: int | None = None, start: int = 0) -> Self:
@@ -190,8 +191,15 @@ class Source(ABC):
         SettingsError
             When a number makes no sense.
         """
-        for name, value, least in (("every", every, 1), ("frames", frames, 1), ("start", start, 0)):
-            if value is not None and (isinstance(value, bool) or int(value) != value or value < least):
+        given: tuple[tuple[str, Any, int], ...] = (
+            ("every", every, 1),
+            ("frames", frames, 1),
+            ("start", start, 0),
+        )
+        for name, value, least in given:
+            if value is not None and (
+                isinstance(value, bool) or not isinstance(value, Integral) or value < least
+            ):
                 raise SettingsError(
                     f"{name} must be a whole number of at least {least}",
                     seen=value,

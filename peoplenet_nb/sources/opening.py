@@ -20,6 +20,7 @@ __all__ = ["Decoder", "Frame", "Source", "SourceInfo", "open_path", "open_source
 
 DEMO = "demo"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat version")
 _KINDS = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
 
 
@@ -175,6 +176,12 @@ def open_path(path: Path) -> Source:
         )
     if stills.is_image(path, head):
         return stills.ImageFile(path)
+    if head.startswith(_PLAYLISTS):
+        raise SourceError(
+            "This is a playlist: it names other files and addresses, which are not read from here",
+            seen=path,
+            next_step="name the video itself, or the playlist's http(s) address.",
+        )
     from peoplenet_nb.sources.videofile import VideoFile
 
     return VideoFile(path)

@@ -86,7 +86,8 @@ class VideoFile(Source):
                 self._target,
                 metadata_errors="replace",
                 timeout=(20.0, 30.0) if self._is_link else None,
-                container_options=_RECONNECT if self._is_link else {},
+                # A file may not make FFmpeg read from the network.
+                container_options=_RECONNECT if self._is_link else {"protocol_whitelist": "file"},
                 hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:

@@ -189,7 +189,7 @@ class RunFolder:
             data["parts"] = [Part(**part) for part in data["parts"]]
             data["video_size"] = tuple(data["video_size"]) if data["video_size"] else None
             return Manifest(**data)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise OutputError(
                 "The manifest of the run cannot be read",
                 seen=f"{self.path / _MANIFEST}: {error}",

@@ -115,7 +115,14 @@ def run(
     if model is None:
         model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
     settings = settings or preset(fit=model.fit)
-    path = Path(output or outputs_dir()) / (name or source.info.stem)
+    name = name or source.info.stem
+    if name in (".", "..") or Path(name).name != name:
+        raise OutputError(
+            "The name of a run is the name of a folder, without / and ..",
+            seen=repr(name),
+            next_step="name the folder above it with output=.",
+        )
+    path = Path(output or outputs_dir()).expanduser() / name
     check_request(source, model, settings, path)
     if video and source.info.kind == "video":
         encoder = choose_encoder(encoder, (source.info.width, source.info.height))
