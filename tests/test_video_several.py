@@ -62,3 +62,15 @@ def test_a_folder_of_videos_is_each_video(tmp_path):
     (result,) = run_all(folder, output=tmp_path / "out")
     assert result.folder.name == "videos"
     assert "v9.mp4" in " ".join(result.notes)
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_no_bar_is_shown_while_sources_are_opened_either(tmp_path, monkeypatch, progress):
+    seen = []
+    real = several.open_source
+    monkeypatch.setattr(
+        several, "open_source", lambda spec, **given: seen.append(given["progress"]) or real(spec, **given)
+    )
+    clip = make_video(tmp_path / "a.mp4", 2)
+    list(several.run_all([clip], FakeModel(), Settings(), tmp_path / "out", progress=progress))
+    assert seen == [progress]

@@ -50,6 +50,7 @@ def run_all(
     frames: int | None = None,
     start: int = 0,
     decoder: str = "cpu",
+    progress: bool = True,
     **options: Any,
 ) -> Iterator[RunResult | Failure]:
     """Run a model over several sources, each into a folder of its own.
@@ -61,7 +62,7 @@ def run_all(
     ----------
     sources : iterable of str or Path
         What `peoplenet_nb.sources.open_source` takes, and folders of videos, each of which is a source.
-    model, settings, output, every, frames, start
+    model, settings, output, every, frames, start, progress
         As in `peoplenet_nb.video.run`.
     decoder : str
         As in `open_source`.
@@ -84,7 +85,9 @@ def run_all(
     for spec in (one for given in sources for one in _expanded(given)):
         shown = hide_secrets(str(spec))
         try:
-            source = open_source(spec, every=every, frames=frames, start=start, decoder=decoder)
+            source = open_source(
+                spec, every=every, frames=frames, start=start, progress=progress, decoder=decoder
+            )
             opened.append((source.info.stem, source))
         except SourceError as error:
             opened.append((folder_name(Path(shown).stem), Failure(shown, error)))
@@ -94,7 +97,7 @@ def run_all(
             yield source_or_failure
             continue
         try:
-            yield run(source_or_failure, model, settings, output, name=name, **options)
+            yield run(source_or_failure, model, settings, output, name=name, progress=progress, **options)
         except _COMMON:
             raise
         except Exception as error:
