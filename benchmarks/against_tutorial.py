@@ -1,6 +1,6 @@
 """Whole runs beside the tutorial's loop, in the same process and taking turns; writes its sections of ``RESULTS.md``.
 
-    PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3]
+    PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3] [--accuracy]
 
 The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` with every variant that runs here:
 FP32 as the file is, with the uint8 input, INT8 (calibrated here on 30 frames of the same video), OpenVINO, CUDA and
@@ -27,7 +27,7 @@ from tutorial_loop import run_tutorial
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import PeopleNetError
-from peoplenet_nb.evaluate import precision_recall, read_mot
+from peoplenet_nb.evaluate import Truth, precision_recall, read_mot
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.network.devices import precisions_of
 from peoplenet_nb.network.model import PeopleNet
@@ -48,12 +48,12 @@ def larger(source: Path, target: Path) -> Path:
     return target
 
 
-def average_precision(model: PeopleNet, video: Path, truth: dict[int, np.ndarray], every: int) -> float:
+def average_precision(model: PeopleNet, video: Path, truth: dict[int, Truth], every: int) -> float:
     low = preset("default").with_class("person", threshold=0.01)
     frames = []
     for frame in open_source(video, every=every):
         found = decode(model.infer(frame.image), low).detections.of_class("person")
-        frames.append((found.xyxy, found.confidence, truth.get(frame.index, np.zeros((0, 4)))))
+        frames.append((found.xyxy, found.confidence, truth.get(frame.index, [])))
     return precision_recall(frames).average_precision
 
 
@@ -159,12 +159,31 @@ def import_seconds() -> float:
     return float(np.median([float(subprocess.check_output(command)) for _ in range(5)]))
 
 
+def score(models: dict[str, PeopleNet], video: Path, labels: Path) -> None:
+    """Write the section of average precisions."""
+    truth = read_mot(labels)
+    scores = {name: average_precision(model, video, truth, 8) for name, model in models.items()}
+    exact = next(iter(scores.values()))
+    write_section(
+        "Average precision of every variant",
+        [
+            "People on every 8th frame of vtest.avi against its ground truth, IoU 0.5.",
+            "",
+            *table(
+                ["variant", "AP", "against FP32"],
+                [[name, f"{score:.3f}", f"{score - exact:+.3f}"] for name, score in scores.items()],
+            ),
+        ],
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--frames", type=int, default=40)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--accuracy", action="store_true", help="only score the variants, time nothing")
     options = parser.parse_args()
     shared = Path(os.environ["PEOPLENET_SHARED"])
     (weights,) = (shared / "models").glob("*/*.onnx")
@@ -172,12 +191,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.environ["PEOPLENET_HOME"] = home
         models, missing = variants(weights, video)
+        score(models, video, shared / "data" / "vtest_gt.txt")
+        if options.accuracy:
+            return
         large = larger(video, Path(home) / "vtest-720p.mp4")
         made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in (video, large)]
-        truth = read_mot(shared / "data" / "vtest_gt.txt")
-        scores = {name: average_precision(model, video, truth, 8) for name, model in models.items()}
         memory = [[str(count), str(peak_memory(weights, video, count))] for count in (60, 600)]
-    exact = next(iter(scores.values()))
     write_section(
         "Whole runs beside the tutorial's loop",
         [
@@ -202,17 +221,6 @@ def main() -> None:
             *table(
                 ["video", "what", "tables only", "with video", "first, s"],
                 [row for _, b in made for row in b],
-            ),
-        ],
-    )
-    write_section(
-        "Average precision of every variant",
-        [
-            "People on every 8th frame of vtest.avi against its ground truth, IoU 0.5.",
-            "",
-            *table(
-                ["variant", "AP", "against FP32"],
-                [[name, f"{score:.3f}", f"{score - exact:+.3f}"] for name, score in scores.items()],
             ),
         ],
     )
