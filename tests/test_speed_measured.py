@@ -251,7 +251,7 @@ def test_speeds_show_what_ran_and_why_the_rest_did_not() -> None:
 
 def test_stages_show_the_plainest_beside_the_chosen(loaded: PeopleNet) -> None:
     speeds = RunTimes(table(("cpu fp32", 10.0, NAN), ("openvino fp32", 12.0, NAN), ("cpu int8", 20.0, 0.99)))
-    choice = choose_best(loaded, speeds).choice
+    choice = choose_best(loaded, speeds).profile
     told = speeds.stages(choice).alt
     assert "cpu, fp32:" in told
     assert "cpu, int8:" in told
@@ -269,9 +269,9 @@ def test_choice_is_written_and_says_what_it_passed_over(loaded: PeopleNet, model
         )
     )
     chosen = choose_best(loaded, speeds)
-    assert (chosen.choice.device, chosen.choice.precision) == ("cpu", "fp32")
+    assert (chosen.profile.device, chosen.profile.precision) == ("cpu", "fp32")
     assert chosen.path == profile_file()
-    assert SpeedProfile.load(read_model_file(model)) == chosen.choice
+    assert SpeedProfile.load(read_model_file(model)) == chosen.profile
     html = chosen._repr_html_()
     assert "cpu, int8 reached 20.0 frames per second" in html
     assert "0.800 at IoU 0.5" in html

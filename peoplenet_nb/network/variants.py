@@ -137,10 +137,16 @@ class Variant:
         """All that was measured: `agreement`, and `unlike` where there is one."""
         return (self.agreement,) if self.unlike is None else (self.agreement, self.unlike)
 
-    def _repr_html_(self) -> str:
+    def rows(self) -> list[dict[str, object]]:
+        """Return a row of a table for each set of pictures that it was compared with its source on."""
         kinds = ("frames not used in making it", "pictures unlike the calibration's")
-        rows = [{"compared on": kind} | a.row() for kind, a in zip(kinds, self.agreements, strict=False)]
-        return table(rows, f"{self.kind}: {self.path}, compared with the model it was made from")
+        shown = {"variant": self.kind, "file": self.path.name}
+        return [
+            shown | {"compared on": kind} | a.row() for kind, a in zip(kinds, self.agreements, strict=False)
+        ]
+
+    def _repr_html_(self) -> str:
+        return table(self.rows(), "Compared with the model it was made from")
 
     @classmethod
     def load(cls, path: Path, source: ModelFile) -> Variant | None:

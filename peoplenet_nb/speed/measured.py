@@ -213,7 +213,7 @@ class RunTimes:
 def time_runs(
     model: PeopleNet, source: Source, devices: Sequence[str] = DEVICES, frames: int = 40
 ) -> RunTimes:
-    """Time whole runs, video and tables written, on each device in each precision it offers.
+    """Time whole runs, video and tables written, on each device in each precision it runs.
 
     Parameters
     ----------
@@ -235,8 +235,8 @@ class Chosen:
 
     Attributes
     ----------
-    choice : SpeedProfile
-        The choice.
+    profile : SpeedProfile
+        What was chosen.
     fps : float
         Frames per second of a whole run with it.
     path : Path
@@ -245,25 +245,21 @@ class Chosen:
         What was as fast or faster, and why it was not taken.
     """
 
-    choice: SpeedProfile
+    profile: SpeedProfile
     fps: float
     path: Path
     passed_over: list[str]
 
     def _repr_html_(self) -> str:
-        rows: list[tuple[str, object]] = [
-            ("found on", self.choice.machine),
-            ("kept in", str(self.path)),
-            ("in a shell", self.choice.command()),
-        ]
-        return note(repr(self), "ok") + pairs(rows) + "".join(note(text) for text in self.passed_over)
+        notes = [f"It is kept in {self.path}.", *self.passed_over]
+        return note(repr(self), "ok") + self.profile._repr_html_() + "".join(map(note, notes))
 
     def __repr__(self) -> str:
-        return f"Best here: {self.choice}; {self.fps:.1f} frames per second in a whole run."
+        return f"Best here: {self.profile}; {self.fps:.1f} frames per second in a whole run."
 
 
 def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
-    """Choose from what was timed, and write the choice where the other notebooks find it.
+    """Choose from what was timed, and save the speed profile where the other notebooks find it.
 
     Parameters
     ----------
@@ -279,9 +275,9 @@ def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
     OutputError
         When the file cannot be written.
     """
-    choice = best(times.table, model.file)
+    profile = best(times.table, model.file)
     fps = (best_row(times.rows) or {})["fps"]
-    taken, passed_over = (choice.device, choice.precision, choice.batch), []
+    taken, passed_over = (profile.device, profile.precision, profile.batch), []
     for row in times.rows:
         if row["fps"] < fps or (row["device"], row["precision"], row["batch"]) == taken:
             continue
@@ -298,4 +294,4 @@ def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
                 f"{row['agreement_75']:.3f} at 0.75; {LEAST_AP50:g} and {LEAST_AP75:g} are asked for. It can still be "
                 "named by hand."
             )
-    return Chosen(choice, fps, choice.save(), passed_over)
+    return Chosen(profile, fps, profile.save(), passed_over)

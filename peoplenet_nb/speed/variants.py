@@ -36,21 +36,8 @@ class Variants:
     instead: list[str]
 
     def _repr_html_(self) -> str:
-        rows = [
-            {
-                "variant": variant.kind,
-                "largest difference in coverage": f"{variant.agreement.coverage:.1e}",
-                "in box edges (px)": f"{variant.agreement.box_px:.1e}",
-                # The one with bytes as input is compared on noise, where there are no boxes to agree on.
-                "AP at IoU 0.5": variant.agreement.ap50 if variant.agreement.boxes else None,
-                "AP at IoU 0.75": variant.agreement.ap75 if variant.agreement.boxes else None,
-                "frames compared": variant.agreement.frames,
-                "MB": variant.path.stat().st_size / 1e6,
-                "file": variant.path.name,
-            }
-            for variant in self.made
-        ]
-        caption = "Each compared with the model it was made from, on frames it never saw"
+        rows = [row for variant in self.made for row in variant.rows()]
+        caption = "Each compared with the model it was made from"
         parts = [table(rows, caption)] if rows else []
         parts += [note(text, "instead") for text in self.instead]
         parts += [_tried(variant) for variant in self.made if "tried" in variant.recipe]
