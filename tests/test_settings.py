@@ -34,6 +34,7 @@ def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
             r"Unknown key of class 'person'.*treshold.*did you mean 'threshold'",
         ),
         ({"classes": {"person": 0.5}}, r"class 'person' must be a table"),
+        ({"classes": {"Person": {}, "person": {}}}, r"named twice.*'person'"),
         ({"nms": {"iou": 2}}, r"nms_iou must be between 0 and 1"),
         ({"nms": {"Iou": 0.5}}, r"Unknown key under nms"),
         ({"clusterng": "nms"}, r"Unknown key.*did you mean 'clustering'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from forbidding import forbidden
 from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources.frames import fingerprint_of
 from videos import damage, make_sound, make_video, number_of, picture
 
 
@@ -284,6 +286,17 @@ def test_sampling_that_makes_no_sense_is_refused(tmp_path, name, value):
 def test_start_behind_the_end_is_refused(tmp_path):
     with pytest.raises(SourceError, match="has 2 frames"):
         open_source(make_video(tmp_path / "a.mp4", 2), start=2)
+
+
+def test_fingerprint_of_a_long_video_follows_the_time_of_its_last_change(tmp_path):
+    path = tmp_path / "long.mp4"
+    with path.open("wb") as stream:
+        stream.truncate(80 << 20)
+    prints = []
+    for second in (1, 2, 1):
+        os.utime(path, (second, second))
+        prints.append(fingerprint_of(path))
+    assert prints[0] == prints[2] != prints[1]
 
 
 def test_fingerprint_follows_content_not_name(tmp_path):

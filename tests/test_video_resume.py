@@ -241,6 +241,16 @@ def test_overwrite_removes_nothing_through_a_link(clip, tmp_path):
     assert len(list((tmp_path / "elsewhere").iterdir())) == 40
 
 
+def test_parts_behind_a_link_are_left_alone(clip, tmp_path):
+    folder, elsewhere = tmp_path / "clip", tmp_path / "elsewhere"
+    folder.mkdir()
+    elsewhere.mkdir()
+    (elsewhere / "00042.mp4").write_text("keep me")
+    (folder / "parts").symlink_to(elsewhere)
+    assert run(clip, tmp_path, overwrite=True).summary["complete"]
+    assert (elsewhere / "00042.mp4").read_text() == "keep me"
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from dataclasses import replace as _replace
@@ -129,7 +130,13 @@ class Settings:
         set_(self, "clustering", choose(Clustering, self.clustering, "clustering"))
         set_(self, "flavour", choose(Flavour, self.flavour, "DBSCAN flavour"))
         set_(self, "score", choose(Score, self.score, "kind of score"))
-        _mapping(self.classes, "classes")
+        for name, count in Counter(_class_name(name) for name in _mapping(self.classes, "classes")).items():
+            if count > 1:
+                raise SettingsError(
+                    "A class is named twice (case does not matter)",
+                    seen=repr(name),
+                    next_step="keep one of them.",
+                )
         for name, value in {"default": self.default, **self.classes}.items():
             if not isinstance(value, ClassSettings):
                 raise SettingsError(
@@ -137,7 +144,7 @@ class Settings:
                     seen=repr(value),
                     next_step="pass ClassSettings(threshold=…).",
                 )
-        set_(self, "classes", {str(name).strip().lower(): value for name, value in self.classes.items()})
+        set_(self, "classes", {_class_name(name): value for name, value in self.classes.items()})
         _check("nms_iou", self.nms_iou, 0.0, 1.0)
         _check("eps", self.eps, 0.0, 1.0)
         _check("min_samples", self.min_samples, 0.0, math.inf)
@@ -153,7 +160,7 @@ class Settings:
 
     def for_class(self, label: str) -> ClassSettings:
         """Return what applies to a class (case does not matter)."""
-        return self.classes.get(label.strip().lower(), self.default)
+        return self.classes.get(_class_name(label), self.default)
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed; unknown names raise `SettingsError`."""
@@ -170,7 +177,7 @@ class Settings:
         0.1
         """
         refuse_unknown(changes, [f.name for f in fields(ClassSettings)], "class setting")
-        name = label.strip().lower()
+        name = _class_name(label)
         known = [*PEOPLENET_LABELS, *self.classes]
         # Other models have other classes, but a near miss of a known one is a slip, which `bind` would meet too late.
         for_people = not self.classes.keys().isdisjoint(PEOPLENET_LABELS)
@@ -217,7 +224,7 @@ class Settings:
             chosen["nms_iou"] = nms["iou"]
         default = _class_settings("default", classes.get("default") or {}, ClassSettings())
         named = {
-            str(name).lower(): _class_settings(name, value, default)
+            name: _class_settings(name, value, default)
             for name, value in classes.items()
             if name != "default"
         }
@@ -270,6 +277,10 @@ def _mapping(value: object, what: str) -> dict[str, Any]:
             next_step="compare with a preset's YAML.",
         )
     return dict(value)
+
+
+def _class_name(name: object) -> str:
+    return str(name).strip().lower()
 
 
 def _class_settings(name: object, value: object, default: ClassSettings) -> ClassSettings:

@@ -287,12 +287,17 @@ def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def fingerprint_of(path: Path) -> str:
-    """Return what stands for a file's content: its size and a hash, of all of it or of 64 MiB spread over it."""
-    size = path.stat().st_size
-    digest = hashlib.sha256()
+    """Return what stands for a file's content: its size and a hash.
+
+    Of a file above 64 MiB, so many spread over it are read, the first and the last among them, and the time of its
+    last change counts too: a copy of a long video that has another one is taken for another video.
+    """
+    status = path.stat()
+    size, large = status.st_size, status.st_size > _PIECES * _PIECE
+    digest = hashlib.sha256(str(status.st_mtime_ns).encode() if large else b"")
     with path.open("rb") as stream:
         for piece in range(_PIECES):
-            if size > _PIECES * _PIECE:
+            if large:
                 stream.seek(piece * (size - _PIECE) // (_PIECES - 1))
             digest.update(stream.read(_PIECE))
     return f"{size}:{digest.hexdigest()[:32]}"

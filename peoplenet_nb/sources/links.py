@@ -119,11 +119,11 @@ def _download(address: str, head: bytes, chunks: Any) -> Source:
 def _fingerprint(answer: Any) -> str:
     """Return what stands for the content: address, length and the server's version mark.
 
-    Where the server names no version, the query tells one video from another; only its hash is kept.
+    Where the server names no version, or only a date, the query tells one video from another; only its hash is kept.
     """
     headers = answer.headers
     query = hashlib.sha256(urlsplit(answer.url).query.encode()).hexdigest()[:16]
-    version = headers.get("etag") or headers.get("last-modified") or query
+    version = headers.get("etag") or f"{headers.get('last-modified', '')}:{query}"
     return f"{hide_secrets(answer.url)}:{headers.get('content-length', '')}:{version}"
 
 

@@ -206,7 +206,7 @@ class RunFolder:
 
     def drop_parts(self, keep: Collection[str] = ()) -> None:
         """Remove the files of all parts but those to keep; the folder too, where nothing is left in it."""
-        for path in self.parts.glob("*"):
+        for path in () if self.parts.is_symlink() else self.parts.glob("*"):
             finished = path.name.split(".")[0] in keep and path.suffix != ".part"
             if _PART_FILE.fullmatch(path.name) and not finished:
                 path.unlink()
