@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 _MUTED = "color:var(--jp-ui-font-color2,inherit)"
+_SHORT = 24  # characters
 _EDGES = {"ok": "#009e73", "note": "#0072b2", "instead": "#d55e00"}
 
 
@@ -37,7 +38,10 @@ def table(
         list(rows.columns) if hasattr(rows, "columns") else list(dict.fromkeys(k for r in listed for k in r))
     )
     shown = listed[:limit]
-    sides = {c: "right" if shown and all(_is_number(r.get(c)) for r in shown) else "left" for c in columns}
+    sides = {
+        c: "right" if shown and all(_is_number(r[c]) for r in shown if r.get(c) is not None) else "left"
+        for c in columns
+    }
     head = "".join(f'<th style="text-align:{sides[c]}">{html.escape(str(c))}</th>' for c in columns)
     body = "".join("<tr>" + "".join(_cell(r.get(c, ""), sides[c]) for c in columns) + "</tr>" for r in shown)
     above = f'<caption style="text-align:left">{html.escape(caption)}</caption>' if caption else ""
@@ -50,7 +54,7 @@ def pairs(rows: Sequence[tuple[str, object]], caption: str = "") -> str:
     """Return a table of two columns without a head: what, and its value."""
     above = f'<caption style="text-align:left">{html.escape(caption)}</caption>' if caption else ""
     body = "".join(
-        f'<tr><th style="text-align:left">{html.escape(what)}</th>{_cell(value, "left")}</tr>'
+        f'<tr><th style="text-align:left;white-space:nowrap">{html.escape(what)}</th>{_cell(value, "left")}</tr>'
         for what, value in rows
     )
     return f"<table>{above}<tbody>{body}</tbody></table>"
@@ -87,5 +91,9 @@ def _cell(value: object, side: str) -> str:
     text = f"{value:,}" if _is_number(value) else str(value)
     if isinstance(value, float):
         text = f"{value:,.3f}".rstrip("0").rstrip(".")
-    style = f"text-align:{side}" + ("" if side == "right" else ";overflow-wrap:anywhere;white-space:pre-line")
+    style = f"text-align:{side}"
+    if side == "left":  # long paths and hashes may break anywhere, short words nowhere
+        style += (
+            ";white-space:nowrap" if len(text) <= _SHORT else ";overflow-wrap:anywhere;white-space:pre-line"
+        )
     return f'<td style="{style}">{html.escape(text)}</td>'

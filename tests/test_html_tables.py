@@ -22,6 +22,12 @@ def test_numbers_stand_on_the_right_and_words_on_the_left() -> None:
     assert '<th style="text-align:right">n</th>' in html
     assert '<th style="text-align:left">word</th>' in html
     assert '<th style="text-align:left">yes</th>' in html
+    assert '<th style="text-align:right">x</th>' in table([{"x": 0.5}, {"x": None}])
+
+
+def test_short_words_are_never_broken() -> None:
+    assert "nowrap" in table([{"device": "openvino"}])
+    assert "overflow-wrap:anywhere" in table([{"sha256": "f" * 64}])
 
 
 def test_table_says_how_much_it_leaves_out() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -368,8 +369,8 @@ def test_a_notebook_shows_what_was_found_the_times_and_the_paths(tmp_path):
     result = run(make_video(tmp_path / "<b>.mp4", 10), tmp_path / "out")
     shown = result._repr_html_()
     assert "&lt;b&gt;.mp4: 10 frames" in shown
-    assert "<td>face</td><td>2</td><td>2</td>" in shown
-    assert "<td>encode</td>" in shown
+    assert re.search(r">face</td><td[^>]*>2</td><td[^>]*>2</td>", shown)
+    assert ">encode</td>" in shown
     assert "video.mp4" in shown
     assert str(result.folder) in shown
     assert "<b>" not in shown

@@ -6,11 +6,10 @@
 JupyterLab starts on a free loopback port with a token of its own, headless Chromium opens each notebook, runs
 all of it and takes the outputs named in `SHOTS`. The pictures are WebP, each below 150 KB.
 
-Other uses: ``--dark`` for the dark theme, ``--only 04``, and ``--everything FOLDER`` for a picture of every cell
+Other uses: ``--dark`` for the dark theme, ``--width 1024``, ``--only 04``, and ``--everything FOLDER`` for a picture of every cell
 (to look through after a change; nothing goes to docs/images then).
 
-One decision to know: folders of the machine that makes the pictures are shown as a pod's (/workspace); all else
-is as it came.
+Folders of the machine that makes the pictures are shown as a pod's (/workspace); all else is as it came.
 """
 
 from __future__ import annotations
@@ -217,6 +216,7 @@ def main() -> None:
     """Run the notebooks and write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dark", action="store_true", help="JupyterLab's dark theme")
+    parser.add_argument("--width", type=int, default=WIDTH, help="pixels of the browser window")
     parser.add_argument("--only", action="append", default=[], help="a notebook's number, e.g. 04")
     parser.add_argument("--everything", type=Path, help="a picture of every cell into this folder")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "images")
@@ -233,7 +233,7 @@ def main() -> None:
         prepare(root, Path(shared))
         with running_lab(root, dark=arguments.dark) as lab, sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=arguments.chromium, args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": WIDTH, "height": 1900})
+            page = browser.new_page(viewport={"width": arguments.width, "height": 1900})
             for path in NOTEBOOKS:
                 key = path.name[:2]
                 if arguments.only and key not in arguments.only:

@@ -91,7 +91,7 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
         ax.step(x, counts, where="mid", color=INK, lw=0.5)
         ax.set_ylabel(f"{label}\nper frame")
         ax.set_ylim(0, max(1.0, float(counts.max())) * 1.15)
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         ax.grid(axis="y", color="#e5e5e5")
         texts.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
     axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left", gid=WRAPPED)
@@ -262,7 +262,7 @@ def head_bars(heads: Sequence[HeadHealth]) -> Picture:
     axes[0].invert_yaxis()
     dead = [head.label for head in heads if not head.alive]
     verdict = f"dead: {', '.join(dead)}" if dead else "all alive"
-    caption = " ".join(f"{head.label}: {head.reason}." for head in heads)
+    caption = " ".join(f"{head.label}{': ' if head.alive else ' is '}{head.reason}." for head in heads)
     if dead:
         caption += f" No threshold brings back {', '.join(dead)}."
     return render(figure, f"Weights of each class head, {verdict}.", caption=caption)

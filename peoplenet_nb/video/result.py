@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import OutputError
+from peoplenet_nb.html_tables import fold, note, table
 from peoplenet_nb.sources.repair import some
 
 if TYPE_CHECKING:
@@ -69,18 +69,20 @@ class RunResult:
     def _repr_html_(self) -> str:
         """Return what was found, where the time went, what to know and where it all is, for a notebook."""
         speed, present = self.summary["speed"], self.summary["frames_with"]
-        found = [("class", "boxes", "frames with it")]
-        found += [(label, n, present[label]) for label, n in self.summary["counts"].items()]
-        times = [("stage", "ms per frame"), *((k, f"{v:.1f}") for k, v in speed["ms_per_frame"].items())]
+        found = [
+            {"class": label, "boxes": number, "frames with it": present[label]}
+            for label, number in self.summary["counts"].items()
+        ]
+        times = [{"stage": stage, "ms per frame": ms} for stage, ms in speed["ms_per_frame"].items()]
         state = "; it was interrupted: <code>resume=True</code> continues it" if self.interrupted else ""
         files = [*self.summary["files"].values(), "summary.json"]
         return "".join(
             [
                 f"<p>{escape(self._title())} in {speed['wall_s']:.1f} s: {speed['fps']} frames per second on "
                 f"{escape(self.summary['model']['device'])}{state}.</p>",
-                _html_table(found),
-                f"<details><summary>Time per stage</summary>{_html_table(times)}</details>",
-                *(f"<p>Note: {escape(note)}</p>" for note in self.notes),
+                table(found),
+                fold("Time per stage", table(times)),
+                *(note(text) for text in self.notes),
                 f"<p>Written to <code>{escape(str(self.folder))}</code>: {escape(', '.join(files))}.</p>",
             ]
         )
@@ -118,11 +120,11 @@ def load_result(folder: Path) -> RunResult:
             seen=f"{path}: {error!r}",
             next_step="run again with --overwrite.",
         ) from error
-    for table in (result.table, result.frames_table):
-        if not table.is_file():
+    for path in (result.table, result.frames_table):
+        if not path.is_file():
             raise OutputError(
                 "The run is complete, but one of its tables is not there any more",
-                seen=table,
+                seen=path,
                 next_step="run again with --overwrite.",
             )
     return result
@@ -146,9 +148,3 @@ def result_of(folder: Path, summary: dict[str, Any]) -> RunResult:
         summary=summary,
         interrupted=not summary["complete"],
     )
-
-
-def _html_table(rows: Iterable[Sequence[object]]) -> str:
-    """Return rows as an HTML table; the first is the head."""
-    head, *body = ["".join(f"<td>{escape(str(cell))}</td>" for cell in row) for row in rows]
-    return f"<table><tr>{head.replace('td>', 'th>')}</tr>{''.join(f'<tr>{row}</tr>' for row in body)}</table>"
