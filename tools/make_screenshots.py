@@ -6,8 +6,8 @@
 JupyterLab starts on a free loopback port with a token of its own, headless Chromium opens each notebook, runs
 all of it and takes the outputs named in `SHOTS`. The pictures are WebP, each below 150 KB.
 
-Other uses: ``--dark`` for the dark theme, ``--width 1024``, ``--only 04``, and ``--everything FOLDER`` for a picture of every cell
-(to look through after a change; nothing goes to docs/images then).
+Other uses: ``--dark`` for the dark theme, ``--width 1024``, ``--only 04``, and ``--everything FOLDER`` for a picture
+of every cell (to look through after a change; nothing goes to docs/images then).
 
 Folders of the machine that makes the pictures are shown as a pod's (/workspace); all else is as it came.
 """
