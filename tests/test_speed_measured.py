@@ -56,7 +56,7 @@ def source(video: Path) -> Source:
 
 @pytest.fixture
 def int8(video: Path, model: Path) -> float:
-    """Build the INT8 form; return its agreement."""
+    """Build the INT8 variant; return its agreement."""
     frames = [frame.image for frame in open_source(video)]
     made = build_int8(read_model_file(model), frames)
     return min(found.ap50 for found in made.agreements)
@@ -220,7 +220,7 @@ def test_batches_are_timed_on_a_cpu_with_two(loaded: PeopleNet, source: Source) 
 
 
 @pytest.mark.parametrize(
-    ("device", "fps", "best", "said"),
+    ("device", "fps", "best", "text"),
     [
         ("cuda", {1: 10.0, 2: 10.4}, 2, "Batches do not pay here: 2 frames at a time make 1.04 times"),
         ("cuda", {1: 10.0, 2: 9.0}, 1, "Batches do not pay here: 2 frames at a time make 0.90 times"),
@@ -234,8 +234,8 @@ def test_batches_are_timed_on_a_cpu_with_two(loaded: PeopleNet, source: Source) 
         ("cpu", {1: 10.0, 2: 13.0}, 2, "A run on a CPU takes one frame at a time"),
     ],
 )
-def test_batches_say_what_they_gain(device: str, fps: dict[int, float], best: int, said: str) -> None:
-    assert said in repr(Batches(device, fps, best))
+def test_batches_say_what_they_gain(device: str, fps: dict[int, float], best: int, text: str) -> None:
+    assert text in repr(Batches(device, fps, best))
 
 
 def test_speeds_show_what_ran_and_why_the_rest_did_not() -> None:
@@ -251,12 +251,12 @@ def test_speeds_show_what_ran_and_why_the_rest_did_not() -> None:
 
 def test_stages_show_the_plainest_beside_the_chosen(loaded: PeopleNet) -> None:
     speeds = RunTimes(table(("cpu fp32", 10.0, NAN), ("openvino fp32", 12.0, NAN), ("cpu int8", 20.0, 0.99)))
-    choice = choose_best(loaded, speeds).profile
-    told = speeds.stages(choice).alt
-    assert "cpu, fp32:" in told
-    assert "cpu, int8:" in told
-    assert "openvino" not in told
-    assert speeds.stages(replace(choice, precision="fp32")).alt.count("read") == 1
+    profile = choose_best(loaded, speeds).profile
+    text = speeds.stages(profile).alt
+    assert "cpu, fp32:" in text
+    assert "cpu, int8:" in text
+    assert "openvino" not in text
+    assert speeds.stages(replace(profile, precision="fp32")).alt.count("read") == 1
 
 
 def test_choice_is_written_and_says_what_it_passed_over(loaded: PeopleNet, model: Path) -> None:

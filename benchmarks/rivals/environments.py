@@ -122,4 +122,4 @@ def last_words(log: Path) -> str:
     lines = [line.strip() for line in log.read_text(encoding="utf-8", errors="replace").splitlines()]
     lines = [line for line in lines if line]
     errors = [line for line in lines if "error" in line.lower()]
-    return (errors or lines or ["nothing was said"])[-1][:300]
+    return (errors or lines or ["no message"])[-1][:300]

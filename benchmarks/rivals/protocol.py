@@ -40,10 +40,10 @@ def serve(build: Callable[[Task], tuple[Answer, Jobs]]) -> None:
 
     def answer(make: Callable[[], Answer]) -> None:
         try:
-            told = make()
+            result = make()
         except Exception as error:
-            told = {"error": reason(error)}
-        print(json.dumps(told), file=answers, flush=True)
+            result = {"error": reason(error)}
+        print(json.dumps(result), file=answers, flush=True)
 
     def begin() -> Answer:
         about, made = build(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")))
@@ -58,8 +58,8 @@ def serve(build: Callable[[Task], tuple[Answer, Jobs]]) -> None:
 
 def reason(error: BaseException) -> str:
     """Return an exception as one line."""
-    said = " ".join(str(error).split())
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def about(*distributions: str, notes: tuple[str, ...] = ()) -> Answer:

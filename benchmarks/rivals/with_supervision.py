@@ -58,11 +58,11 @@ def _video_job(task: Task) -> Callable[[], Answer]:
             nonlocal done
             done += 1
             found = decode(model.infer(frame), settings).detections.to_supervision()
-            told = [
+            texts = [
                 f"{name} {confidence:.2f}"
                 for name, confidence in zip(found.data["class_name"], found.confidence, strict=True)
             ]
-            return labels.annotate(boxes.annotate(frame.copy(), found), found, labels=told)
+            return labels.annotate(boxes.annotate(frame.copy(), found), found, labels=texts)
 
         sv.process_video(source_path=task["clip"], target_path=str(target), callback=callback)
         return done

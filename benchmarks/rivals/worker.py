@@ -38,15 +38,15 @@ class Worker:
     """
 
     def __init__(self, python: Path, script: str, task: dict[str, Any], folder: Path, limit: float) -> None:
-        told, self.log = folder / f"{script}.json", folder / f"{script}.log"
-        told.write_text(json.dumps(task), encoding="utf-8")
+        given, self.log = folder / f"{script}.json", folder / f"{script}.log"
+        given.write_text(json.dumps(task), encoding="utf-8")
         self.limit = limit
         # No GPU for anybody: the CPU is what is compared.
         own = dict(os.environ) if python == Path(sys.executable) else clean()
         variables = own | {"CUDA_VISIBLE_DEVICES": "", "PEOPLENET_HOME": str(folder / "home")}
         with self.log.open("wb") as errors:
             self.process = subprocess.Popen(
-                [str(python), str(HERE / script), str(told)],
+                [str(python), str(HERE / script), str(given)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
