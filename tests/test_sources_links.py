@@ -18,7 +18,13 @@ from videos import make_video, number_of, picture
 
 
 @pytest.fixture
-def server(tmp_path) -> Iterator[str]:
+def asked() -> list[str]:
+    """The paths that the server was asked for."""
+    return []
+
+
+@pytest.fixture
+def server(tmp_path, asked) -> Iterator[str]:
     """A web server over a folder with a video, an image, a page and nothing."""
     folder = tmp_path / "web"
     folder.mkdir()
@@ -28,12 +34,23 @@ def server(tmp_path) -> Iterator[str]:
     (folder / "nothing.mp4").touch()
     (folder / "garbage.mp4").write_bytes(bytes(5000))
     (folder / "plain.mp4").write_bytes((folder / "video.mp4").read_bytes())
+    make_video(folder / "part.ts", 12)
+    playlists = {
+        "media": "#EXT-X-TARGETDURATION:1\n#EXTINF:0.48,\npart.ts\n#EXT-X-ENDLIST",
+        "master": "#EXT-X-STREAM-INF:BANDWIDTH=5\nloop.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=40\nmedia.m3u8",
+        "loop": "#EXT-X-STREAM-INF:BANDWIDTH=1\nloop.m3u8",
+        "sound": '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="sound.m3u8"',
+        "local": f"#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{folder / 'part.ts'}\n#EXT-X-ENDLIST",
+    }
+    for name, lines in playlists.items():
+        (folder / f"{name}.m3u8").write_text(f"#EXTM3U\n{lines}\n")
 
     class Handler(http.server.SimpleHTTPRequestHandler):
         def __init__(self, *args):
             super().__init__(*args, directory=str(folder))
 
         def do_GET(self):
+            asked.append(self.path)
             if self.path.startswith("/private"):
                 self.send_error(403)
             elif self.path.startswith("/hang-up"):
@@ -64,6 +81,25 @@ def test_video_behind_an_address_is_read_as_it_comes(server):
 def test_image_behind_an_address_is_fetched(server):
     (frame,) = open_source(f"{server}/image.png")
     assert number_of(frame.image) == 5
+
+
+@pytest.mark.parametrize("name", ["media", "master"])
+def test_of_a_playlist_of_playlists_the_best_is_read(server, name):
+    source = open_source(f"{server}/{name}.m3u8")
+    assert [number_of(f.image) for f in source] == list(range(12))
+    assert source.info.name == f"{name}.m3u8"
+
+
+@pytest.mark.parametrize("name", ["loop", "sound"])
+def test_a_playlist_that_names_itself_ends_at_once(server, asked, name):
+    with pytest.raises(SourceError, match="names playlists that name playlists"):
+        open_source(f"{server}/{name}.m3u8")
+    assert len(asked) <= 2
+
+
+def test_a_playlist_behind_an_address_reads_no_file_of_this_machine(server):
+    with pytest.raises(SourceError):
+        list(open_source(f"{server}/local.m3u8"))
 
 
 def shown(error: BaseException) -> str:

@@ -287,11 +287,7 @@ def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def fingerprint_of(path: Path) -> str:
-    """Return what stands for a file's content: its size and a hash.
-
-    Of a file above 64 MiB, so many spread over it are read, the first and the last among them, and the time of its
-    last change counts too: a copy of a long video that has another one is taken for another video.
-    """
+    """Return size and hash of a file; above 64 MiB, of so many spread over it and of the time of its last change."""
     status = path.stat()
     size, large = status.st_size, status.st_size > _PIECES * _PIECE
     digest = hashlib.sha256(str(status.st_mtime_ns).encode() if large else b"")

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.files import write_bytes
@@ -24,6 +27,9 @@ logger = logging.getLogger(__name__)
 _TIMEOUT = (10, 30)  # seconds to connect, seconds between bytes
 _LARGEST_IMAGE = 256 << 20
 _PAGE = (b"<!doctype", b"<html", b"<head")
+_PLAYLIST_CHUNKS = 128  # of 64 KiB
+_VARIANT = re.compile(rb"#EXT-X-STREAM-INF:([^\r\n]*)[\r\n]+([^#\r\n][^\r\n]*)")
+_BANDWIDTH = re.compile(rb"(?<!-)BANDWIDTH=(\d{1,15})")
 _ADVICE = {
     401: "the address wants a login: download the file in a browser and name it here.",
     403: "the server refuses: the link may have expired or want a login; download the file and name it here.",
@@ -33,8 +39,11 @@ _ADVICE = {
 }
 
 
-def open_link(address: str) -> Source:
-    """Open a video or image behind an address.
+def open_link(address: str, *, nested: bool = False) -> Source:
+    """Open a video or image behind an address; of a playlist of playlists, the one with most bits per second.
+
+    FFmpeg follows playlists without an end, so it is given the innermost; ``nested`` is for that one, which must
+    name no further playlists.
 
     Raises
     ------
@@ -63,6 +72,10 @@ def open_link(address: str) -> Source:
                 )
             if _is_image(address, kind, head):
                 return _download(address, head, chunks)
+            if head.startswith(b"#EXTM3U") and (variant := _variant(answer.url, head, chunks, nested)):
+                source = open_link(variant, nested=True)
+                source.info.name, source.info.spec = _name(address), hide_secrets(address)
+                return source
             final, fingerprint = answer.url, _fingerprint(answer)
     except (requests.RequestException, ValueError) as error:  # some odd host names pass requests unseen
         raise SourceError(
@@ -89,6 +102,22 @@ def _check(answer: Any, address: str) -> None:
 def _is_image(address: str, kind: str, head: bytes) -> bool:
     return stills.is_image(Path(urlsplit(address).path), head) or (
         kind.startswith("image/") and kind != "image/gif"
+    )
+
+
+def _variant(address: str, head: bytes, chunks: Iterator[bytes], nested: bool) -> str:
+    """Return the address of the best playlist that a playlist names; empty where it names videos only."""
+    text = head + b"".join(islice(chunks, _PLAYLIST_CHUNKS))
+    complete, inner = next(chunks, b"") == b"", re.search(rb"#EXT-X-(STREAM-INF|MEDIA):", text)
+    if complete and not inner:
+        return ""
+    if complete and not nested and (named := _VARIANT.findall(text)):
+        _, best = max(named, key=lambda found: int((_BANDWIDTH.findall(found[0]) or [b"0"])[0]))
+        return str(urljoin(address, best.decode("utf-8", "replace").strip()))
+    raise SourceError(
+        "This playlist cannot be read: it is very long, or names playlists that name playlists again",
+        seen=hide_secrets(address),
+        next_step="name the address of one of its videos, or download it and name the file.",
     )
 
 
