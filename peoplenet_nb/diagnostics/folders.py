@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.diagnostics.check import SETUP, Check
+from peoplenet_nb.diagnostics.check import SETUP, Check, Status
 from peoplenet_nb.diagnostics.packages import installed
 from peoplenet_nb.paths import VOLUME, home, outputs_dir
 
@@ -53,16 +53,9 @@ def check_disk() -> list[Check]:
     except OSError as error:
         fix = "check the owner and permissions of this folder and those above it, or set PEOPLENET_HOME to another"
         return [Check("Disk", "fail", f"{place} cannot be accessed: {error.strerror or error}", fix)]
-    value, fix = (
-        f"{free / _GB:.1f} GB free at {place}",
-        "remove old outputs, or set PEOPLENET_HOME to a larger disk",
-    )
-    if free < _FULL_DISK:
-        checks = [Check("Disk", "fail", value, fix)]
-    elif free < _LOW_DISK:
-        checks = [Check("Disk", "warn", value, fix)]
-    else:
-        checks = [Check("Disk", "ok", value)]
+    status: Status = "fail" if free < _FULL_DISK else "warn" if free < _LOW_DISK else "ok"
+    fix = "" if status == "ok" else "remove old outputs, or set PEOPLENET_HOME to a larger disk"
+    checks = [Check("Disk", status, f"{free / _GB:.1f} GB free at {place}", fix)]
     if not VOLUME.is_dir():
         if os.environ.get("RUNPOD_POD_ID"):
             fix = "add a volume to the pod: a stop clears everything else"
@@ -84,13 +77,12 @@ def check_model() -> list[Check]:
     try:
         path = find_model()
         if path is None:
-            return [
-                Check("Model", "warn", "none yet; the demo clip uses the stand-in", "peoplenet-nb download")
-            ]
+            value = "none yet; the demo clip uses the stand-in"
+            return [Check("Model", "warn", value, "peoplenet-nb download")]
         file = read_model_file(path)
     except PeopleNetError as error:
         return [Check("Model", "fail", f"{error.what} Seen: {error.seen}", error.next_step)]
-    kind = "the stand-in, for the demo clip only" if file.standin else f"{', '.join(file.labels)}"
+    kind = "the stand-in, for the demo clip only" if file.standin else ", ".join(file.labels)
     return [Check("Model", "ok", f"{path} ({file.size / 1e6:.1f} MB, {kind})")]
 
 
@@ -110,7 +102,7 @@ def check_kernel() -> list[Check]:
         return [Check(name, "warn", f"its Python no longer exists: {python}", SETUP)]
     if python.parent != Path(sys.executable).parent:
         return [Check(name, "warn", f"starts another Python: {python}", f"{SETUP} points it at this one")]
-    return [Check(name, "ok", f"{spec.resource_dir}")]
+    return [Check(name, "ok", spec.resource_dir)]
 
 
 def check_servers() -> list[Check]:
@@ -120,12 +112,10 @@ def check_servers() -> list[Check]:
         return [_front_ends("no server is running; in this environment", Path(sys.prefix))]
     checks = []
     for server in servers:
-        python = server_python(int(server.get("pid", 0)))
-        where = f"server on port {server.get('port', '?')}"
+        python, where = server_python(server["pid"]), f"server on port {server.get('port', '?')}"
         if python is None:
-            checks.append(
-                Check("Widgets", "warn", f"{where}: its Python is unknown", "reload the page after set-up")
-            )
+            value = f"{where}: its Python is unknown"
+            checks.append(Check("Widgets", "warn", value, "reload the page after set-up"))
         else:
             checks.append(_front_ends(f"{where}, Python {python}", python.parent.parent))
     return checks
@@ -134,19 +124,16 @@ def check_servers() -> list[Check]:
 def _front_ends(where: str, prefix: Path) -> Check:
     """Return whether a server of this prefix finds both widget extensions."""
     folders = labextension_folders(prefix)
-    missing = [
+    found = {
         name
         for name, front in FRONT_ENDS.items()
-        if not any((folder / front / "package.json").is_file() for folder in folders)
-    ]
+        if any((folder / front / "package.json").is_file() for folder in folders)
+    }
+    missing = " and ".join(name for name in FRONT_ENDS if name not in found)
     if missing:
+        value = f"{where}: without {missing}, widgets show 'model not found'"
         fix = f"{SETUP} links them for every server of this user; then reload the page"
-        return Check(
-            "Widgets",
-            "warn",
-            f"{where}: without {' and '.join(missing)}, widgets show 'model not found'",
-            fix,
-        )
+        return Check("Widgets", "warn", value, fix)
     return Check("Widgets", "ok", f"{where}: {' and '.join(FRONT_ENDS)} found")
 
 
@@ -195,37 +182,17 @@ def check_runpod() -> list[Check]:
     text = ", ".join(shown + hidden)
     if pod is None:
         return [Check("RunPod", "ok", "not on RunPod" + (f" ({text})" if text else ""))]
-    checks = [
-        Check(
-            "RunPod",
-            "ok",
-            text,
-            "when you are done, stop the billing: runpodctl stop pod $RUNPOD_POD_ID",
-        )
-    ]
+    stop = "when you are done, stop the billing: runpodctl stop pod $RUNPOD_POD_ID"
+    lab = Check("RunPod JupyterLab", "ok", f"https://{pod}-8888.proxy.runpod.net")
     if not os.environ.get("JUPYTER_PASSWORD"):
+        value = "JUPYTER_PASSWORD is not set, so the image does not start JupyterLab"
         fix = "set it in the pod's variables (this restarts the pod), or start JupyterLab as set-up's last lines show"
-        checks.append(
-            Check(
-                "RunPod JupyterLab",
-                "warn",
-                "JUPYTER_PASSWORD is not set, so the image does not start JupyterLab",
-                fix,
-            )
-        )
-    else:
-        checks.append(Check("RunPod JupyterLab", "ok", f"https://{pod}-8888.proxy.runpod.net"))
-    return checks
+        lab = Check("RunPod JupyterLab", "warn", value, fix)
+    return [Check("RunPod", "ok", text, stop), lab]
 
 
 def _nearest_existing(folder: Path) -> Path:
-    """Return the folder, or the nearest path above it that exists, even if it is a file or a broken link.
-
-    Raises
-    ------
-    OSError
-        If that is unknown because a folder may not be entered.
-    """
+    """Return the folder, or the nearest path above it that exists (a broken link too); may raise an ``OSError``."""
     for place in (folder, *folder.parents):
         try:
             # Not is_dir(): without permission it raises on some Pythons and returns False on others.

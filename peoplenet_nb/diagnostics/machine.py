@@ -17,24 +17,22 @@ from packaging.version import Version
 
 from peoplenet_nb import hardware
 from peoplenet_nb.diagnostics.check import SETUP, Check
-from peoplenet_nb.diagnostics.packages import FAMILIES, clash_fix, installed, pip_command
+from peoplenet_nb.diagnostics.packages import FAMILIES, clash_fix, installed, pip_command, versions_of
 from peoplenet_nb.diagnostics.probe import ask
 
 _LEAST_MEMORY = 2 * 1024**3
 _FIRST_CUDA13 = Version("1.27")
 _GB = 1024**3
+_RUNS = "runs ({ms} ms for a small convolution)"
 
 
 def check_threads() -> list[Check]:
     """Return the cores and the memory that this process may use."""
     quota, affinity = hardware.cpu_quota(), hardware.affinity()
     limit = "no quota" if quota is None else f"cgroup quota {quota:g}"
-    threads = (
-        f"{hardware.available_threads()} (affinity {affinity}, {limit}, {os.cpu_count()} in the machine)"
-    )
-    checks = [Check("Threads", "ok", threads)]
-    memory = hardware.memory_limit()
-    if memory is not None:
+    usable, in_machine = hardware.available_threads(), os.cpu_count()
+    checks = [Check("Threads", "ok", f"{usable} (affinity {affinity}, {limit}, {in_machine} in the machine)")]
+    if (memory := hardware.memory_limit()) is not None:
         low = memory < _LEAST_MEMORY
         fix = "give the container or the machine 2 GB or more" if low else ""
         checks.append(Check("Memory", "warn" if low else "ok", f"{memory / _GB:.1f} GB", fix))
@@ -54,33 +52,36 @@ def check_gpu() -> list[Check]:
     cuda = hardware.cuda_of_driver()
     computes = [gpu.compute for gpu in found if gpu.compute is not None]
     extra, why = hardware.extra_for(found[0].driver, min(computes, default=None))
-    value = (
-        f"{found[0].driver}, supports CUDA up to {cuda or 'an unknown version'}; its extra is {extra}: {why}"
-    )
-    driver = Check("Driver", "ok" if extra != "cpu" else "warn", value)
-    return [Check("GPU", "ok", names), driver]
+    most = f"supports CUDA up to {cuda or 'an unknown version'}"
+    value = f"{found[0].driver}, {most}; its extra is {extra}: {why}"
+    return [Check("GPU", "ok", names), Check("Driver", "ok" if extra != "cpu" else "warn", value)]
 
 
 def check_onnxruntime() -> list[Check]:
     """Return which ONNX Runtime is installed, and which of its providers run."""
     found = installed(FAMILIES["ONNX Runtime"])
-    versions = ", ".join(f"{name} {version}" for name, version in found.items())
+    runtime = _family("ONNX Runtime", found)
     if not found:
-        return [Check("ONNX Runtime", "fail", "not installed", SETUP)]
-    cpu = ask("provider", "CPUExecutionProvider")
-    checks = []
+        return [runtime]
+    if runtime.status == "ok":
+        wheels = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
+        runtime = Check(runtime.name, "ok", versions_of(found | installed(wheels)))
+    answer = ask("provider", "CPUExecutionProvider")
+    if answer["ok"]:
+        cpu = Check("Provider CPU", "ok", _RUNS.format(**answer))
+    else:
+        cpu = Check("Provider CPU", "fail", answer["reason"], SETUP)
+    built_with = answer.get("built_with", [])
+    return [runtime, cpu, _cuda_provider(built_with, next(iter(found))), *_tensorrt_provider(built_with)]
+
+
+def _family(name: str, found: dict[str, str]) -> Check:
+    """Return which member of a family is installed: exactly one should be."""
+    if not found:
+        return Check(name, "fail", "not installed", SETUP)
     if len(found) > 1:
-        checks.append(
-            Check("ONNX Runtime", "fail", f"two at once: {versions}", clash_fix("ONNX Runtime", found))
-        )
-    else:
-        checks.append(Check("ONNX Runtime", "ok", versions + _cuda_wheels()))
-    if cpu["ok"]:
-        checks.append(Check("Provider CPU", "ok", f"runs ({cpu['ms']} ms for a small convolution)"))
-    else:
-        checks.append(Check("Provider CPU", "fail", cpu["reason"], SETUP))
-    built_with = cpu.get("built_with", [])
-    return [*checks, _cuda_provider(built_with, next(iter(found))), *_tensorrt_provider(built_with)]
+        return Check(name, "fail", f"two at once: {versions_of(found)}", clash_fix(name, found))
+    return Check(name, "ok", versions_of(found))
 
 
 def _cuda_provider(built_with: list[str], distribution: str) -> Check:
@@ -96,7 +97,7 @@ def _cuda_provider(built_with: list[str], distribution: str) -> Check:
         return Check(name, "ok", "in this build, but there is no GPU; inference runs on the CPU")
     answer = ask("provider", "CUDAExecutionProvider")
     if answer["ok"]:
-        return Check(name, "ok", f"runs ({answer['ms']} ms for a small convolution)")
+        return Check(name, "ok", _RUNS.format(**answer))
     fix = f"{SETUP} installs {extra}, which driver {driver} supports"
     if _extra_of(distribution) == extra:
         reinstall = f"rm -rf {shlex.quote(sys.prefix)}; {SETUP}"
@@ -124,13 +125,6 @@ def _tensorrt_provider(built_with: list[str]) -> list[Check]:
     return [Check("Provider TensorRT", "ok", f"not available: {answer['reason']}", hint)]
 
 
-def _cuda_wheels() -> str:
-    """Return the CUDA and cuDNN wheels as text, empty without any."""
-    names = ("nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
-    found = installed(names)
-    return "".join(f", {name} {version}" for name, version in found.items())
-
-
 def check_openvino() -> list[Check]:
     """Return whether OpenVINO, which is optional, loads."""
     if not installed(["openvino"]):
@@ -139,26 +133,19 @@ def check_openvino() -> list[Check]:
     answer = ask("openvino")
     if answer["ok"]:
         return [Check("OpenVINO", "ok", f"{answer['version']}, devices {', '.join(answer['devices'])}")]
-    return [
-        Check("OpenVINO", "warn", answer["reason"], pip_command("install", "--force-reinstall", "openvino"))
-    ]
+    fix = pip_command("install", "--force-reinstall", "openvino")
+    return [Check("OpenVINO", "warn", answer["reason"], fix)]
 
 
 def check_opencv() -> list[Check]:
     """Return which OpenCV is installed and whether it loads."""
-    found = installed(FAMILIES["OpenCV"])
-    versions = ", ".join(f"{name} {version}" for name, version in found.items())
-    if not found:
-        return [Check("OpenCV", "fail", "not installed", SETUP)]
-    if len(found) > 1:
-        return [Check("OpenCV", "fail", f"two at once: {versions}", clash_fix("OpenCV", found))]
-    answer = ask("opencv")
-    if answer["ok"]:
-        return [Check("OpenCV", "ok", versions)]
+    opencv = _family("OpenCV", installed(FAMILIES["OpenCV"]))
+    if opencv.status != "ok" or (answer := ask("opencv"))["ok"]:
+        return [opencv]
     fix = f"reinstall it: {SETUP}"
     if ".so" in answer["reason"]:
         fix = f"as root: apt-get install libgl1 libglib2.0-0; or let {SETUP} install opencv-python-headless"
-    return [Check("OpenCV", "fail", f"{versions} does not load: {answer['reason']}", fix)]
+    return [Check("OpenCV", "fail", f"{opencv.value} does not load: {answer['reason']}", fix)]
 
 
 def check_codecs() -> list[Check]:
@@ -177,38 +164,21 @@ def check_codecs() -> list[Check]:
 
 def check_youtube() -> list[Check]:
     """Return what YouTube addresses need: yt-dlp, a JavaScript runtime and ffmpeg."""
-    ffmpeg = shutil.which("ffmpeg")
-    checks = [
-        Check("ffmpeg", "ok", f"{_version_of(ffmpeg, '-version')} at {ffmpeg}")
-        if ffmpeg
-        else Check(
-            "ffmpeg",
-            "warn",
-            "not installed; only yt-dlp needs it, to merge streams",
-            "as root: apt-get install ffmpeg",
-        )
-    ]
+    value = "not installed; only yt-dlp needs it, to merge streams"
+    ffmpeg = Check("ffmpeg", "warn", value, "as root: apt-get install ffmpeg")
+    if tool := shutil.which("ffmpeg"):
+        ffmpeg = Check("ffmpeg", "ok", f"{_version_of(tool, '-version')} at {tool}")
+    fix = pip_command("install", "'yt-dlp[default,deno]'")
     version = installed(["yt-dlp"]).get("yt-dlp")
     if version is None:
-        return [
-            *checks,
-            Check(
-                "yt-dlp",
-                "warn",
-                "not installed, so YouTube addresses do not work",
-                pip_command("install", "'yt-dlp[default,deno]'"),
-            ),
-        ]
-    checks.append(Check("yt-dlp", "ok", version))
+        value = "not installed, so YouTube addresses do not work"
+        return [ffmpeg, Check("yt-dlp", "warn", value, fix)]
+    value = "no deno; YouTube requires one since November 2025"
+    runtime = Check("JavaScript runtime", "warn", value, fix)
     # yt-dlp also looks beside its own Python, so deno's wheel works even if the environment is not activated.
-    deno = shutil.which("deno", path=sysconfig.get_path("scripts")) or shutil.which("deno")
-    if deno is None:
-        fix = pip_command("install", "'yt-dlp[default,deno]'")
-        return [
-            *checks,
-            Check("JavaScript runtime", "warn", "no deno; YouTube requires one since November 2025", fix),
-        ]
-    return [*checks, Check("JavaScript runtime", "ok", f"{_version_of(deno, '--version')} at {deno}")]
+    if tool := shutil.which("deno", path=sysconfig.get_path("scripts")) or shutil.which("deno"):
+        runtime = Check("JavaScript runtime", "ok", f"{_version_of(tool, '--version')} at {tool}")
+    return [ffmpeg, Check("yt-dlp", "ok", version), runtime]
 
 
 def _version_of(tool: str, option: str) -> str:

@@ -22,21 +22,18 @@ PROJECT = "peoplenet-nb"
 #: Distributions that overwrite each other's files: at most one of each family may be installed.
 FAMILIES: dict[str, tuple[str, ...]] = {
     "ONNX Runtime": (
-        "onnxruntime",
-        "onnxruntime-gpu",
-        "onnxruntime-openvino",
-        "onnxruntime-directml",
-        "onnxruntime-training",
-        "onnxruntime-migraphx",
-        "onnxruntime-rocm",
-        "ort-nightly",
-        "ort-nightly-gpu",
+        *("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml"),
+        *(
+            "onnxruntime-training",
+            "onnxruntime-migraphx",
+            "onnxruntime-rocm",
+            "ort-nightly",
+            "ort-nightly-gpu",
+        ),
     ),
     "OpenCV": (
-        "opencv-python",
-        "opencv-python-headless",
-        "opencv-contrib-python",
-        "opencv-contrib-python-headless",
+        *("opencv-python", "opencv-python-headless"),
+        *("opencv-contrib-python", "opencv-contrib-python-headless"),
     ),
 }
 _IN_A_FAMILY = {name for names in FAMILIES.values() for name in names}
@@ -54,27 +51,24 @@ def installed(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def versions_of(found: dict[str, str]) -> str:
+    """Return distributions and their versions as text."""
+    return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
 def requirements(extra: str = "") -> list[Requirement]:
     """Return what the project declares to need, or what one of its extras adds to that.
 
-    The families are left out: their members replace each other, and they have checks of their own.
-
-    Raises
-    ------
-    importlib.metadata.PackageNotFoundError
-        If the project itself is not installed.
+    The families are left out: their members replace each other, and they have checks of their own. Raises
+    ``metadata.PackageNotFoundError`` if the project itself is not installed.
     """
-    found = []
-    for line in metadata.requires(PROJECT) or []:
-        requirement = Requirement(line)
-        marker = requirement.marker
-        always = marker is None or marker.evaluate({"extra": ""})
-        wanted = (
-            always if not extra else not always and marker is not None and marker.evaluate({"extra": extra})
-        )
-        if wanted and canonicalize_name(requirement.name) not in _IN_A_FAMILY:
-            found.append(requirement)
-    return found
+
+    def wanted(requirement: Requirement, extra: str) -> bool:
+        return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+    declared = [Requirement(line) for line in metadata.requires(PROJECT) or []]
+    found = [r for r in declared if wanted(r, extra) and not (extra and wanted(r, ""))]
+    return [r for r in found if canonicalize_name(r.name) not in _IN_A_FAMILY]
 
 
 def unmet(requirement: Requirement) -> str:
@@ -105,11 +99,9 @@ def check_python() -> list[Check]:
         return [Check("Python", "fail", version, f"3.11 or newer is needed; set-up looks for one: {SETUP}")]
     found = installed([PROJECT]).get(PROJECT)
     folder = Path(peoplenet_nb.__file__).resolve().parent
-    package = (
-        Check(PROJECT, "ok", f"{found} at {folder}")
-        if found
-        else Check(PROJECT, "warn", f"not installed, used from {folder}", SETUP)
-    )
+    package = Check(PROJECT, "warn", f"not installed, used from {folder}", SETUP)
+    if found:
+        package = Check(PROJECT, "ok", f"{found} at {folder}")
     return [Check("Python", "ok", version), package]
 
 
@@ -122,14 +114,12 @@ def check_packages() -> list[Check]:
         needed, notebooks = requirements(), requirements("notebooks")
     except metadata.PackageNotFoundError:
         return [Check("Packages", "warn", f"cannot be checked: {PROJECT} is not installed", SETUP)]
-    by_setup = (Path(sys.prefix) / ".peoplenet-setup").is_file()
+    otherwise: tuple[Status, str] = "fail", SETUP
+    if not (Path(sys.prefix) / ".peoplenet-setup").is_file():
+        otherwise = "warn", pip_command("install", f"'{PROJECT}[notebooks]'")
     return [
         _requirements_met("Packages", needed, "fail", SETUP),
-        _requirements_met("Notebook packages", notebooks, "fail", SETUP)
-        if by_setup
-        else _requirements_met(
-            "Notebook packages", notebooks, "warn", pip_command("install", f"'{PROJECT}[notebooks]'")
-        ),
+        _requirements_met("Notebook packages", notebooks, *otherwise),
     ]
 
 
@@ -137,8 +127,7 @@ def _requirements_met(name: str, needed: list[Requirement], otherwise: Status, f
     missing = [reason for reason in map(unmet, needed) if reason]
     if missing:
         return Check(name, otherwise, f"missing: {', '.join(missing)}", fix)
-    found = installed([requirement.name for requirement in needed])
-    return Check(name, "ok", ", ".join(f"{name} {version}" for name, version in found.items()))
+    return Check(name, "ok", versions_of(installed([requirement.name for requirement in needed])))
 
 
 def require_single_distributions() -> None:
@@ -154,7 +143,7 @@ def require_single_distributions() -> None:
         if len(found) > 1:
             raise InstallationError(
                 f"Two {family} distributions are installed and overwrite each other's files",
-                seen=", ".join(f"{name} {version}" for name, version in found.items()),
+                seen=versions_of(found),
                 next_step=clash_fix(family, found),
             )
 

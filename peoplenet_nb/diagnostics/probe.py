@@ -1,8 +1,7 @@
 """Try one part of the environment for real, in a process of its own: ``python -m peoplenet_nb.diagnostics.probe``.
 
-The doctor asks whether an execution provider runs, OpenCV loads and an H.264 encoder opens. The only way to
-know is to try, and a broken library can end the process that tries. So each trial runs in a child process,
-which writes its answer as one line of JSON.
+Only a trial shows whether a library works, and a broken one can end the process that tries. So each trial runs in
+a child process, which writes its answer as one line of JSON.
 
 A provider works if ``session.get_providers()`` lists it after a real convolution has run.
 ``get_available_providers()`` only lists what the wheel was built with.
@@ -41,28 +40,26 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
         Nothing is raised: a child that died is an answer too.
     """
     command = [sys.executable, "-P", "-m", "peoplenet_nb.diagnostics.probe", *question]
-    surroundings = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    options: dict[str, Any] = {"encoding": "utf-8", "errors": "replace", "stdin": subprocess.DEVNULL}
+    options["env"] = os.environ | {"PYTHONIOENCODING": "utf-8"}
     try:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-            env=surroundings,
-        )
+        done = subprocess.run(command, capture_output=True, timeout=timeout, check=False, **options)
+        return dict(json.loads(done.stdout.splitlines()[-1]))
     except subprocess.TimeoutExpired:
-        return {"ok": False, "reason": f"no answer within {timeout:.0f} seconds"}
+        return _failed(f"no answer within {timeout:.0f} seconds")
     except OSError as error:
-        return {"ok": False, "reason": str(error)}
-    try:
-        answer: Answer = json.loads(done.stdout.splitlines()[-1])
-    except (IndexError, ValueError):
+        return _failed(str(error))
+    except (IndexError, ValueError, TypeError):
         text = shorten(done.stderr) or "no message"
-        return {"ok": False, "reason": f"the trial ended with code {done.returncode}: {text}"}
-    return answer
+        return _failed(f"the trial ended with code {done.returncode}: {text}")
+
+
+def _failed(reason: str) -> Answer:
+    return {"ok": False, "reason": reason}
+
+
+def _works(**more: object) -> Answer:
+    return {"ok": True, "reason": ""} | more
 
 
 def try_provider(name: str) -> Answer:
@@ -72,7 +69,7 @@ def try_provider(name: str) -> Answer:
 
     found = {"version": ort.__version__, "built_with": ort.get_available_providers()}
     if name not in found["built_with"]:
-        return found | {"ok": False, "reason": "this build of ONNX Runtime does not have it"}
+        return found | _failed("this build of ONNX Runtime does not have it")
     preload(name)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
@@ -85,17 +82,17 @@ def try_provider(name: str) -> Answer:
         session.run(None, frame)
         found["ms"] = round((time.perf_counter() - began) * 1000, 3)
     except Exception as error:
-        return found | {"ok": False, "reason": refusal(name) or gist(str(error))}
+        return found | _failed(refusal(name) or gist(str(error)))
     if session.get_providers()[0] == name:
-        return found | {"ok": True, "reason": ""}
-    return found | {"ok": False, "reason": refusal(name) or "the session fell back to the CPU"}
+        return found | _works()
+    return found | _failed(refusal(name) or "the session fell back to the CPU")
 
 
 def try_opencv() -> Answer:
     """Import OpenCV, which needs libGL and glib from the system."""
     import cv2
 
-    return {"ok": True, "reason": "", "version": cv2.__version__}
+    return _works(version=cv2.__version__)
 
 
 def try_pyav() -> Answer:
@@ -108,19 +105,14 @@ def try_pyav() -> Answer:
         nvenc = ""
     except Exception as error:
         nvenc = shorten(str(error)) or type(error).__name__
-    return {"ok": True, "reason": "", "version": av.__version__, "nvenc": not nvenc, "nvenc_reason": nvenc}
+    return _works(version=av.__version__, nvenc=not nvenc, nvenc_reason=nvenc)
 
 
 def try_openvino() -> Answer:
     """Load OpenVINO and list its devices."""
     import openvino as ov
 
-    return {
-        "ok": True,
-        "reason": "",
-        "version": ov.__version__.split("-")[0],
-        "devices": ov.Core().available_devices,
-    }
+    return _works(version=ov.__version__.split("-")[0], devices=ov.Core().available_devices)
 
 
 def _convolution() -> bytes:
@@ -156,16 +148,12 @@ def _encode(codec: str) -> None:
 
 def main(question: list[str]) -> None:
     """Answer one question on standard output."""
-    trials: dict[str, Callable[..., Answer]] = {
-        "provider": try_provider,
-        "opencv": try_opencv,
-        "pyav": try_pyav,
-        "openvino": try_openvino,
-    }
+    trials: dict[str, Callable[..., Answer]]
+    trials = {"provider": try_provider, "opencv": try_opencv, "pyav": try_pyav, "openvino": try_openvino}
     try:
         answer = trials[question[0]](*question[1:])
     except Exception as error:  # a trial may fail in any way: that is its answer
-        answer = {"ok": False, "reason": shorten(f"{type(error).__name__}: {error}")}
+        answer = _failed(shorten(f"{type(error).__name__}: {error}"))
     sys.stdout.write(json.dumps(answer) + "\n")
 
 

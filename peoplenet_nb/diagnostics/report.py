@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import html
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.diagnostics import folders, machine, packages
-from peoplenet_nb.diagnostics.check import Check, Status
+from peoplenet_nb.diagnostics.check import STATUSES, Check, Status
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,37 +23,28 @@ logger = logging.getLogger(__name__)
 _COLOURS: dict[Status, str] = {"ok": "#1b7837", "warn": "#b35806", "fail": "#b2182b"}
 
 
-@dataclass(frozen=True)
-class Report(Sequence[Check]):
+class Report(tuple[Check, ...]):
     """The doctor's findings, in the order of its checks."""
-
-    checks: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
         """Whether everything required works."""
-        return all(check.status != "fail" for check in self.checks)
+        return all(check.status != "fail" for check in self)
 
-    def __len__(self) -> int:
-        return len(self.checks)
-
-    def __getitem__(self, key: int | slice | str) -> Check:  # type: ignore[override]
+    def __getitem__(self, key: Any) -> Any:
         """Return a check by position or by name."""
-        if isinstance(key, str):
-            for check in self.checks:
-                if check.name == key:
-                    return check
-            raise KeyError(f"no check is called {key!r}; there are {', '.join(c.name for c in self.checks)}")
-        return self.checks[key]  # type: ignore[return-value]
-
-    def __iter__(self) -> Iterator[Check]:
-        return iter(self.checks)
+        if not isinstance(key, str):
+            return super().__getitem__(key)
+        for check in self:
+            if check.name == key:
+                return check
+        raise KeyError(f"no check is called {key!r}; there are {', '.join(check.name for check in self)}")
 
     def lines(self) -> list[str]:
         """Return the report for a shell: one line per check, its fix indented below."""
-        width = max((len(check.name) for check in self.checks), default=0)
+        width = max((len(check.name) for check in self), default=0)
         lines = []
-        for check in self.checks:
+        for check in self:
             lines.append(f"{check.status.upper():<5} {check.name:<{width}}  {check.value}".rstrip())
             if check.fix:
                 lines.append(f"{'':<5} {'':<{width}}  → {check.fix}")
@@ -61,7 +52,7 @@ class Report(Sequence[Check]):
 
     def summary(self) -> str:
         """Return the last line: how many checks have each status, and the verdict."""
-        counts = {status: sum(check.status == status for check in self.checks) for status in _COLOURS}
+        counts = {status: sum(check.status == status for check in self) for status in STATUSES}
         verdict = "everything required works" if self.ok else "something required is broken"
         return f"{counts['ok']} OK, {counts['warn']} WARN, {counts['fail']} FAIL: {verdict}"
 
@@ -72,14 +63,12 @@ class Report(Sequence[Check]):
         """Return a table with the columns ``name, status, value, fix``."""
         import pandas as pd
 
-        columns = ["name", "status", "value", "fix"]
-        rows = [(check.name, check.status, check.value, check.fix) for check in self.checks]
-        return pd.DataFrame(rows, columns=columns)
+        return pd.DataFrame([asdict(check) for check in self], columns=[f.name for f in fields(Check)])
 
     def _repr_html_(self) -> str:
         """Return a table for Jupyter; the status is a word too, so that nobody depends on its colour."""
         rows = []
-        for check in self.checks:
+        for check in self:
             fix = f"<br><small>→ {html.escape(check.fix)}</small>" if check.fix else ""
             rows.append(
                 f'<tr><td style="color:#fff;background:{_COLOURS[check.status]};text-align:center">'
@@ -87,21 +76,18 @@ class Report(Sequence[Check]):
                 f'<td style="text-align:left;white-space:nowrap">{html.escape(check.name)}</td>'
                 f'<td style="text-align:left">{html.escape(check.value)}{fix}</td></tr>'
             )
-        head = (
-            "<tr><th></th><th style='text-align:left'>check</th><th style='text-align:left'>found</th></tr>"
-        )
-        body = "".join(rows)
-        return f"<table>{head}{body}</table><p>{html.escape(self.summary())}</p>"
+        left = "<th style='text-align:left'>"
+        head = f"<tr><th></th>{left}check</th>{left}found</th></tr>"
+        return f"<table>{head}{''.join(rows)}</table><p>{html.escape(self.summary())}</p>"
 
 
 def doctor() -> Report:
-    """Check the whole environment.
+    """Check the whole environment; nothing is raised, a check that itself fails becomes a line of the report.
 
     Returns
     -------
     Report
-        Shown as a table in a notebook. ``Report.ok`` is False if something required is broken. Nothing is
-        raised: a check that itself fails becomes a line of the report.
+        Shown as a table in a notebook. ``Report.ok`` is False if something required is broken.
     """
     return examine((*packages.CHECKS, *machine.CHECKS, *folders.CHECKS))
 
