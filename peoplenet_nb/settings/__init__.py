@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from peoplenet_nb.settings.named import load_settings
 from peoplenet_nb.settings.per_class import PerClass, bind
-from peoplenet_nb.settings.presets import PRESETS, preset
+from peoplenet_nb.settings.presets import PRESETS, load_settings, preset
 from peoplenet_nb.settings.values import (
     PEOPLENET_LABELS,
     ClassSettings,

@@ -1,103 +1,64 @@
 """Settings by name, each after its source; and this project's own default, which was measured.
 
 A preset copies the *numbers* of its source, and `peoplenet_nb.decoding` runs them all through one code path. Where a
-source's code slips (its own distance, its own order of scores), the preset follows what it meant; the docstrings say
+source's code slips (its own distance, its own order of scores), the preset follows what it meant; the comments say
 where that differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from peoplenet_nb.errors import choose, refuse_unknown
 from peoplenet_nb.fit import FitMode
+from peoplenet_nb.paths import settings_file
 from peoplenet_nb.settings.values import ClassSettings, Clustering, Flavour, Score, Settings
 
 # Chosen by `python benchmarks/default_settings.py` on every 4th frame of vtest.avi: see its docstring. Letterboxed, F1
 # is flat there from 0.35 to 0.46, and photographs of everyday scenes want the lower end.
 _PERSON_THRESHOLD = {FitMode.STRETCH: 0.25, FitMode.LETTERBOX: 0.35}
 
+# NMS 0.5, because its settings carry over to DeepStream; thresholds where F1 on vtest.avi peaks. Faces and bags are
+# much weaker than people (model card): they want their own, lower threshold.
+_WEAKER = {"bag": ClassSettings(threshold=0.2), "face": ClassSettings(threshold=0.2)}
+_DEFAULT = Settings(
+    preset="default",
+    clustering=Clustering.NMS,
+    nms_iou=0.5,
+    default=ClassSettings(threshold=0.25),
+    classes={"person": ClassSettings(threshold=_PERSON_THRESHOLD[FitMode.STRETCH]), **_WEAKER},
+)
+# `deepstream_tao_apps` `config_infer_primary_peoplenet.txt`: cluster-mode 2, topk 20.
+_DEEPSTREAM = Settings(
+    preset="deepstream",
+    clustering=Clustering.NMS,
+    nms_iou=0.5,
+    flavour=Flavour.DEEPSTREAM,
+    top_k=20,
+    default=ClassSettings(threshold=0.2),
+    classes={"person": ClassSettings(threshold=0.4)},
+)
+# NVIDIA's Triton client: DBSCAN 0.3 on 1 - IoU as it was meant, min_samples 0.05, summed scores.
+_SUMMED = ClassSettings(threshold=0.005, min_height=4, min_confidence=0.9)
+_TRITON = Settings(
+    preset="triton",
+    clustering=Clustering.DBSCAN,
+    eps=0.3,
+    min_samples=0.05,
+    flavour=Flavour.TAO,
+    score=Score.SUM,
+    default=_SUMMED,
+    classes={"person": _SUMMED, "bag": _SUMMED, "face": replace(_SUMMED, min_confidence=0.7)},
+)
+# TAO deploy: as the Triton client with min_samples 1 (its 4 px of height are network pixels).
+_TAO = _TRITON.replace(preset="tao", min_samples=1.0)
+# jetson-inference's threshold 0.5; it joins overlapping boxes as it meets them, here NMS 0.5 does.
+_JETSON = Settings(
+    preset="jetson-inference", clustering=Clustering.NMS, nms_iou=0.5, default=ClassSettings(threshold=0.5)
+)
 
-def _default(fit: FitMode) -> Settings:
-    """NMS 0.5, because its settings carry over to DeepStream; thresholds where F1 on vtest.avi peaks."""
-    person = _PERSON_THRESHOLD[fit]
-    return Settings(
-        preset="default",
-        fit=fit,
-        clustering=Clustering.NMS,
-        nms_iou=0.5,
-        default=ClassSettings(threshold=0.25),
-        classes={
-            "person": ClassSettings(threshold=person),
-            # Faces and bags are much weaker than people (model card): they want their own, lower threshold.
-            "bag": ClassSettings(threshold=0.2),
-            "face": ClassSettings(threshold=0.2),
-        },
-    )
-
-
-def _deepstream(fit: FitMode) -> Settings:
-    """`deepstream_tao_apps` `config_infer_primary_peoplenet.txt`: cluster-mode 2, topk 20."""
-    return Settings(
-        preset="deepstream",
-        fit=fit,
-        clustering=Clustering.NMS,
-        nms_iou=0.5,
-        flavour=Flavour.DEEPSTREAM,
-        top_k=20,
-        default=ClassSettings(threshold=0.2),
-        classes={"person": ClassSettings(threshold=0.4)},
-    )
-
-
-def _summed(preset: str, fit: FitMode, min_samples: float) -> Settings:
-    weak = ClassSettings(threshold=0.005, min_height=4, min_confidence=0.9)
-    return Settings(
-        preset=preset,
-        fit=fit,
-        clustering=Clustering.DBSCAN,
-        eps=0.3,
-        min_samples=min_samples,
-        flavour=Flavour.TAO,
-        score=Score.SUM,
-        default=weak,
-        classes={
-            "person": weak,
-            "bag": weak,
-            "face": ClassSettings(threshold=0.005, min_height=4, min_confidence=0.7),
-        },
-    )
-
-
-def _triton(fit: FitMode) -> Settings:
-    """NVIDIA's Triton client: DBSCAN 0.3 on 1 - IoU as it was meant, min_samples 0.05, summed scores."""
-    return _summed("triton", fit, 0.05)
-
-
-def _tao(fit: FitMode) -> Settings:
-    """TAO deploy: as the Triton client with min_samples 1 (its 4 px of height are network pixels)."""
-    return _summed("tao", fit, 1.0)
-
-
-def _jetson_inference(fit: FitMode) -> Settings:
-    """jetson-inference's threshold 0.5; it joins overlapping boxes as it meets them, here NMS 0.5 does."""
-    return Settings(
-        preset="jetson-inference",
-        fit=fit,
-        clustering=Clustering.NMS,
-        nms_iou=0.5,
-        default=ClassSettings(threshold=0.5),
-    )
-
-
-_PRESETS: dict[str, Callable[[FitMode], Settings]] = {
-    "default": _default,
-    "deepstream": _deepstream,
-    "triton": _triton,
-    "tao": _tao,
-    "jetson-inference": _jetson_inference,
-}
-
+_PRESETS = {settings.preset: settings for settings in (_DEFAULT, _DEEPSTREAM, _TRITON, _TAO, _JETSON)}
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
@@ -122,5 +83,35 @@ def preset(name: str = "default", fit: str | FitMode = FitMode.STRETCH) -> Setti
     >>> preset("deepstream").for_class("person").threshold
     0.4
     """
-    refuse_unknown([str(name).lower()], PRESETS, "preset", "choose one of")
-    return _PRESETS[str(name).lower()](choose(FitMode, fit, "fit"))
+    name, fit = str(name).lower(), choose(FitMode, fit, "fit")
+    refuse_unknown([name], PRESETS, "preset", "choose one of")
+    settings = _PRESETS[name].replace(fit=fit)
+    return settings.with_class("person", threshold=_PERSON_THRESHOLD[fit]) if name == "default" else settings
+
+
+def load_settings(name: str | Path = "", fit: str | FitMode = FitMode.STRETCH) -> Settings:
+    """Return settings by name, from a file, or those that were saved last.
+
+    Parameters
+    ----------
+    name : str or Path
+        A preset or a YAML file. Empty: what was saved to `peoplenet_nb.paths.settings_file`, as the tuner's *Save*
+        does; where nothing was, the preset ``default``.
+    fit : str or FitMode
+        For presets: the preprocessing in use. A file says which one it is for.
+
+    Raises
+    ------
+    SettingsError
+        For a name that is neither a preset nor a file, and for a file that cannot be used.
+    """
+    text = str(name).strip()
+    if not text:
+        saved = settings_file()
+        return Settings.from_yaml(saved) if saved.is_file() else preset("default", fit)
+    path = Path(text).expanduser()
+    if text.lower() in PRESETS:
+        return preset(text, fit)
+    if not path.suffix and not path.exists():
+        refuse_unknown([text], PRESETS, "preset", "name a YAML file, or choose one of")
+    return Settings.from_yaml(path)

@@ -139,21 +139,16 @@ class Settings:
                 )
         for name, value in {"default": self.default, **self.classes}.items():
             if not isinstance(value, ClassSettings):
-                raise SettingsError(
-                    f"class '{name}' must have ClassSettings",
-                    seen=repr(value),
-                    next_step="pass ClassSettings(threshold=…).",
+                raise _wrong(
+                    f"class '{name}' must have ClassSettings", value, "pass ClassSettings(threshold=…)."
                 )
         set_(self, "classes", {_class_name(name): value for name, value in self.classes.items()})
         _check("nms_iou", self.nms_iou, 0.0, 1.0)
         _check("eps", self.eps, 0.0, 1.0)
         _check("min_samples", self.min_samples, 0.0, math.inf)
         if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
-            raise SettingsError(
-                "top_k must be a whole number of at least 1",
-                seen=repr(self.top_k),
-                next_step="leave it out to keep every box.",
-            )
+            what = "top_k must be a whole number of at least 1"
+            raise _wrong(what, self.top_k, "leave it out to keep every box.")
 
     def _repr_html_(self) -> str:
         return settings_html(self)
@@ -164,8 +159,7 @@ class Settings:
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed; unknown names raise `SettingsError`."""
-        known = [f.name for f in fields(self)]
-        refuse_unknown(changes, known, "setting")
+        refuse_unknown(changes, [f.name for f in fields(self)], "setting")
         return _replace(self, **changes)
 
     def with_class(self, label: str, **changes: float) -> Self:
@@ -219,9 +213,7 @@ class Settings:
         refuse_unknown(nms, ["iou"], "key under nms")
         refuse_unknown(dbscan, ["eps", "min_samples", "flavour", "score"], "key under dbscan")
         chosen: dict[str, Any] = {k: data[k] for k in ("preset", "fit", "clustering", "top_k") if k in data}
-        chosen |= dbscan
-        if "iou" in nms:
-            chosen["nms_iou"] = nms["iou"]
+        chosen |= dbscan | {f"nms_{key}": value for key, value in nms.items()}
         default = _class_settings("default", classes.get("default") or {}, ClassSettings())
         named = {
             name: _class_settings(name, value, default)
@@ -252,30 +244,25 @@ class Settings:
         except FileNotFoundError:
             raise SettingsError("No such settings file", seen=path, next_step="check the path.") from None
         except (OSError, ValueError) as error:
-            raise SettingsError(
-                "The settings file cannot be read as YAML",
-                seen=f"{path}: {error}",
-                next_step="fix or delete it.",
-            ) from error
+            what = "The settings file cannot be read as YAML"
+            raise SettingsError(what, seen=f"{path}: {error}", next_step="fix or delete it.") from error
         return cls.from_dict(data if data is not None else {})
+
+
+def _wrong(what: str, value: object, next_step: str) -> SettingsError:
+    return SettingsError(what, seen=repr(value), next_step=next_step)
 
 
 def _check(name: str, value: object, low: float, high: float) -> None:
     number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
     if not number or not low <= float(value) <= high or math.isinf(float(value)):  # type: ignore[arg-type]
         span = f"between {low:g} and {high:g}" if math.isfinite(high) else f"a number of at least {low:g}"
-        raise SettingsError(
-            f"{name} must be {span}", seen=repr(value), next_step=f"choose {name} in that range."
-        )
+        raise _wrong(f"{name} must be {span}", value, f"choose {name} in that range.")
 
 
 def _mapping(value: object, what: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise SettingsError(
-            f"{what} must be a table of keys and values",
-            seen=repr(value),
-            next_step="compare with a preset's YAML.",
-        )
+        raise _wrong(f"{what} must be a table of keys and values", value, "compare with a preset's YAML.")
     return dict(value)
 
 

@@ -26,11 +26,8 @@ def settings_html(settings: Settings) -> str:
         for label, numbers in [*settings.classes.items(), ("any other", settings.default)]
     ]
     text = html.escape(yaml.safe_dump(settings.to_dict(), sort_keys=False))
-    return (
-        note(f"Preset: {settings.preset}. {clustering_text(settings)}", "ok")
-        + table(rows)
-        + fold("as YAML", f"<pre>{text}</pre>")
-    )
+    head = note(f"Preset: {settings.preset}. {clustering_text(settings)}", "ok")
+    return head + table(rows) + fold("as YAML", f"<pre>{text}</pre>")
 
 
 def clustering_text(settings: Settings) -> str:
