@@ -66,11 +66,9 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
     """
     classes, rows, cols = grids.shape
     if not (0 <= class_id < classes and 0 <= row < rows and 0 <= col < cols):
-        raise GridsError(
-            f"No such cell in a grid of {classes} classes, {rows} rows and {cols} columns",
-            seen=(class_id, row, col),
-            next_step="count classes, rows and columns from 0.",
-        )
+        what = f"No such cell in a grid of {classes} classes, {rows} rows and {cols} columns"
+        fix = "count classes, rows and columns from 0."
+        raise GridsError(what, seen=(class_id, row, col), next_step=fix)
     label = grids.labels[class_id]
     threshold = settings.for_class(label).threshold
     coverage = float(grids.coverage[class_id, row, col])
@@ -88,16 +86,13 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
     lower = settings.with_class(label, threshold=max(0.0, np.floor(coverage * 1000) / 1000))
     after = decode(grids, lower)
     again = after.candidates.find(class_id, row, col)
-    added = int(
-        (after.detections.class_id == class_id).sum() - (decoded.detections.class_id == class_id).sum()
-    )
+    added = len(after.detections.of_class(label)) - len(decoded.detections.of_class(label))
     sentence = f"Its coverage {coverage:.3f} is below the threshold {threshold:g} of {label}."
     rescue = None
     if again is not None and after.outcome.fate[again] in (Fate.KEPT, Fate.MERGED):
         rescue = lower.for_class(label).threshold
-        sentence += (
-            f" A threshold of {rescue:g} would bring it back and add {added} {label} box(es) to this frame."
-        )
+        back = f" A threshold of {rescue:g} would bring it back and add"
+        sentence += f"{back} {added} {label} box(es) to this frame."
     elif again is not None:
         sentence += " Lowering the threshold alone would not help: " + _fate_sentence(after, again, lower)
     return CellReport(label, row, col, coverage, threshold, "below threshold", sentence, xyxy, rescue, added)
@@ -140,15 +135,6 @@ def explain_missing(grids: Grids, settings: Settings, label: str = "person") -> 
 
     That is the cell with the highest coverage among those that gave no box and whose box overlaps no final one.
 
-    Parameters
-    ----------
-    grids : Grids
-        Raw output of the frame.
-    settings : Settings
-        Thresholds and clustering.
-    label : str
-        The class that is looked for.
-
     Raises
     ------
     SettingsError
@@ -171,13 +157,7 @@ def _boxes_of(grids: Grids, class_id: int) -> npt.NDArray[np.float64]:
 
 
 def class_index(labels: Sequence[str], label: str) -> int:
-    """Return the index of a class by name; case does not matter.
-
-    Raises
-    ------
-    SettingsError
-        When there is no such class.
-    """
+    """Return the index of a class by name, whatever its case; a `SettingsError` when there is none."""
     names = [name.lower() for name in labels]
     refuse_unknown([label.lower()], names, "class", "the model's classes are")
     return names.index(label.lower())
@@ -185,10 +165,9 @@ def class_index(labels: Sequence[str], label: str) -> int:
 
 def _fate_sentence(decoded: Decoded, index: int, settings: Settings) -> str:
     """Return the reason for a candidate's fate, in words."""
-    candidates = decoded.candidates
+    candidates, outcome = decoded.candidates, decoded.outcome
     label = decoded.detections.labels[candidates.class_id[index]]
     own = settings.for_class(label)
-    outcome = decoded.outcome
     by = int(outcome.by[index])
     cell = f"row {candidates.row[by]}, column {candidates.col[by]}" if by >= 0 else ""
     sentences = {

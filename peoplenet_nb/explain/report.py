@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,13 +27,8 @@ def output_table(grids: Grids) -> pd.DataFrame:
     for name, array in (("coverage", grids.coverage), ("boxes", grids.boxes)):
         if array is None:
             continue
-        row: dict[str, object] = {
-            "output": name,
-            "shape": "x".join(map(str, array.shape)),
-            "min": float(array.min()),
-            "max": float(array.max()),
-            "mean": float(array.mean()),
-        }
+        row: dict[str, object] = {"output": name, "shape": "x".join(map(str, array.shape))}
+        row |= {kind: float(getattr(array, kind)()) for kind in ("min", "max", "mean")}
         rows.append(row | {f"> {t}": int((array > t).sum()) for t in VALUE_THRESHOLDS})
     return pd.DataFrame(rows)
 
@@ -63,9 +57,8 @@ def fate_table(decoded: Decoded) -> pd.DataFrame:
     rows = []
     for class_id, label in enumerate(labels):
         fates = fate[candidates.class_id == class_id]
-        rows.append(
-            {"class": label, "candidates": len(fates)} | {fate_name(f): int((fates == f).sum()) for f in Fate}
-        )
+        counts = {fate_name(f): int((fates == f).sum()) for f in Fate}
+        rows.append({"class": label, "candidates": len(fates)} | counts)
     table = pd.DataFrame(rows).set_index("class")
     used = [c for c in table.columns if c in ("candidates", "kept") or table[c].any()]
     return table[used].reset_index()
@@ -104,17 +97,15 @@ class FrameReport:
     def __str__(self) -> str:
         lines = self._head()
         for title, rows in self._sections():
-            lines += ["", title]
-            lines.append(rows.to_string(index=False, float_format="{:.3f}".format) if len(rows) else "  none")
+            shown = rows.to_string(index=False, float_format="{:.3f}".format)
+            lines += ["", title, shown if len(rows) else "  none"]
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
         parts = [f"<p>{html.escape(line)}</p>" for line in self._head()]
         for title, rows in self._sections():
-            parts.append(f"<h4>{html.escape(title)}</h4>")
-            parts.append(
-                rows.to_html(index=False, border=0, float_format="{:.3f}".format) if len(rows) else "none"
-            )
+            shown = rows.to_html(index=False, border=0, float_format="{:.3f}".format)
+            parts += [f"<h4>{html.escape(title)}</h4>", shown if len(rows) else "none"]
         return "\n".join(parts)
 
 
@@ -124,17 +115,10 @@ def report_frame(grids: Grids, settings: Settings, *, title: str = "") -> FrameR
 
 
 class FrameReports(tuple[FrameReport, ...]):
-    """The reports of several frames: a line of counts each, and each whole report behind a fold.
+    """The reports of several frames (`report_frame`, with titles that tell them apart).
 
-    Parameters
-    ----------
-    reports : iterable of FrameReport
-        Made by `report_frame`, with titles that tell them apart.
+    Jupyter shows a line of counts for each, and each whole report behind a fold.
     """
-
-    def __new__(cls, reports: Iterable[FrameReport]) -> FrameReports:
-        """Keep the reports in their order."""
-        return super().__new__(cls, reports)
 
     def _rows(self) -> list[dict[str, object]]:
         rows = []

@@ -1,8 +1,4 @@
-"""What is inside a model file, read without running it.
-
-A file is judged by its content, never by its name: half of what ends in ``.onnx`` and
-does not load is an error page.
-"""
+"""What is inside a model file, read without running it. A file is judged by its content, never by its name."""
 
 from __future__ import annotations
 

@@ -1,12 +1,8 @@
-"""What an ONNX file says about itself, read without running it.
+"""What an ONNX file says about itself, read without running it, and which class heads can find anything at all.
 
-`read_model_file` tells a DetectNet_v2 model from everything else that ends up under the name ``.onnx`` (an
-HTML page, a JSON error, a Git LFS pointer, half a download) and `head_health` says which class heads can
-find anything at all.
-
-The two outputs are recognised by name ("cov", "bbox"), else by channel count (C
-against 4C), never by position, because NVIDIA's own configurations list them in both orders. Nothing is
-fixed to 3 classes, 34x60 cells or stride 16; all of it is read from the file.
+The two outputs are recognised by name ("cov", "bbox"), else by channel count (C against 4C), never by position,
+because NVIDIA's own configurations list them in both orders. Nothing is fixed to 3 classes, 34x60 cells or stride
+16; all of it is read from the file.
 """
 
 from __future__ import annotations
@@ -22,7 +18,14 @@ import numpy as np
 
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile.labels import labels_for
-from peoplenet_nb.onnxfile.parse import TensorInfo, check_types, parse, single_input, sort_outputs
+from peoplenet_nb.onnxfile.parse import (
+    TensorInfo,
+    check_types,
+    parse,
+    picture_size,
+    single_input,
+    sort_outputs,
+)
 from peoplenet_nb.onnxfile.view import model_file_html
 
 if TYPE_CHECKING:
@@ -105,8 +108,7 @@ class ModelFile:
     @property
     def network_size(self) -> tuple[int, int]:
         """Input width and height in network pixels."""
-        height, width = self.input.shape[1:3] if self.channels_last else self.input.shape[2:4]
-        return int(width), int(height)
+        return picture_size(self.input)
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -171,9 +173,7 @@ def read_model_file(path: str | Path) -> ModelFile:
     >>> read_model_file(demo.STANDIN).grid
     (34, 60)
     """
-    path = Path(path)
-    size, sha256, model = parse(path)
-    return _describe(path, size, sha256, model)
+    return _describe(Path(path))[0]
 
 
 def head_health(path: str | Path) -> tuple[HeadHealth, ...]:
@@ -199,10 +199,8 @@ def head_health(path: str | Path) -> tuple[HeadHealth, ...]:
     """
     from peoplenet_nb.onnxfile.trace import Untraceable, WeightTracer
 
-    path = Path(path)
-    size, sha256, model = parse(path)
-    described = _describe(path, size, sha256, model)
-    tracer = WeightTracer(model, path.parent)
+    described, model = _describe(Path(path))
+    tracer = WeightTracer(model, described.path.parent)
     classes = described.num_classes
     norms = {"coverage": np.full(classes, np.nan), "box": np.full(classes, np.nan)}
     unknown = ""
@@ -240,15 +238,15 @@ def _verdict(
     return HeadHealth(label, own["coverage"], own["box"], not dead, reason)
 
 
-def _describe(path: Path, size: int, sha256: str, model: ModelProto) -> ModelFile:
-    """Turn a parsed model into a `ModelFile`, or say why it is another network."""
+def _describe(path: Path) -> tuple[ModelFile, ModelProto]:
+    """Read a file as a `ModelFile` and as the parser's message, or say why it is another network."""
+    size, sha256, model = parse(path)
     graph = model.graph
     image = single_input(model, path)
     coverage, boxes = sort_outputs(model, path)
     check_types(path, image, (coverage, boxes))
     rows, columns = (int(side) for side in coverage.shape[2:4])
-    channels_last = image.shape[1] != 3
-    height, width = (int(side) for side in (image.shape[1:3] if channels_last else image.shape[2:4]))
+    width, height = picture_size(image)
     if height % rows or width % columns or height // rows != width // columns:
         raise ModelError(
             "The grid of the outputs does not divide the network input evenly, so this is another network",
@@ -258,21 +256,16 @@ def _describe(path: Path, size: int, sha256: str, model: ModelProto) -> ModelFil
     nodes = Counter(node.op_type for node in graph.node)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     # Scales and zero points belong to the quantisation, not to what was learnt.
-    helpers = {
-        name for node in graph.node if node.op_type.endswith("eLinear") for name in node.input[1:] if name
-    }
-    return ModelFile(
+    helpers = {name for node in graph.node if node.op_type.endswith("eLinear") for name in node.input[1:]}
+    learnt = [tensor for tensor in graph.initializer if tensor.dims and tensor.name not in helpers]
+    described = ModelFile(
         path=path,
         size=size,
         sha256=sha256,
         ir_version=int(model.ir_version),
         opset=next((int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")), 0),
         producer=f"{model.producer_name} {model.producer_version}".strip(),
-        parameters=sum(
-            int(np.prod(tensor.dims, dtype=np.int64))
-            for tensor in graph.initializer
-            if tensor.dims and tensor.name not in helpers
-        ),
+        parameters=sum(int(np.prod(tensor.dims, dtype=np.int64)) for tensor in learnt),
         nodes=dict(sorted(nodes.items())),
         qdq=nodes["QuantizeLinear"] + nodes["DequantizeLinear"],
         input=image,
@@ -283,3 +276,4 @@ def _describe(path: Path, size: int, sha256: str, model: ModelProto) -> ModelFil
         metadata=metadata,
         standin=metadata.get(STANDIN_KEY) == "1",
     )
+    return described, model

@@ -33,22 +33,16 @@ def labels_for(path: Path, classes: int, metadata: Mapping[str, str]) -> tuple[s
         labels = _json_list(text) or re.split(r"[\n;,]", text)
     labels = [label.strip().lower() for label in labels if label.strip()]
     if not labels:
-        known = PEOPLENET_LABELS
-        return known if classes == len(known) else tuple(f"class{i}" for i in range(classes))
+        made_up = tuple(f"class{i}" for i in range(classes))
+        return PEOPLENET_LABELS if classes == len(PEOPLENET_LABELS) else made_up
     # Labels go into tables, file names, pictures and code to paste.
     unfit = [label for label in labels if len(label) > _LONGEST_LABEL or not label.isprintable()]
     if unfit:
-        raise ModelError(
-            f"A label must be printable text of at most {_LONGEST_LABEL} characters",
-            seen=f"{source}: {unfit[0][:100]!r}",
-            next_step="Fix labels.txt, or move it away to use the default names.",
-        )
+        what = f"A label must be printable text of at most {_LONGEST_LABEL} characters"
+        raise _refused(what, f"{source}: {unfit[0][:100]!r}")
     if len(labels) != classes or len(set(labels)) != classes:
-        raise ModelError(
-            f"The model has {classes} classes but there are {len(labels)} labels, or two of the same name",
-            seen=f"{source}: {', '.join(labels)}",
-            next_step="Give labels.txt one line per class, or move it away to use the default names.",
-        )
+        what = f"The model has {classes} classes but there are {len(labels)} labels, or two of the same name"
+        raise _refused(what, f"{source}: {', '.join(labels)}")
     return tuple(labels)
 
 
@@ -56,11 +50,12 @@ def _labels_text(path: Path) -> str:
     try:
         return read_text(path)
     except (OSError, ValueError) as error:
-        raise ModelError(
-            "labels.txt cannot be read",
-            seen=f"{path}: {error}",
-            next_step="Make it a text file with one label per line, or move it away to use the default names.",
-        ) from error
+        raise _refused("labels.txt cannot be read", f"{path}: {error}") from error
+
+
+def _refused(what: str, seen: str) -> ModelError:
+    fix = "Make labels.txt a text file with one line per class, or move it away to use the default names."
+    return ModelError(what, seen=seen, next_step=fix)
 
 
 def _json_list(text: str) -> list[str]:

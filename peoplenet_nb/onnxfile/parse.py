@@ -1,10 +1,7 @@
 """From bytes on disk to a parsed ONNX model with a known input and outputs.
 
-These are the steps behind `peoplenet_nb.onnxfile`, each of which refuses with a sentence of its own.
-
-What is wrong with a file is recognised by its first bytes before any parser sees it,
-because a parser's own words ("Error parsing message") help nobody whose download saved an error page
-(`peoplenet_nb.onnxfile.kind`).
+What is wrong with a file is recognised by its first bytes before any parser sees it (`peoplenet_nb.onnxfile.kind`):
+a parser's own words help nobody whose download saved an error page.
 """
 
 from __future__ import annotations
@@ -50,24 +47,19 @@ def parse(path: Path) -> tuple[int, str, ModelProto]:
         The file is missing, empty, another format, or no complete ONNX model.
     """
     if path.is_dir():
-        raise ModelError(
-            "That is a folder, not a model file", seen=path, next_step="Name the .onnx file in it."
-        )
+        what = "That is a folder, not a model file"
+        raise ModelError(what, seen=path, next_step="Name the .onnx file in it.")
     if not path.exists():
-        raise ModelError(
-            "There is no such model file", seen=path, next_step="Fetch it: peoplenet-nb download."
-        )
+        what = "There is no such model file"
+        raise ModelError(what, seen=path, next_step="Fetch it: peoplenet-nb download.")
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             head = file.read(HEAD)
         sha256 = sha256_of(path)
     except OSError as error:
-        raise ModelError(
-            "The model file cannot be read",
-            seen=f"{path}: {error.strerror}",
-            next_step="Check its permissions.",
-        ) from error
+        what, seen = "The model file cannot be read", f"{path}: {error.strerror}"
+        raise ModelError(what, seen=seen, next_step="Check its permissions.") from error
     if size == 0:
         raise ModelError("The model file is empty", seen=path, next_step=DOWNLOAD_AGAIN)
     other = what_it_is(head)
@@ -88,19 +80,16 @@ def _load(path: Path, size: int) -> ModelProto:
     except (DecodeError, ValueError, UnicodeDecodeError) as error:
         broken = f"its structure cannot be parsed ({type(error).__name__})"
     if model is None or broken:
-        raise ModelError(
-            "The model file is a truncated ONNX, or no ONNX at all",
-            seen=f"{path}, {size} bytes: {broken}",
-            next_step=DOWNLOAD_AGAIN,
-        )
+        what = "The model file is a truncated ONNX, or no ONNX at all"
+        raise ModelError(what, seen=f"{path}, {size} bytes: {broken}", next_step=DOWNLOAD_AGAIN)
     for tensor in model.graph.initializer:
         location = next((e.value for e in tensor.external_data if e.key == "location"), None)
         if location is not None and not (path.parent / location).is_file():
-            raise ModelError(
+            what, seen = (
                 "The model keeps its weights in a second file, which is missing",
-                seen=f"{location} beside {path}",
-                next_step="Put that file into the same folder.",
+                f"{location} beside {path}",
             )
+            raise ModelError(what, seen=seen, next_step="Put that file into the same folder.")
     return model
 
 
@@ -152,6 +141,12 @@ def single_input(model: ModelProto, path: Path) -> TensorInfo:
     raise another_network(path, "its input is not one picture of 3 channels and a fixed size", inputs)
 
 
+def picture_size(image: TensorInfo) -> tuple[int, int]:
+    """Return width and height of an input that `single_input` accepted, (N, 3, H, W) or (N, H, W, 3)."""
+    height, width = image.shape[2:4] if image.shape[1] == 3 else image.shape[1:3]
+    return int(width), int(height)
+
+
 def check_types(path: Path, image: TensorInfo, outputs: Iterable[TensorInfo | None]) -> None:
     """Raise a ModelError unless the network takes float32 or uint8 and gives float32, as all that follows does."""
     odd = [image] if image.dtype not in ("float32", "uint8") else []
@@ -175,18 +170,7 @@ def another_network(path: Path, why: str, tensors: list[TensorInfo]) -> ModelErr
 
 
 def sort_outputs(model: ModelProto, path: Path) -> tuple[TensorInfo, TensorInfo | None]:
-    """Tell coverage and boxes apart, by name, else by channel count.
-
-    Returns
-    -------
-    tuple of (TensorInfo, TensorInfo or None)
-        Coverage, and boxes unless the model has coverage only.
-
-    Raises
-    ------
-    ModelError
-        No pair of outputs has C and 4C channels on one grid.
-    """
+    """Return coverage and, unless the model has coverage only, boxes: told apart by name, else by channel count."""
     outputs = [tensor_info(value) for value in model.graph.output]
     if not all(_is_grid(output) for output in outputs):
         outputs = _inferred(model, outputs)
@@ -198,9 +182,8 @@ def sort_outputs(model: ModelProto, path: Path) -> tuple[TensorInfo, TensorInfo 
     elif len(outputs) == 1 and len(grids) == 1 and not named_boxes:
         if named_coverage or _is_sigmoid(model, grids[0].name):
             return grids[0], None
-        raise another_network(
-            path, "its only output is neither called coverage nor made by a sigmoid", outputs
-        )
+        why = "its only output is neither called coverage nor made by a sigmoid"
+        raise another_network(path, why, outputs)
     else:
         pairs = [(a, b) for a in grids for b in grids if a is not b]
     fitting = [

@@ -1,7 +1,7 @@
 """How much of its input a cell of the network can see, computed from the file.
 
-This is the theoretical field, the widest path from input to output. What really moves
-a cell's output is concentrated in the middle of it, so a field larger than the frame is no contradiction.
+This is the theoretical field, the widest path from input to output. What really moves a cell's output is
+concentrated in the middle of it, so a field larger than the frame is no contradiction.
 
 The rule for a layer of kernel ``k``, dilation ``d`` and stride ``s``, with ``j`` input pixels between
 neighbours before it: the field grows by ``(k - 1) d j``, and ``j`` is multiplied by ``s`` (Araujo, Norris and
@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile import ModelFile
 
 if TYPE_CHECKING:
@@ -69,17 +70,7 @@ class _Reach:
 
 
 def receptive_field(file: ModelFile) -> ReceptiveField:
-    """Return the receptive field of a model's coverage cells.
-
-    Parameters
-    ----------
-    file : ModelFile
-        A checked model file.
-
-    Returns
-    -------
-    ReceptiveField
-        Of the widest path.
+    """Return the receptive field of a model's coverage cells, along the widest path.
 
     Raises
     ------
@@ -88,14 +79,11 @@ def receptive_field(file: ModelFile) -> ReceptiveField:
     """
     import onnx
 
-    from peoplenet_nb.errors import ModelError
-
     try:
         graph: Any = onnx.load(str(file.path), load_external_data=False).graph
     except Exception as error:  # the protobuf reader raises many kinds
-        raise ModelError(
-            "The model file cannot be read again", seen=f"{file.path}: {error}", next_step="fetch it again."
-        ) from error
+        what, seen = "The model file cannot be read again", f"{file.path}: {error}"
+        raise ModelError(what, seen=seen, next_step="fetch it again.") from error
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     shapes |= _constants(graph)
     reach = {file.input.name: _Reach()}

@@ -1,9 +1,7 @@
 """Follow an ONNX output back to the weights that make it.
 
-The health of a class head is read off its weights, and exporters wrap those in many ways: a bias added
-after the convolution, reshapes and transposes behind it, Q/DQ pairs around the kernel.
-
-Tracing never guesses. Whatever does not lead to one weight matrix whose rows are the
+Exporters wrap weights in many ways: a bias added after the convolution, reshapes and transposes behind it, Q/DQ
+pairs around the kernel. Tracing never guesses: whatever does not lead to one weight matrix whose rows are the
 output's channels raises `Untraceable` with the reason, and the caller reports "unknown" instead of "dead".
 """
 
@@ -18,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto, NodeProto
 
+    Array = NDArray[np.float64]
+
 # Ops that hand each channel on unchanged, or squash it; the weights lie behind their first input.
 _PASS = {
     *("Identity", "Cast", "Sigmoid", "HardSigmoid", "Clip", "Relu", "Reshape", "Transpose", "Squeeze"),
@@ -26,6 +26,7 @@ _PASS = {
 _WEIGHTED = {"Conv", "ConvTranspose", "Gemm", "MatMul", "QLinearConv"}
 _DEEPEST = 64
 _MOST_STEPS = 10_000  # of one model: branches that meet again and again multiply
+_UNREADABLE = (ValueError, IndexError, KeyError, TypeError, OSError, AttributeError, RecursionError)
 
 
 class Untraceable(Exception):  # noqa: N818  (an outcome, not a fault: callers turn it into "unknown")
@@ -33,15 +34,7 @@ class Untraceable(Exception):  # noqa: N818  (an outcome, not a fault: callers t
 
 
 class WeightTracer:
-    """Finds the weight rows behind the outputs of one model.
-
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        The parsed model.
-    folder : Path
-        Where tensors stored outside the file are looked for.
-    """
+    """Finds the weight rows behind the outputs of a model; ``folder`` holds tensors stored outside its file."""
 
     def __init__(self, model: ModelProto, folder: Path) -> None:
         self._folder = folder
@@ -49,44 +42,21 @@ class WeightTracer:
         self._initializers = {tensor.name: tensor for tensor in model.graph.initializer}
         self._steps = _MOST_STEPS
 
-    def rows(self, output: str, channels: int) -> NDArray[np.float64]:
-        """Return the weights of an output, one row per channel.
+    def rows(self, output: str, channels: int) -> Array:
+        """Return the weights of an output by its name, ``(channels, fan_in)`` float64, or raise `Untraceable`.
 
-        Parameters
-        ----------
-        output : str
-            Name of a graph output.
-        channels : int
-            Channels the output has.
-
-        Returns
-        -------
-        ndarray, (channels, fan_in) float64
-            Weights as the network applies them; Q/DQ pairs are undone.
-
-        Raises
-        ------
-        Untraceable
-            With the reason why no such matrix was found.
+        They are as the network applies them: Q/DQ pairs are undone.
         """
         try:
             found = self._rows(output)
-        except (
-            ValueError,
-            IndexError,
-            KeyError,
-            TypeError,
-            OSError,
-            AttributeError,
-            RecursionError,
-        ) as error:
+        except _UNREADABLE as error:
             raise Untraceable(f"the weights could not be read ({type(error).__name__})") from error
         if len(found) != channels:
             raise Untraceable(f"{len(found)} weight rows found for {channels} channels")
         return found
 
-    def _rows(self, name: str) -> NDArray[np.float64]:
-        scale: NDArray[np.float64] = np.ones(1)
+    def _rows(self, name: str) -> Array:
+        scale: Array = np.ones(1)
         for _ in range(_DEEPEST):
             self._count_step()
             node = self._made_by.get(name)
@@ -95,8 +65,7 @@ class WeightTracer:
             if node.op_type in _WEIGHTED:
                 return self._own_rows(node) * scale[:, None]
             if node.op_type == "Concat":
-                found = np.concatenate([self._rows(part) for part in node.input])
-                return found * scale[:, None]
+                return np.concatenate([self._rows(part) for part in node.input]) * scale[:, None]
             if node.op_type in ("Add", "Sub", "Mul", "Div"):
                 name, constant = self._through_constant(node)
                 # A bias changes no row; a factor per channel, or one for all, is carried back to the rows.
@@ -122,7 +91,7 @@ class WeightTracer:
                 return data, constant
         raise Untraceable(f"two computed branches meet in an operation of type {node.op_type}")
 
-    def _own_rows(self, node: NodeProto) -> NDArray[np.float64]:
+    def _own_rows(self, node: NodeProto) -> Array:
         operation = node.op_type
         if operation == "QLinearConv":
             kernel = _dequantize(*(self._constant(name) for name in node.input[3:6]), axis=0)
@@ -148,7 +117,7 @@ class WeightTracer:
             node.op_type in _PASS and all(self._is_constant(part) for part in node.input if part)
         )
 
-    def _constant(self, name: str) -> NDArray[np.float64]:
+    def _constant(self, name: str) -> Array:
         from onnx import numpy_helper
 
         self._count_step()
@@ -180,16 +149,10 @@ def _integer(node: NodeProto, name: str, default: int) -> int:
     return next((int(a.i) for a in node.attribute if a.name == name), default)
 
 
-def _dequantize(
-    values: NDArray[np.float64],
-    scale: NDArray[np.float64],
-    zero: NDArray[np.float64] | None = None,
-    *,
-    axis: int,
-) -> NDArray[np.float64]:
+def _dequantize(values: Array, scale: Array, zero: Array | None = None, *, axis: int) -> Array:
     """Undo linear quantisation, per tensor or along ``axis`` (ONNX DequantizeLinear)."""
 
-    def spread(part: NDArray[np.float64]) -> NDArray[np.float64]:
+    def spread(part: Array) -> Array:
         if part.size == 1:
             return part.reshape(())
         if part.ndim > 1:

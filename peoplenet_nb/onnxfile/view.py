@@ -26,7 +26,6 @@ def model_file_html(file: ModelFile) -> str:
         ("parameters", f"{file.parameters:,}"),
         ("nodes", f"{sum(file.nodes.values())}, {file.qdq} of them Q/DQ"),
     ]
-    rows = [
-        {"operation": name, "how often": n} for name, n in sorted(file.nodes.items(), key=lambda i: -i[1])
-    ]
+    often = sorted(file.nodes.items(), key=lambda entry: -entry[1])
+    rows = [{"operation": name, "how often": n} for name, n in often]
     return pairs(facts) + note(_INTEGERS if file.quantized else _FLOATS) + table(rows)
