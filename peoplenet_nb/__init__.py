@@ -15,6 +15,7 @@ Examples
 
 from __future__ import annotations
 
+import os as _os
 from typing import TYPE_CHECKING
 
 import lazy_loader as _lazy
@@ -46,6 +47,9 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.video import run as run
 
 __version__ = "0.1.0"
+
+# OpenCV reads it when it is loaded: a small file may hold a billion pixels (`sources.stills` says what happens then).
+_os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "200000000")
 
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,

@@ -6,7 +6,7 @@ never meet a wrong shape or NaN. It is 122 KB for PeopleNet, so a whole clip fit
 
 from __future__ import annotations
 
-import zipfile
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import GridsError, choose
+from peoplenet_nb.errors import GridsError, PeopleNetError, choose
 from peoplenet_nb.files import atomic
 from peoplenet_nb.fit import Fit, FitMode
 
 _FORMAT = 1
+_LARGEST = 1 << 28  # bytes of one frame's grids, unpacked; PeopleNet's are 122 KB
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,28 +146,34 @@ class Grids:
         GridsError
             When there is no such file, or it is not one that `save` wrote.
         """
-        path = Path(path)
         try:
-            with np.load(path, allow_pickle=False) as data:
-                if int(data["format"]) != _FORMAT:
-                    raise GridsError(
-                        "The grids were saved by another version",
-                        seen=f"{path}: format {int(data['format'])}",
-                        next_step="run the video again with --save-grids.",
-                    )
-                sizes = [(int(w), int(h)) for w, h in data["sizes"]]
-                fit = Fit(choose(FitMode, data["fit_mode"].item(), "fit"), sizes[0], sizes[1], sizes[2])
-                boxes = data.get("boxes")
-                labels = tuple(str(label) for label in data["labels"])
-                return cls(data["coverage"], boxes, fit, labels, int(data["stride"]))
-        except FileNotFoundError:
-            raise GridsError("No such grids file", seen=path, next_step="check the path.") from None
-        except (OSError, ValueError, KeyError, EOFError, IndexError, zipfile.BadZipFile) as error:
+            return cls._read(Path(path))
+        except PeopleNetError:
+            raise
+        except Exception as error:  # zipfile, zlib and NumPy have a dozen kinds of them for broken files
             raise GridsError(
                 "The file does not hold saved grids",
                 seen=f"{path}: {error}",
                 next_step="save it with Grids.save.",
             ) from error
+
+    @classmethod
+    def _read(cls, path: Path) -> Grids:
+        if not path.is_file():  # nor a pipe, on which reading would wait for ever
+            raise GridsError("No such grids file", seen=path, next_step="check the path.")
+        with np.load(path, allow_pickle=False) as data:
+            if (size := sum(member.file_size for member in data.zip.infolist())) > _LARGEST:
+                raise ValueError(f"it unpacks to {size:,} bytes")
+            if int(data["format"]) != _FORMAT:
+                raise GridsError(
+                    "The grids were saved by another version",
+                    seen=f"{path}: format {int(data['format'])}",
+                    next_step="run the video again with --save-grids.",
+                )
+            sizes = [(int(w), int(h)) for w, h in data["sizes"]]
+            fit = Fit(choose(FitMode, data["fit_mode"].item(), "fit"), sizes[0], sizes[1], sizes[2])
+            labels = tuple(str(label) for label in data["labels"])
+            return cls(data["coverage"], data.get("boxes"), fit, labels, int(data["stride"]))
 
 
 class GridsFolder(Sequence[Grids]):
@@ -185,7 +192,9 @@ class GridsFolder(Sequence[Grids]):
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
-        self.paths = sorted(self.folder.glob("[0-9]*.npz"))
+        # Whole numbers only: a browser's second download is "000001 (1).npz".
+        files = (path for path in self.folder.glob("*.npz") if re.fullmatch("[0-9]{6,18}", path.stem))
+        self.paths = sorted(files, key=lambda path: int(path.stem))
         if not self.paths:
             raise GridsError(
                 "No saved grids in this folder",

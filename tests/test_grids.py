@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +69,40 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
         Grids.load(tmp_path / "none.npz")
 
 
+def broken_deflate(path: Path) -> None:
+    np.savez_compressed(path, **dict(np.load(path)))
+    data = bytearray(path.read_bytes())
+    data[60:90] = bytes(30)
+    path.write_bytes(data)
+
+
+def an_array(path: Path) -> None:
+    with path.open("wb") as stream:
+        np.save(stream, GOOD)
+
+
+def one_label(path: Path) -> None:
+    np.savez(path, **(dict(np.load(path)) | {"labels": np.array("person")}))
+
+
+def bomb(path: Path) -> None:
+    np.savez_compressed(path, **(dict(np.load(path)) | {"coverage": np.zeros((3, 1 << 25), np.float32)}))
+
+
+@pytest.mark.parametrize("harm", [broken_deflate, an_array, one_label, bomb])
+def test_what_only_looks_like_saved_grids_is_refused(harm: Callable[[Path], None], tmp_path: Path) -> None:
+    path = random_grids(1).save(tmp_path / "g.npz")
+    harm(path)
+    with pytest.raises(GridsError, match="does not hold saved grids"):
+        Grids.load(path)
+
+
+def test_a_pipe_is_no_grids_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "g.npz")
+    with pytest.raises(GridsError, match="No such grids file"):
+        Grids.load(tmp_path / "g.npz")
+
+
 def test_another_npz_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "g.npz", coverage=GOOD)
     with pytest.raises(GridsError, match="does not hold saved grids"):
@@ -74,10 +110,11 @@ def test_another_npz_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_reads_by_frame_number(tmp_path: Path) -> None:
-    for index in (200, 7):
+    for index in (1_000_000, 200, 7):
         random_grids(index).save(tmp_path / f"{index:06d}.npz")
+    (tmp_path / "000007 (1).npz").write_bytes((tmp_path / "000007.npz").read_bytes())
     folder = GridsFolder(tmp_path)
-    assert (folder.frames, len(folder)) == ([7, 200], 2)
+    assert (folder.frames, len(folder)) == ([7, 200, 1_000_000], 3)
     assert np.array_equal(folder[1].coverage, random_grids(200).coverage)
     with pytest.raises(GridsError, match="No saved grids"):
         GridsFolder(tmp_path / "none")

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+import struct
+import subprocess
+import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,7 +15,7 @@ import pytest
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.sources.stills import is_truncated, natural_key
+from peoplenet_nb.sources.stills import is_truncated, natural_key, read_image
 from videos import make_video, number_of, picture
 
 
@@ -104,6 +108,43 @@ def test_truncated_image_is_an_error_and_no_grey_picture(tmp_path, suffix, share
     path.write_bytes(data[: int(len(data) * share)])
     with pytest.raises(SourceError, match="truncated"):
         open_source(path)
+
+
+def huge_png(path: Path, side: int = 30_000) -> Path:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress(bytes(side * (1 + side // 8)))
+    head = struct.pack(">2I5B", side, side, 1, 0, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
+    return path
+
+
+def huge_bmp(path: Path) -> Path:
+    path.write_bytes(b"BM" + struct.pack("<IIIIiiHH24x", 70, 0, 54, 40, 30_000, 30_000, 1, 24) + bytes(16))
+    return path
+
+
+@pytest.mark.parametrize(("make", "name"), [(huge_png, "a.png"), (huge_bmp, "a.bmp")])
+def test_a_picture_of_very_many_pixels_is_refused_before_it_is_decoded(tmp_path, make, name):
+    """In a process of its own, whose memory is measured; 900 million pixels of colour are 2.7 GB."""
+    code = (
+        "import sys, resource\n"
+        "from peoplenet_nb.sources import open_source\n"
+        "try:\n    open_source(sys.argv[1])\n"
+        "except Exception as error:\n    print(error)\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+    )
+    command = [sys.executable, "-c", code, str(make(tmp_path / name))]
+    said, megabytes = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert "too large: more than 200 million pixels" in said
+    assert int(megabytes) < 500
+
+
+def test_a_huge_png_is_refused_where_opencv_has_no_limit_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(SourceError, match="too large"):
+        read_image(huge_png(tmp_path / "a.png"))
 
 
 def test_jpeg_with_a_thumbnail_does_not_end_at_the_thumbnails_end():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+import struct
 from collections.abc import Generator, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,10 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _UNREADABLE = re.compile(
     r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.IGNORECASE
 )  # pictures that OpenCV's wheels do not read
+_MOST_BYTES, _MOST_PIXELS = (
+    512 << 20,
+    200_000_000,
+)  # the pixels are OpenCV's limit too, see the package's start
 _SHOWN = 3  # names that a note lists
 
 
@@ -59,6 +64,8 @@ def read_image(path: Path) -> Image:
         When the file is empty, ends too early, cannot be decoded or cannot be read.
     """
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise _too_large(path)
         data = path.read_bytes()
     except OSError as error:
         raise SourceError(
@@ -72,9 +79,14 @@ def read_image(path: Path) -> Image:
             seen=f"{path}, {len(data):,} bytes",
             next_step="copy or download it again.",
         )
+    # OpenCV's own limit holds for all formats, unless it was loaded before this package.
+    if data.startswith(b"\x89PNG") and math.prod(struct.unpack(">2I", data[16:24].ljust(8))) > _MOST_PIXELS:
+        raise _too_large(path)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
+    except cv2.error as error:
+        if "validateInputImageSize" in str(error):
+            raise _too_large(path) from error
         image = None
     if image is None or image.size == 0:
         raise SourceError(
@@ -83,6 +95,14 @@ def read_image(path: Path) -> Image:
             next_step="open it in a viewer; if it shows there, save it as PNG or JPEG.",
         )
     return np.asarray(image, np.uint8)
+
+
+def _too_large(path: Path) -> SourceError:
+    return SourceError(
+        f"The image is too large: more than {_MOST_PIXELS // 10**6} million pixels or {_MOST_BYTES >> 20} MiB",
+        seen=path,
+        next_step="make it smaller; the network sees 960 x 544 pixels of it.",
+    )
 
 
 def is_truncated(data: bytes) -> bool:
