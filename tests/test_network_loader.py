@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -50,3 +53,11 @@ def test_tensorrt_is_found_in_its_wheel_in_loading_order(
     monkeypatch.setattr(ctypes, "CDLL", lambda path, mode=0: opened.append(Path(path).name))
     loader.preload("TensorrtExecutionProvider")
     assert opened == ["libnvinfer.so.10", "libnvinfer_plugin.so.10", "libnvonnxparser.so.10"]
+
+
+def test_onnx_runtime_leaves_no_device_id_in_the_home(tmp_path: Path) -> None:
+    code = "from peoplenet_nb.network.model import PeopleNet\nPeopleNet.load('standin', device='cpu')"
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
