@@ -52,7 +52,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
 #: Cell of the notebook, name of the picture, greatest height in pixels.
 SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "01": [("doctor", "01-doctor", 620)],
-    "02": [("fetch", "02-model", 500)],
+    "02": [("here", "02-model", 500)],
     "03": [("heads", "03-heads", 420), ("heat", "03-heatmaps", 820)],
     "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
     "05": [("video", "05-video", 720), ("counts", "05-counts", 520)],
