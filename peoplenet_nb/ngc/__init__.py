@@ -1,10 +1,8 @@
 """PeopleNet from NVIDIA's catalogue (NGC): fetched, verified, moved into place, recorded.
 
 `download` fetches a version as guest, with either kind of API key, or through the NGC CLI; `find_model`
-finds what is already on this machine.
-
-One decision to know: what needs `requests` is imported when something is really fetched, so that finding a
-model stays quick.
+finds what is already on this machine. What needs `requests` is imported when something is really fetched, so
+that finding a model stays quick.
 """
 
 from __future__ import annotations

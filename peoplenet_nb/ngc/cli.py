@@ -1,9 +1,8 @@
 """The same download through NVIDIA's own command line program, without a question asked.
 
-The program is fetched, checked and run in a place of its own: it neither reads nor writes ``~/.ngc``. What
-came is held against the MD5 that lies in the same archive, which proves that it is whole but not that it is
-NVIDIA's: for that there is only the TLS connection. No SHA-256 is pinned, because none is published; the one
-that came is logged.
+The program is fetched, checked and run in a place of its own. What came is held against the MD5 that lies in the
+same archive, which proves that it is whole but not that it is NVIDIA's: for that there is only the TLS connection.
+No SHA-256 is published; the one that came is logged.
 
 One decision to know: it is configured through its environment alone. A key on a command line can be read
 by every user of the machine (``ps``), and ``ngc config set`` would write it to disk.
@@ -21,8 +20,8 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.archive import unpack
 from peoplenet_nb.ngc.errors import MODEL, Account, Place, redact, row_for_text
@@ -31,10 +30,7 @@ from peoplenet_nb.ngc.http import Client
 from peoplenet_nb.ngc.listing import RemoteFile
 
 CLI_VERSION = "4.13.0"
-_ARCHIVES = {
-    ("Linux", "x86_64"): "ngccli_linux.zip",
-    ("Linux", "aarch64"): "ngccli_arm64.zip",
-}
+_ARCHIVES = {"Linux x86_64": "ngccli_linux.zip", "Linux aarch64": "ngccli_arm64.zip"}
 _TREE, _MD5 = "ngc-cli", "ngc-cli.md5"
 _STALLED = 600.0  # seconds without a new byte on disk
 _LEAST_RATE = 10_000  # bytes a second on average, once it has run that long
@@ -45,14 +41,11 @@ log = logging.getLogger(__name__)
 
 def install(client: Client, cache: Path, version: str = CLI_VERSION, moved: Moved = lambda _: None) -> Path:
     """Return the NGC CLI, in a tree that agrees with its MD5 right now; fetch it as guest if it is not there."""
-    machine = (platform.system(), platform.machine())
+    machine = f"{platform.system()} {platform.machine()}"
     archive = _ARCHIVES.get(machine)
     if archive is None:
-        raise DownloadError(
-            "There is no NGC CLI archive for this kind of machine",
-            seen=" ".join(machine),
-            next_step=f"Download without it (via='http'), which needs no program. {client.place.by_hand}",
-        )
+        fix = "Download without it (via='http'), which needs no program."
+        raise client.place.error("There is no NGC CLI archive for this kind of machine", machine, fix)
     home = cache / version
     if home.is_dir():
         fault = md5_fault(home)
@@ -71,11 +64,9 @@ def install(client: Client, cache: Path, version: str = CLI_VERSION, moved: Move
         fault = fault or md5_fault(tree)
         zipped.unlink()
         if fault:
-            raise DownloadError(
-                "The NGC CLI's archive is not what it should be, so it is not run",
-                seen=redact(fault),
-                next_step=f"Try again, or download without it (via='http'). {client.place.by_hand}",
-            )
+            what = "The NGC CLI's archive is not what it should be, so it is not run"
+            fix = "Try again, or download without it (via='http')."
+            raise client.place.error(what, redact(fault), fix)
         (tree / _TREE / "ngc").chmod(0o755)
         tree.rename(home)
     return home / _TREE / "ngc"
@@ -121,21 +112,16 @@ def environment(home: Path, account: Account) -> dict[str, str]:
 
 def run(program: Path, stage: Path, place: Place, account: Account, moved: Moved) -> Path:
     """Let the program download into an existing folder, and return the folder that it made there."""
-    made, failure = stage / f"peoplenet_v{place.version}", None
-    command = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
+    made, refused = stage / f"peoplenet_v{place.version}", None
+    what = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
     with tempfile.TemporaryDirectory(prefix="peoplenet-ngc-") as home, tempfile.TemporaryFile() as output:
-        try:
-            process = subprocess.Popen(
-                [str(program), *command],
-                env=environment(Path(home), account),  # in no variable: a traceback would show it
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
+        streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
+        try:  # the environment is in no variable: a traceback would show it
+            process = subprocess.Popen([program, *what], env=environment(Path(home), account), **streams)
         except OSError as error:  # a volume mounted noexec, say
-            failure = place.failure("cli", f"{program}: {error.strerror}")
-        if failure is not None:
-            raise failure
+            refused = error.strerror
+        if refused is not None:
+            raise place.failure("cli", f"{program}: {refused}")
         stalled = _watch(process, made, moved)
         output.seek(0)
         words = redact(output.read().decode("utf-8", "replace"), [account.key]).strip()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 
@@ -93,7 +93,9 @@ def download(
 
     key = _key_from(api_key)
     del api_key  # from here on the key is only in a Secret, which no traceback with locals shows
-    place = _place(version, dest)
+    name = checked_version(version)
+    root = paths.models_dir() if dest is None else Path(dest).expanduser().absolute()
+    place = Place(name, root / f"peoplenet_v{name}")
     if via not in ("http", "cli"):
         raise DownloadError("There is no such way to download", seen=via, next_step="Use http or cli.")
     record = ModelRecord.load(place.folder)
@@ -127,16 +129,9 @@ def download(
         else:
             stage.over_http(client)
         record = stage.into_place(via, client.api)
-    log.info(
-        "%s: %d bytes, SHA-256 %s, verified by %s", record.path, record.size, record.sha256, record.verified
-    )
+    facts = (record.path, record.size, record.sha256, record.verified)
+    log.info("%s: %d bytes, SHA-256 %s, verified by %s", *facts)
     return record
-
-
-def _place(version: str, dest: str | Path | None) -> Place:
-    name = checked_version(version)
-    root = paths.models_dir() if dest is None else Path(dest).expanduser().absolute()
-    return Place(name, root / f"peoplenet_v{name}")
 
 
 def _key_from(api_key: str | None) -> Secret | None:
@@ -163,15 +158,12 @@ def _lock(place: Place, held: ExitStack) -> None:
 
     def take() -> bool:
         root.mkdir(parents=True, exist_ok=True)
-        try:
+        with suppress(BlockingIOError):
             held.enter_context(lock(root / f".{place.folder.name}.lock"))
-        except BlockingIOError:
-            return False
-        return True
+            return True
+        return False
 
     if not place.write(take, root):
-        raise DownloadError(
-            "Another process is downloading this version right now",
-            seen=place.folder,
-            next_step="Wait for it to end and run this again: it will find the model.",
-        )
+        what = "Another process is downloading this version right now"
+        fix = "Wait for it to end and run this again: it will find the model."
+        raise DownloadError(what, seen=place.folder, next_step=fix)

@@ -1,7 +1,4 @@
-"""What can go wrong with NGC, as sentences, and how secrets stay out of them.
-
-Every way in which a download fails is one row of `ROWS`: what happened and what to do about it. The HTTP
-route and the CLI route share the rows, so the same cause reads the same on both.
+"""What can go wrong with NGC, as sentences that the HTTP and the CLI route share, and how secrets stay out of them.
 
 One decision to know: a key or a presigned address must not reach any message, so texts from outside go
 through `redact` first, keys travel as `Secret`, and errors are built where no `requests` exception is being
@@ -95,6 +92,7 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
 }
 _UNREACHABLE = {"busy", "unreachable", "cut"}
+_STATUS_ROWS = {404: "not found", 407: "unreachable", 412: "licence"}
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 # What the CLI and the API say, and the row it belongs to. First match wins.
 _TEXTS: tuple[tuple[str, str], ...] = (
@@ -136,7 +134,12 @@ class Place:
     def failure(self, row: str, seen: object = None) -> DownloadError:
         """Build the error of a row of `ROWS`, with the way by hand behind its next step."""
         what, next_step = ROWS[row]
-        kind = Unreachable if row in _UNREACHABLE else DownloadError
+        return self.error(what, seen, next_step, Unreachable if row in _UNREACHABLE else DownloadError)
+
+    def error(
+        self, what: str, seen: object, next_step: str, kind: type[DownloadError] = DownloadError
+    ) -> DownloadError:
+        """Build an error with the way by hand behind its next step."""
         return kind(what, seen=seen, next_step=f"{next_step} {self.by_hand}")
 
     def write(self, act: Callable[[], T], path: Path) -> T:
@@ -151,9 +154,9 @@ class Place:
 
 def row_for(status: int, body: str, *, with_key: bool) -> str:
     """Return the row of `ROWS` that an answer of NGC's API belongs to."""
+    if status in _STATUS_ROWS:
+        return _STATUS_ROWS[status]
     row = row_for_text(body)
-    if status in (404, 407, 412):
-        return {404: "not found", 407: "unreachable", 412: "licence"}[status]
     if row in ("org", "licence") or (row == "key" and with_key):
         return row
     if status == 401:

@@ -1,8 +1,7 @@
 """Fetch one file from NGC: resumed, bounded and checked.
 
-One decision to know: bytes are appended to ``<name>.part`` and a note beside it says which file they belong
-to. The file gets its name only after size and SHA-256 agree with the listing, and a resumed file that does
-not agree is fetched once more from its first byte before anybody is bothered.
+Bytes are appended to ``<name>.part``, and a note beside it says which file they belong to. The file gets its name
+only after size and SHA-256 agree with the listing.
 """
 
 from __future__ import annotations
@@ -38,10 +37,7 @@ Moved = Callable[[int], object]
 
 
 def ensure_space(folder: Path, needed: int, place: Place, unfinished: Path | None = None) -> None:
-    """Raise the row "space" unless a folder's disk has room for so many bytes more.
-
-    An unfinished download that takes room itself is named, since it is hidden.
-    """
+    """Raise the row "space" unless a disk has room for so many bytes more; name a hidden, unfinished download."""
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
         seen = f"{free / 1e6:.0f} MB free in {folder}, {(needed + _SPARE) / 1e6:.0f} MB needed"
@@ -172,9 +168,8 @@ def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, move
         if part.too_slow:
             reason = f"{reason}, and less than {_LEAST_RATE / 1000:g} kB a second came"
         if part.too_slow or max(failures, part.restarts) > client.retries:
-            raise client.place.failure(
-                "cut" if part.size else "unreachable", f"{part.expected.name}: {reason}"
-            )
+            row = "cut" if part.size else "unreachable"
+            raise client.place.failure(row, f"{part.expected.name}: {reason}")
         log.info("%s: %s, going on at byte %d", part.expected.name, reason, part.size)
         time.sleep(pause_before(failures, client.backoff))
 

@@ -12,7 +12,7 @@ import re
 import stat
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -53,17 +53,12 @@ def find_model(name: str | Path | None = None) -> Path | None:
     """
     if name is None or not str(name):
         named = os.environ.get("PEOPLENET_MODEL", "").strip()
-        if named:
-            found = find_model(named)
-            if found is None:
-                raise ModelError(
-                    "PEOPLENET_MODEL names no model",
-                    seen=named,
-                    next_step="Correct it or unset it; it may be an .onnx file, its folder or an NGC version.",
-                )
-            return found
-        found = next((model for folder in _folders() if (model := model_in(folder))), None)
-        return found or model_in(paths.models_dir()) or _unpacked()
+        if not named:
+            return _first_in(_folders()) or model_in(paths.models_dir()) or _unpacked()
+        if (found := find_model(named)) is None:
+            fix = "Correct it or unset it; it may be an .onnx file, its folder or an NGC version."
+            raise ModelError("PEOPLENET_MODEL names no model", seen=named, next_step=fix)
+        return found
     try:
         path = Path(name).expanduser()
     except RuntimeError:  # the ~ of a user who is not known here
@@ -74,11 +69,14 @@ def find_model(name: str | Path | None = None) -> Path | None:
     if stat.S_ISDIR(mode):
         return model_in(path)
     version = str(name).removeprefix(f"{MODEL}:").removeprefix("peoplenet_v")
-    if "/" not in version:
-        places = (root / f"peoplenet_v{version}" for root in _roots())
-        found = next((model for folder in places if (model := model_in(folder))), None)
-        return found or _bare(version) or _unpacked(version)
-    return None
+    if "/" in version:
+        return None
+    places = (root / f"peoplenet_v{version}" for root in _roots())
+    return _first_in(places) or _bare(version) or _unpacked(version)
+
+
+def _first_in(folders: Iterable[Path]) -> Path | None:
+    return next((model for folder in folders if (model := model_in(folder))), None)
 
 
 def model_in(folder: Path) -> Path | None:
@@ -87,18 +85,13 @@ def model_in(folder: Path) -> Path | None:
     if not models:
         return None
     record = ModelRecord.load(folder)
-    if record is not None and record.path in models:
-        return record.path
-    for original in _ORIGINALS:
-        if folder / original in models:
-            return folder / original
-    if len(models) > 1:
-        raise ModelError(
-            "The folder holds several models",
-            seen=f"{folder}: {', '.join(path.name for path in models)}",
-            next_step="Name one of the files, or set PEOPLENET_MODEL to it.",
-        )
-    return models[0]
+    named = [*([record.path] if record else []), *(folder / original for original in _ORIGINALS)]
+    model = next((path for path in named if path in models), None)
+    if model is None and len(models) > 1:
+        seen = f"{folder}: {', '.join(path.name for path in models)}"
+        fix = "Name one of the files, or set PEOPLENET_MODEL to it."
+        raise ModelError("The folder holds several models", seen=seen, next_step=fix)
+    return model or models[0]
 
 
 def structure_fault(model: Path) -> str:
@@ -115,10 +108,11 @@ def structure_fault(model: Path) -> str:
 def _bare(version: str) -> Path | None:
     """Return the file of a version in ``models_dir()`` itself, where its name and size tell which it is."""
     known = VERSIONS.get(version)
-    path = paths.models_dir() / known.model if known else None
-    if known is None or path is None or not stat.S_ISREG(_mode(path)):
+    if known is None:
         return None
-    return path if path.stat().st_size == known.files[known.model] else None
+    path = paths.models_dir() / known.model
+    fits = stat.S_ISREG(_mode(path)) and path.stat().st_size == known.files[known.model]
+    return path if fits else None
 
 
 def _unpacked(version: str | None = None) -> Path | None:
@@ -209,8 +203,6 @@ def _listing(folder: Path) -> list[Path]:
 
 
 def _forbidden(error: PermissionError) -> ModelError:
-    return ModelError(
-        "A model is looked for where this user may not look: permission denied",
-        seen=error.filename,
-        next_step="Check owner and permissions of it and the folders above it (ls -ld), or name a model elsewhere.",
-    )
+    what = "A model is looked for where this user may not look: permission denied"
+    fix = "Check owner and permissions of it and the folders above it (ls -ld), or name a model elsewhere."
+    return ModelError(what, seen=error.filename, next_step=fix)

@@ -1,8 +1,4 @@
-"""Talking with NGC: keys, questions and answers.
-
-One decision to know: a failed request comes back as words, so that the error built from them is chained to no
-exception of `requests`, which would carry an address and its query.
-"""
+"""Talking with NGC: keys, questions and answers."""
 
 from __future__ import annotations
 
@@ -41,11 +37,8 @@ def checked_base(url: str, place: Place) -> str:
     """Return a base address without trailing slash; refuse all but https, or http on this machine."""
     if safe_redirect(url, url):
         return url.rstrip("/")
-    raise DownloadError(
-        "An NGC address must begin with https",
-        seen=hide_secrets(url),
-        next_step=f"Correct or unset PEOPLENET_NGC_API and PEOPLENET_NGC_AUTH. {place.by_hand}",
-    )
+    fix = "Correct or unset PEOPLENET_NGC_API and PEOPLENET_NGC_AUTH."
+    raise place.error("An NGC address must begin with https", hide_secrets(url), fix)
 
 
 class Client:
@@ -76,13 +69,13 @@ class Client:
         for _ in range(2):
             answer = self.get(path, {}, {"Accept": "application/json"})
             if isinstance(answer, str):
-                raise self.place.failure("unreachable", f"{hide_secrets(self.api)}: {answer}")
+                raise self._unreachable(self.api, answer)
             body, whole = read_up_to(answer, _LARGEST_ANSWER)
             if answer.status_code != 200:
                 raise self.refusal(answer, body)
             if whole:
                 return json_object(body)
-        raise self.place.failure("unreachable", f"{hide_secrets(self.api)}: the connection broke")
+        raise self._unreachable(self.api, "the connection broke")
 
     def get(self, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> requests.Response | str:
         """Ask for something below the API's address; return the answer, its body unread, or why there is none."""
@@ -102,6 +95,9 @@ class Client:
                 seen += f" ({redact(': '.join(words))})"
         return self.place.failure(row, seen)
 
+    def _unreachable(self, address: str, reason: str) -> DownloadError:
+        return self.place.failure("unreachable", f"{hide_secrets(address)}: {reason}")
+
     def _redact(self, body: bytes) -> str:
         return redact(body[:4096].decode("utf-8", "replace"), (self._key, self._token))
 
@@ -109,17 +105,15 @@ class Client:
         self, address: str, query: Mapping[str, str], headers: Mapping[str, str], auth: Auth
     ) -> requests.Response | str:
         """Send one request; a failure comes back as words, so that no exception is left to be chained."""
-        unsafe = ""
+        sent: dict[str, Any] = {"params": dict(query), "headers": headers, "auth": auth}
         try:
-            return self._session.get(
-                address, params=dict(query), headers=headers, auth=auth, stream=True, timeout=TIMEOUT
-            )
+            return self._session.get(address, **sent, stream=True, timeout=TIMEOUT)
         except (UnsafeRedirect, requests.TooManyRedirects) as error:
-            unsafe = str(error)
+            unsafe, reason = True, str(error)
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
-            reason = reason_of(error)
+            unsafe, reason = False, reason_of(error)
         if unsafe:
-            raise self.place.failure("redirect", unsafe)
+            raise self.place.failure("redirect", reason)
         log.debug("%s: %s", hide_secrets(address), reason)
         return reason
 
@@ -129,19 +123,20 @@ class Client:
             return self._token
         if self._key.reveal().startswith("nvapi-"):
             self._token = self._key
-            return self._token
+            return self._key
         if not self._org:
             raise self.place.failure("org", "a legacy key (one that does not begin with nvapi-) and no org")
         scopes = [f"group/ngc:{self._org}"] + ([f"group/ngc:{self._org}/{self._team}"] if self._team else [])
         query = "&".join(["service=ngc", *(f"scope={quote(scope, safe='/:')}" for scope in scopes)])
         answer = self._send(f"{self._auth}?{query}", {}, {}, authorization(self._key, basic=True))
         if isinstance(answer, str):
-            raise self.place.failure("unreachable", f"{hide_secrets(self._auth)}: {answer}")
+            raise self._unreachable(self._auth, answer)
         body, _ = read_up_to(answer, _LARGEST_ANSWER)
         token = (json_object(body) or {}).get("token") if answer.status_code == 200 else None
         if isinstance(token, str) and token:
             self._token = Secret(token)
             return self._token
-        row = "org" if "org" in self._redact(body).lower() else "key"
-        row = "busy" if answer.status_code in BUSY else row
+        row = (
+            "busy" if answer.status_code in BUSY else "org" if "org" in self._redact(body).lower() else "key"
+        )
         raise self.place.failure(row, f"HTTP {answer.status_code} from {hide_secrets(self._auth)}")

@@ -1,9 +1,8 @@
 """Which versions of PeopleNet there are, and which files each has.
 
-One decision to know: NGC's listing is trusted for sizes and hashes but not for names. Only plain file names
-are taken from it, so that no listing can place a file outside the model's folder; and when the listing
-itself cannot be had, the versions of `VERSIONS` are still fetched, by size and structure. Any other version of
-NGC's may be named as well.
+One decision to know: NGC's listing is trusted for sizes and hashes but not for names: only plain file names are
+taken from it, so that no listing can place a file outside the model's folder. When the listing itself cannot be
+had, the versions of `VERSIONS` are still fetched, by size and structure.
 """
 
 from __future__ import annotations
@@ -28,20 +27,11 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class KnownVersion:
-    """A version whose files are known without asking.
-
-    Attributes
-    ----------
-    model : str
-        Name of its ``.onnx`` file.
-    files : Mapping[str, int or None]
-        Its files and, where known, their sizes in bytes.
-    about : str
-        One line for people who choose.
-    """
+    """A version whose files are known without asking: its ``.onnx`` file, all files, and a line about it."""
 
     model: str
     files: Mapping[str, int | None]
+    """Names and, where known, sizes in bytes."""
     about: str
 
 
@@ -71,11 +61,8 @@ def checked_version(version: str) -> str:
         what, next_step = ROWS["not found"]
         raise DownloadError(what, seen=version, next_step=next_step)
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}", name):
-        raise DownloadError(
-            "That is not the name of a version",
-            seen=version,
-            next_step=f"Known ones: {', '.join(VERSIONS)}; all of them: {CATALOG}.",
-        )
+        fix = f"Known ones: {', '.join(VERSIONS)}; all of them: {CATALOG}."
+        raise DownloadError("That is not the name of a version", seen=version, next_step=fix)
     return name
 
 
@@ -111,10 +98,8 @@ def listing_of(client: Client, version: str) -> tuple[Listing, Unreachable | Non
     refused: DownloadError | None = None
     files: tuple[RemoteFile, ...] = ()
     known = VERSIONS.get(version)
-    unlisted = Listing((), "", official=False)
-    if known is not None:
-        named = tuple(RemoteFile(name, size) for name, size in known.files.items())
-        unlisted = Listing(named, known.model, official=False)
+    named = tuple(RemoteFile(name, size) for name, size in known.files.items()) if known else ()
+    unlisted = Listing(named, known.model if known else "", official=False)
     try:
         files = files_in(client.get_json(f"models/{MODEL}/versions/{version}/files") or {})
     except Unreachable as error:
@@ -124,9 +109,8 @@ def listing_of(client: Client, version: str) -> tuple[Listing, Unreachable | Non
     if files:
         return _official(version, files), None
     if known is None:
-        raise refused or client.place.failure(
-            "not a model", f"NGC's listing of {version} cannot be understood"
-        )
+        seen = f"NGC's listing of {version} cannot be understood"
+        raise refused or client.place.failure("not a model", seen)
     log.info("NGC's listing of %s cannot be had; its files are asked for by their known names", version)
     return unlisted, None
 
@@ -134,16 +118,11 @@ def listing_of(client: Client, version: str) -> tuple[Listing, Unreachable | Non
 def _official(version: str, files: tuple[RemoteFile, ...]) -> Listing:
     models = sorted((f for f in files if f.name.endswith(".onnx")), key=lambda f: f.size or 0)
     if not models:
-        raise DownloadError(
-            "This version holds no ONNX file",
-            seen=f"{version}: {', '.join(f.name for f in files)}",
-            next_step=f"Choose a version that does, such as {DEFAULT_VERSION}.",
-        )
-    unproven = [f.name for f in files if f.sha256 is None]
-    if unproven:
-        log.warning(
-            "NGC lists no SHA-256 for %s: only size and structure can be checked", ", ".join(unproven)
-        )
+        seen, fix = f"{version}: {', '.join(f.name for f in files)}", f"such as {DEFAULT_VERSION}."
+        what = "This version holds no ONNX file"
+        raise DownloadError(what, seen=seen, next_step=f"Choose a version that does, {fix}")
+    if unproven := ", ".join(f.name for f in files if f.sha256 is None):
+        log.warning("NGC lists no SHA-256 for %s: only size and structure can be checked", unproven)
     known = VERSIONS.get(version)
     expected = known is not None and any(f.name == known.model for f in models)
     return Listing(files, known.model if known and expected else models[-1].name, official=True)

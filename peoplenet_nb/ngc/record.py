@@ -1,7 +1,6 @@
 """The record beside a downloaded model: which version, from where, and how it was verified.
 
-One decision to know: the record is also the proof. A folder whose files still have the recorded sizes and
-hashes is good, so a second run needs no network at all.
+It is also the proof: a folder whose files still have the recorded sizes and hashes needs no network at all.
 """
 
 from __future__ import annotations

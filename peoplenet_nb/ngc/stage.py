@@ -1,8 +1,7 @@
 """From NGC's files to a verified folder in its place.
 
-One decision to know: nothing appears under the final name until all of it is verified. Files gather in a
-hidden folder beside it (same file system, so one rename moves the whole), and that folder survives a broken
-run, which is what makes resuming possible.
+Files gather in a hidden folder beside the final one (same file system, so one rename moves the whole), and that
+folder survives a broken run, which is what makes resuming possible.
 """
 
 from __future__ import annotations
