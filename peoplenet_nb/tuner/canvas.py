@@ -15,20 +15,15 @@ import traitlets as t
 from peoplenet_nb.tuner.bundle import module_source, style_sheet
 from peoplenet_nb.tuner.wire import PER_CLASS
 
-CLUSTERINGS = ("nms", "dbscan", "hybrid")
-FLAVOURS = ("tao", "deepstream")
-SCORES = ("max", "sum")
-
-VIEW: dict[str, Any] = {
-    "boxes": True,
-    "labels": True,
-    "heatmap": False,
-    "grid": False,
-    "candidates": False,
-    "suppressed": False,
-    "class_id": 0,
-    "compare": False,
+# A trait holds a choice's place here, as a menu does.
+CHOICES = {
+    "clustering": ("nms", "dbscan", "hybrid"),
+    "flavour": ("tao", "deepstream"),
+    "score": ("max", "sum"),
 }
+
+VIEW: dict[str, Any] = dict.fromkeys(("boxes", "labels"), True)
+VIEW |= dict.fromkeys(("heatmap", "grid", "candidates", "suppressed", "compare"), False) | {"class_id": 0}
 
 Message = Callable[[Mapping[str, Any]], None]
 
@@ -36,14 +31,8 @@ Message = Callable[[Mapping[str, Any]], None]
 class TunerCanvas(anywidget.AnyWidget):
     """The picture with its boxes, decoded and drawn in the browser.
 
-    Made by `peoplenet_nb.tuner.panel.Tuner`, which ties the sliders to it.
-
-    Parameters
-    ----------
-    shape : dict
-        `peoplenet_nb.tuner.wire.shape_of` of the frames.
-    numbers : dict
-        `peoplenet_nb.tuner.wire.numbers_of` of the settings.
+    Made by `peoplenet_nb.tuner.panel.Tuner`, which ties the sliders to it, from `wire.shape_of` of the frames and
+    `wire.numbers_of` of the settings.
     """
 
     _esm = module_source()
@@ -88,15 +77,11 @@ class TunerCanvas(anywidget.AnyWidget):
 
 
 def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings (`wire.numbers_of`) as the canvas's traits; choices by their place, as sliders' menus have."""
+    """Return settings (`wire.numbers_of`) as the canvas's traits."""
     traits: dict[str, Any] = {f"{name}_{c}": v for name in PER_CLASS for c, v in enumerate(numbers[name])}
     traits |= {name: float(numbers[name]) for name in ("nms_iou", "eps", "min_samples")}
-    return traits | {
-        "top_k": int(numbers["top_k"] or 0),
-        "clustering": CLUSTERINGS.index(numbers["clustering"]),
-        "flavour": FLAVOURS.index(numbers["flavour"]),
-        "score": SCORES.index(numbers["score"]),
-    }
+    traits |= {name: values.index(numbers[name]) for name, values in CHOICES.items()}
+    return traits | {"top_k": int(numbers["top_k"] or 0)}
 
 
 def idle_under(clustering: str, *, has_boxes: bool) -> dict[str, bool]:
@@ -112,9 +97,5 @@ def numbers_from_traits(traits: Mapping[str, Any], classes: int) -> dict[str, An
     """Return the opposite of `traits_of`, for values that a kernel-side fallback read from its sliders."""
     numbers: dict[str, Any] = {name: [traits[f"{name}_{c}"] for c in range(classes)] for name in PER_CLASS}
     numbers |= {name: traits[name] for name in ("nms_iou", "eps", "min_samples")}
-    return numbers | {
-        "top_k": traits["top_k"] or None,
-        "clustering": CLUSTERINGS[traits["clustering"]],
-        "flavour": FLAVOURS[traits["flavour"]],
-        "score": SCORES[traits["score"]],
-    }
+    numbers |= {name: values[traits[name]] for name, values in CHOICES.items()}
+    return numbers | {"top_k": traits["top_k"] or None}

@@ -17,19 +17,13 @@ SAME_BOX = 0.95
 
 @dataclass(frozen=True, eq=False)
 class Differences:
-    """Where the detections of two settings differ.
-
-    Parameters
-    ----------
-    only_a, only_b : list of int
-        Indices of boxes that have no counterpart of their class in the other.
-    moved : list of (int, int)
-        Counterparts whose IoU is below `SAME_BOX`.
-    """
+    """Where the detections of two settings differ, as indices of boxes."""
 
     only_a: list[int]
     only_b: list[int]
+    """Boxes that have no counterpart of their class in the other."""
     moved: list[tuple[int, int]]
+    """Counterparts whose IoU is below `SAME_BOX`."""
 
 
 def compare(a: Detections, b: Detections) -> Differences:

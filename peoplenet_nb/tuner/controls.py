@@ -15,7 +15,7 @@ import ipywidgets as w
 
 from peoplenet_nb.paths import settings_file
 from peoplenet_nb.settings import PRESETS
-from peoplenet_nb.tuner.canvas import CLUSTERINGS, FLAVOURS, SCORES, traits_of
+from peoplenet_nb.tuner.canvas import CHOICES, traits_of
 from peoplenet_nb.tuner.marks import LEGEND, marks_under
 from peoplenet_nb.tuner.model import TunerModel
 
@@ -51,26 +51,13 @@ _SHARED = (
     ("eps", "eps", 1.0, 0.01, "DBSCAN: neighbours differ by at most this 1 - IoU", ".2f"),
     ("min_samples", "min samples", 10.0, 0.05, "DBSCAN: least coverage (or boxes) around a core", ".2f"),
 )
-_IDLE = {
-    "idle_nms": ("nms_iou",),
-    "idle_dbscan": ("eps", "min_samples", "flavour"),
-    "idle_score": ("score",),
-}
+_IDLE = {"idle_nms": ("nms_iou",), "idle_dbscan": ("eps", "min_samples", "flavour"), "idle_score": ("score",)}
 
 
 class Controls:
-    """All controls of a panel.
+    """All controls of a panel, with marks for the presets' numbers (`wire.preset_numbers`).
 
-    Parameters
-    ----------
-    labels : sequence of str
-        The model's classes.
-    presets : mapping
-        The numbers of each preset (`peoplenet_nb.tuner.wire.preset_numbers`), for the marks.
-    frames : int
-        How many frames the clip has; with one there is no frame slider.
-    dead : sequence of str
-        Classes whose head cannot work.
+    ``dead`` names the classes whose head cannot work.
     """
 
     def __init__(
@@ -95,17 +82,13 @@ class Controls:
         for row in _SHARED:
             self._slider(*row)
         self._slider("top_k", "top k", 100, 1, "Most boxes of a class; 0: all", "d", w.IntSlider)
-        self._menu("clustering", "clustering", CLUSTERINGS, ("NMS", "DBSCAN", "hybrid"))
-        self._menu("flavour", "DBSCAN of", FLAVOURS, ("TAO (coverage)", "DeepStream (count)"))
-        self._menu("score", "score", SCORES, ("best cell", "sum of cells"))
+        self._menu("clustering", "clustering", ("NMS", "DBSCAN", "hybrid"))
+        self._menu("flavour", "DBSCAN of", ("TAO (coverage)", "DeepStream (count)"))
+        self._menu("score", "score", ("best cell", "sum of cells"))
         self.frame = _row(w.IntSlider(0, 0, max(1, frames - 1), description="frame", readout=True))
-        self.preset = _row(
-            w.Dropdown(
-                options=[("choose …", ""), *((name, name) for name in PRESETS)],
-                description="preset",
-                tooltip="Load a preset's numbers",
-            )
-        )
+        presets_menu = [("choose …", ""), *((name, name) for name in PRESETS)]
+        tip = "Load a preset's numbers"
+        self.preset = _row(w.Dropdown(options=presets_menu, description="preset", tooltip=tip))
         self.undo = _button("Undo", "Take the last change back (key z)")
         self.redo = _button("Redo", "Do it again (key y)")
         self.reset = _button("Reset", "Back to the preset or file loaded last")
@@ -126,8 +109,8 @@ class Controls:
         below = [w.HTML(marks)] if marks else []
         self._rows[name] = w.VBox([slider, *below], layout=w.Layout(overflow="hidden"))
 
-    def _menu(self, name: str, text: str, values: Sequence[str], shown: Sequence[str]) -> None:
-        options = list(zip(shown, values, strict=True))
+    def _menu(self, name: str, text: str, shown: Sequence[str]) -> None:
+        options = list(zip(shown, CHOICES[name], strict=True))
         self.tied[name] = self._rows[name] = _row(w.Dropdown(options=options, description=text))
 
     def box(self) -> Any:
@@ -171,11 +154,9 @@ class Controls:
     def move(self, traits: Mapping[str, Any]) -> None:
         """Set the controls to some settings; a slider whose end is nearer than a value gets a further end."""
         for name, control in self.tied.items():
-            if isinstance(control, w.Dropdown):
-                control.index = traits[name]
-                continue
-            control.max = max(control.max, traits[name])
-            control.value = traits[name]
+            if not isinstance(control, w.Dropdown):
+                control.max = max(control.max, traits[name])
+            setattr(control, _moves(control), traits[name])
 
     def switch_off(self, idle: Mapping[str, bool]) -> None:
         """Disable what does nothing (`peoplenet_nb.tuner.canvas.idle_under`), where no canvas does it."""
@@ -185,21 +166,20 @@ class Controls:
 
     def values(self) -> dict[str, Any]:
         """Return what the controls show, by the canvas's names."""
-        return {
-            name: control.index if isinstance(control, w.Dropdown) else control.value
-            for name, control in self.tied.items()
-        }
+        return {name: getattr(control, _moves(control)) for name, control in self.tied.items()}
 
     def tie(self, canvas: Any) -> list[Any]:
         """Link every control to the canvas in the browser; return the links."""
-        pairs = [
-            ((control, "index" if isinstance(control, w.Dropdown) else "value"), (canvas, name))
-            for name, control in [*self.tied.items(), ("frame", self.frame)]
-        ]
-        links = [w.jslink(source, target) for source, target in pairs]
+        tied = self.tied | {"frame": self.frame}
+        links = [w.jslink((control, _moves(control)), (canvas, name)) for name, control in tied.items()]
         for idle, names in _IDLE.items():
             links += [w.jsdlink((canvas, idle), (self.tied[name], "disabled")) for name in names]
         return links
+
+
+def _moves(control: Any) -> str:
+    """Return the trait that a hand moves."""
+    return "index" if isinstance(control, w.Dropdown) else "value"
 
 
 def _row(control: Any) -> Any:

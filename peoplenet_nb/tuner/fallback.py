@@ -22,17 +22,7 @@ from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
 
 class KernelPicture(w.VBox):  # type: ignore[misc]
-    """The image and its toggles, drawn from a model.
-
-    Parameters
-    ----------
-    model : TunerModel
-        Whose frame and settings.
-    first : bytes
-        The first frame's JPEG, for clips without ``pictures``.
-    pictures : VideoPictures or None
-        The pictures of a clip.
-    """
+    """The image and its toggles, drawn from a model; ``first`` is the first frame's JPEG."""
 
     def __init__(self, model: TunerModel, first: bytes, pictures: VideoPictures | None) -> None:
         self._model, self._first, self._pictures = model, first, pictures
@@ -59,16 +49,9 @@ class KernelPicture(w.VBox):  # type: ignore[misc]
 
 
 def render(model: TunerModel, picture: bytes, view: Mapping[str, Any]) -> bytes:
-    """Return the frame on screen with what the view asks for, as JPEG.
+    """Return the frame on screen with what the view (`canvas.VIEW`) asks for, as JPEG.
 
-    Parameters
-    ----------
-    model : TunerModel
-        Whose frame and settings.
-    picture : bytes
-        The frame as JPEG; empty for a dark background.
-    view : mapping
-        The toggles (`peoplenet_nb.tuner.canvas.VIEW`).
+    ``picture`` is the frame as JPEG; empty for a dark background.
     """
     grids = model.grids
     width, height = grids.fit.frame_size

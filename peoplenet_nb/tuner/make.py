@@ -69,11 +69,9 @@ def tune(
     if frame is not None:
         height, width = check_frame(frame).shape[:2]
         if (width, height) != grids.fit.frame_size:
-            raise GridsError(
-                "The frame has another size than the one that the grids came from",
-                seen=f"frame {width}x{height}, grids of {grids.fit.frame_size[0]}x{grids.fit.frame_size[1]}",
-                next_step="pass the frame that was given to infer().",
-            )
+            what = "The frame has another size than the one that the grids came from"
+            seen = f"frame {width}x{height}, grids of {grids.fit.frame_size[0]}x{grids.fit.frame_size[1]}"
+            raise GridsError(what, seen=seen, next_step="pass the frame that was given to infer().")
     model = TunerModel([grids], settings or preset("default", grids.fit.mode))
     return Tuner(model, b"" if frame is None else jpeg(frame), dead=dead, fallback=fallback)
 
@@ -107,49 +105,33 @@ def tune_run(
     SourceError
         When the source cannot be opened.
     """
-    saved = folder if isinstance(folder, GridsFolder) else GridsFolder(_grids_folder(Path(folder)))
-    clip = Clip(saved, most)
+    if not isinstance(folder, GridsFolder):
+        inside = Path(folder) / "grids"
+        folder = GridsFolder(inside if inside.is_dir() else folder)
+    clip = Clip(folder, most)
     model = TunerModel(clip, settings or preset("default", clip[0].fit.mode))
     packed = pack_clip(clip, floors=FLOORS, limit=CLIP_BYTES)
     pictures = VideoPictures(source, clip.frames) if source is not None else None
-    fps = (pictures.fps if pictures else None) or 10.0
-    first = pictures.first() if pictures else b""
     return Tuner(
         model,
-        first,
+        pictures.first() if pictures else b"",
         pictures=pictures,
         packed=packed,
         frame_names=clip.frames,
-        fps=min(30.0, fps),
+        fps=min(30.0, (pictures.fps if pictures else None) or 10.0),
         dead=dead,
         fallback=fallback,
     )
 
 
-def _grids_folder(folder: Path) -> Path:
-    return folder / "grids" if (folder / "grids").is_dir() else folder
-
-
 class Clip(Sequence[Grids]):
-    """Every so many of a run's frames, which must all be alike, since the browser has one shape for all.
+    """At most so many of a run's frames, which must all be alike, since the browser has one shape for all."""
 
-    Parameters
-    ----------
-    folder : GridsFolder
-        The saved grids.
-    most : int
-        How many frames to take at most, evenly spaced.
-
-    Attributes
-    ----------
-    frames : list of int
-        The frames' places in the source.
-    """
-
-    def __init__(self, folder: GridsFolder, most: int = 2000) -> None:
+    def __init__(self, folder: GridsFolder, most: int) -> None:
         self._folder = folder
         self._every = max(1, -(-len(folder) // max(1, most)))
         self.frames = folder.frames[:: self._every]
+        """The frames' places in the source."""
         self._first = folder[0]
 
     def __len__(self) -> int:
@@ -161,9 +143,8 @@ class Clip(Sequence[Grids]):
         path = self._folder.paths[index * self._every]
         grids = Grids.load(path)
         if not same_shape(self._first, grids):
-            raise GridsError(
-                "The frames of this run are not all of one size or kind",
-                seen=f"{path.name} differs from {self._folder.paths[0].name}",
-                next_step="run images of one size on their own, or tune single frames with tune().",
-            )
+            what = "The frames of this run are not all of one size or kind"
+            seen = f"{path.name} differs from {self._folder.paths[0].name}"
+            fix = "run images of one size on their own, or tune single frames with tune()."
+            raise GridsError(what, seen=seen, next_step=fix)
         return grids

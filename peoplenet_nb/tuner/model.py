@@ -28,19 +28,11 @@ _LONGEST_HISTORY = 500
 
 @dataclass(frozen=True)
 class Missing:
-    """Why somebody is missing at a point, and what bringing them back would cost.
-
-    Parameters
-    ----------
-    report : CellReport
-        The best cell there, its fate and the threshold that would bring it back.
-    added_in_clip : int or None
-        How many more boxes of the class that threshold brings into the whole clip; None without such a
-        threshold.
-    """
+    """Why somebody is missing at a point: the best cell there, its fate, and what bringing it back would cost."""
 
     report: CellReport
     added_in_clip: int | None
+    """How many more boxes of the class its threshold brings into the whole clip; None without such a threshold."""
 
 
 class TunerModel:
@@ -59,12 +51,6 @@ class TunerModel:
         When the clip is empty.
     SettingsError
         When the settings are for another fit than the grids', or name a class that the model has not.
-
-    Examples
-    --------
-    >>> from peoplenet_nb.tuner.model import TunerModel
-    >>> model = TunerModel([grids], preset("default"))  # doctest: +SKIP
-    >>> model.set(model.settings.with_class("person", threshold=0.4))  # doctest: +SKIP
     """
 
     def __init__(self, clip: Sequence[Grids], settings: Settings) -> None:
@@ -134,11 +120,10 @@ class TunerModel:
         """Refuse settings for another preprocessing, or with classes that the model has not."""
         mode = self._grids.fit.mode
         if settings.fit is not mode:
-            raise SettingsError(
-                f"These settings were chosen for frames that are {settings.fit}ed",
-                seen=f"settings.fit={str(settings.fit)!r}; the grids here come from {str(mode)!r}",
-                next_step=f"begin from a preset for {str(mode)!r}, or choose the thresholds anew.",
-            )
+            what = f"These settings were chosen for frames that are {settings.fit}ed"
+            seen = f"settings.fit={str(settings.fit)!r}; the grids here come from {str(mode)!r}"
+            fix = f"begin from a preset for {str(mode)!r}, or choose the thresholds anew."
+            raise SettingsError(what, seen=seen, next_step=fix)
         bind(settings, self.labels)
 
     def _named(self, settings: Settings) -> Settings:
@@ -162,11 +147,11 @@ class TunerModel:
 
     def undo(self) -> bool:
         """Go back one change; return whether there was one."""
-        return self._step(-1) if self.can_undo else False
+        return self.can_undo and self._step(-1)
 
     def redo(self) -> bool:
         """Do again what was undone last; return whether there was something."""
-        return self._step(1) if self.can_redo else False
+        return self.can_redo and self._step(1)
 
     def _step(self, by: int) -> bool:
         self._at += by
@@ -176,9 +161,8 @@ class TunerModel:
 
     def load_preset(self, name: str) -> bool:
         """Choose a preset, for the preprocessing in use; "reset" then goes back to it."""
-        chosen = preset(name, self._grids.fit.mode)
-        self.base = chosen
-        return self.set(chosen)
+        self.base = preset(name, self._grids.fit.mode)
+        return self.set(self.base)
 
     def reset(self) -> bool:
         """Go back to the preset or file that was loaded last."""
@@ -202,10 +186,7 @@ class TunerModel:
         return self.set(settings)
 
     def code(self) -> str:
-        """Return the settings as one line of Python that makes them.
-
-        It needs ``from peoplenet_nb.settings import preset`` only.
-        """
+        """Return the settings as one line of Python, which needs `peoplenet_nb.settings.preset` only."""
         settings = self.settings
         name = next((s.preset for s in (settings, self.base) if s.preset in PRESETS), "default")
         start = preset(name, settings.fit)

@@ -60,30 +60,11 @@ def _guarded(kind: str) -> Callable[[F], F]:
 class Tuner(w.VBox):  # type: ignore[misc]
     """Sliders on raw grids, with a picture that follows in the browser.
 
-    Made by `peoplenet_nb.tuner.tune` and `peoplenet_nb.tuner.tune_run`.
+    Made by `peoplenet_nb.tuner.tune` and `peoplenet_nb.tuner.tune_run`, which say what goes in.
 
     In an HTML export with widget state the sliders, the boxes, the counts of a clip and the charts work without
     a kernel (the page loads html-manager and anywidget from a CDN). Presets, undo, files, and pictures of frames
     other than the first need Python and stay still there.
-
-    Parameters
-    ----------
-    model : TunerModel
-        Settings and frames.
-    picture : bytes
-        The first frame as JPEG; empty for none.
-    pictures : VideoPictures, optional
-        The pictures of a clip.
-    packed : PackedClip, optional
-        The cells of a clip.
-    frame_names : list
-        What each position of the clip is called, e.g. its frame's place in the video.
-    fps : float
-        How fast "play" goes.
-    dead : sequence of str
-        Classes whose head cannot work.
-    fallback : bool
-        Whether the kernel draws, for front ends without anywidget.
 
     Attributes
     ----------
@@ -105,14 +86,12 @@ class Tuner(w.VBox):  # type: ignore[misc]
         dead: Sequence[str] = (),
         fallback: bool = False,
     ) -> None:
-        self.model = model
+        self.model, self.fallback = model, fallback
         self.errors: list[str] = []
-        self.fallback = fallback
         self._failing: dict[str, str] = {}
         self._pictures = pictures
         self._showing = False
-        frames = len(model.clip)
-        grids = model.grids
+        frames, grids = len(model.clip), model.grids
         self.controls = Controls(model.labels, preset_numbers(model.labels, grids.fit.mode), frames, dead)
         self.canvas = TunerCanvas(
             shape_of(grids, dead),

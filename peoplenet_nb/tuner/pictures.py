@@ -44,26 +44,15 @@ def jpeg(frame: npt.NDArray[np.uint8], limit: int = LONGEST_SIDE) -> bytes:
         frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8)
     done, data = cv2.imencode(".jpg", frame, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not done:
-        raise SourceError(
-            "A frame cannot be made a JPEG", seen=frame.shape, next_step="pass BGR uint8 frames."
-        )
+        fix = "pass BGR uint8 frames."
+        raise SourceError("A frame cannot be made a JPEG", seen=frame.shape, next_step=fix)
     return data.tobytes()
 
 
 class VideoPictures:
-    """Pictures of some frames of a video.
+    """Pictures of some frames of a source, which are named by their 0-based places in it, rising.
 
-    Parameters
-    ----------
-    spec : str, Path or Source
-        What `peoplenet_nb.sources.open_source` opens.
-    frames : sequence of int
-        The frames' 0-based places in the source, rising, one for each position of the clip.
-
-    Raises
-    ------
-    SourceError
-        When the source cannot be opened.
+    Raises a `SourceError` when the source cannot be opened.
     """
 
     def __init__(self, spec: str | Path | Source, frames: Sequence[int]) -> None:
@@ -89,11 +78,14 @@ class VideoPictures:
     def _path(self, position: int) -> Path:
         return self._folder / f"{position}.jpg"
 
+    def _picture(self, position: int) -> bytes:
+        path = self._path(position)
+        return path.read_bytes() if path.is_file() else b""
+
     def first(self, timeout: float = 20.0) -> bytes:
         """Return the first frame's picture, waiting for it; empty when there is none."""
         self._first.wait(timeout)
-        path = self._path(0)
-        return path.read_bytes() if path.is_file() else b""
+        return self._picture(0)
 
     def ask(self, position: int, arrived: Arrived) -> None:
         """Have ``arrived(position, jpeg)`` called: at once when it is there, else from the reading thread.
@@ -104,8 +96,7 @@ class VideoPictures:
             if not self._finished and not self._path(position).is_file():
                 self._waiting.setdefault(position, []).append(arrived)
                 return
-        path = self._path(position)
-        arrived(position, path.read_bytes() if path.is_file() else b"")
+        arrived(position, self._picture(position))
 
     def _read(self) -> None:
         try:

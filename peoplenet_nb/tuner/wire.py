@@ -54,15 +54,10 @@ def numbers_of(settings: Settings, labels: Sequence[str]) -> dict[str, Any]:
 
 
 def settings_from(numbers: Mapping[str, Any], labels: Sequence[str], base: Settings) -> Settings:
-    """Return ``base`` with the browser's numbers in it.
+    """Return ``base`` with the browser's numbers in it; a `SettingsError` for lists and values that do not fit.
 
     Classes whose numbers did not change are left as ``base`` has them, so that a preset which says nothing
     of a class still says nothing of it.
-
-    Raises
-    ------
-    SettingsError
-        When a list is missing or of a wrong length, or a value is out of range.
     """
     before = numbers_of(base, labels)
     changes = {name: numbers[name] for name in SHARED if name in numbers}
@@ -70,11 +65,8 @@ def settings_from(numbers: Mapping[str, Any], labels: Sequence[str], base: Setti
     for name in PER_CLASS:
         values = numbers.get(name, before[name])
         if not isinstance(values, list | tuple) or len(values) != len(labels):
-            raise SettingsError(
-                f"{name} must have one value for each of the {len(labels)} classes",
-                seen=values,
-                next_step="run the cell that shows the tuner again.",
-            )
+            what = f"{name} must have one value for each of the {len(labels)} classes"
+            raise SettingsError(what, seen=values, next_step="run the cell that shows the tuner again.")
         for label, value, old in zip(labels, values, before[name], strict=True):
             if value != old:
                 settings = settings.with_class(label, **{name: float(value)})
@@ -96,18 +88,13 @@ def pack_grids(grids: Grids) -> bytes:
 class PackedClip:
     """The cells of a whole clip whose coverage reaches ``floor``, as bytes.
 
-    Parameters
-    ----------
-    data : bytes
-        Little-endian: F as uint32, ``(F + 1,)`` uint32 offsets of the F frames, ``(N,)`` uint32 flat
-        (class, row, column) indices, ``(N,)`` float32 coverage, and ``(N, 4)`` float32 distances where
-        the model has boxes.
-    floor : float
-        Least coverage that was kept: the browser's counts are exact for thresholds from here on.
+    Little-endian: F as uint32, ``(F + 1,)`` uint32 offsets of the F frames, ``(N,)`` uint32 flat (class, row,
+    column) indices, ``(N,)`` float32 coverage, and ``(N, 4)`` float32 distances where the model has boxes.
     """
 
     data: bytes
     floor: float
+    """The browser's counts are exact for thresholds from here on."""
 
 
 def pack_clip(clip: Sequence[Grids], *, floors: Sequence[float], limit: int) -> PackedClip:
