@@ -7,6 +7,7 @@ and a notebook show them on three lines.
 from __future__ import annotations
 
 import difflib
+import re
 import traceback
 from collections.abc import Iterable
 from enum import StrEnum
@@ -16,8 +17,14 @@ from typing import TypeVar
 from peoplenet_nb.html_tables import pairs
 
 _LONGEST_VALUE = 300
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 E = TypeVar("E", bound=StrEnum)
+
+
+def printable(text: object) -> str:
+    """Return text for a terminal: control characters could steer it, half characters not be written to it."""
+    return _UNPRINTABLE.sub("?", str(text))
 
 
 class PeopleNetError(Exception):

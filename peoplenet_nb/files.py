@@ -195,8 +195,8 @@ def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> None
 
 
 def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
-    """Write a text as UTF-8; everything else as `write_bytes` does it."""
-    write_bytes(path, text.encode(), durable=durable)
+    """Write a text as UTF-8, file names that are none with backslashes; all else as `write_bytes` does it."""
+    write_bytes(path, text.encode(errors="backslashreplace"), durable=durable)
 
 
 @contextmanager

@@ -351,7 +351,37 @@ def test_the_shell_completes_commands_and_choices() -> None:
     assert complete("peoplenet-nb detect --device c") == ["cpu", "cuda"]
 
 
+def in_a_process(*args: object, **environment: str) -> subprocess.CompletedProcess[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "peoplenet_nb.cli",
+        *map(str, args),
+        "--model",
+        "standin",
+        "--device",
+        "cpu",
+    ]
+    return subprocess.run(command, env=os.environ | environment, capture_output=True, check=False)
+
+
 def test_names_from_outside_do_not_steer_the_terminal(tmp_path: Path) -> None:
-    code, output = invoke("detect", tmp_path / "\x1b[2J.mp4", "--model", "standin", "--device", "cpu")
-    assert code == 1
-    assert "\x1b" not in output
+    """Neither in errors, nor in results, the log or the bar."""
+    good = tmp_path / "\x1b[2J\x9b.png"
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((60, 100, 3), np.uint8))
+    (tmp_path / "a.png").rename(good)
+    done = in_a_process("-v", "detect", good, tmp_path / "\x1b]0;x\x07.mp4", "-o", tmp_path / "out")
+    shown = (done.stdout + done.stderr).decode()
+    assert done.returncode == 1
+    assert "[2J" in shown
+    assert "]0;x" in shown
+    assert not {"\x1b", "\x9b", "\x07"} & set(shown)
+
+
+def test_an_output_folder_of_home_is_expanded_and_an_empty_one_refused(images: Path, tmp_path: Path) -> None:
+    done = in_a_process("detect", images, "--output=~/out", HOME=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out" / "pictures" / "detections.csv").is_file()
+    code, output = invoke("detect", images, "--output=", "--model", "standin")
+    assert code == 2
+    assert "the path is empty" in output

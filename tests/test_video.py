@@ -460,3 +460,18 @@ def test_real_weights_find_people_on_the_real_video(shared, real_model_path, tmp
     assert (result.frames_to_pandas()["person"] >= 2).all()
     assert check_video(result.video, frames=5).problems == ()
     assert result.summary["model"]["workers"] >= 1
+
+
+def test_names_that_are_no_utf8_or_have_blanks_at_their_ends_are_run(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a\udcff.png", " b.png"):
+        cv2.imwrite(str(tmp_path / "c.png"), picture(3))
+        (tmp_path / "c.png").rename(folder / name)
+    result = run(folder, tmp_path / "out")
+    assert list(result.frames_to_pandas()["source"]) == [" b.png", "a\\udcff.png"]
+    assert run(folder, tmp_path / "out", resume=True).summary == result.summary
+    assert run(folder, tmp_path / "out", overwrite=True).summary["frames"] == 2
+    for name in ("v\udcff.mp4", " v.mp4 "):
+        path = make_video(tmp_path / "v.mp4", 3).rename(tmp_path / name)
+        assert run(str(path), tmp_path / "out", name="video", overwrite=True).summary["frames"] == 3

@@ -13,7 +13,7 @@ import typer
 
 import peoplenet_nb
 from peoplenet_nb.cli import model, runs, speed
-from peoplenet_nb.cli.options import guarded, say
+from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
     help="Run NVIDIA PeopleNet, see inside it, and tune it on its raw grids.",
@@ -54,8 +54,8 @@ def main(
     ] = False,
 ) -> None:
     """Set up logging for whatever command follows."""
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="%(levelname)s: %(message)s"
-    )
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogLines("%(levelname)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
     if sys.stdout.encoding and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]

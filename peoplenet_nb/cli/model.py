@@ -16,6 +16,7 @@ from peoplenet_nb.cli.options import (
     Progress,
     Thresholds,
     one_of,
+    path_option,
     read_settings,
     say,
 )
@@ -39,7 +40,8 @@ def download(
         str | None, typer.Argument(metavar="VERSION", help="A version of nvidia/tao/peoplenet on NGC.")
     ] = None,
     dest: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="The folder that gets the version's own folder.")
+        Path | None,
+        path_option("--dest", metavar="FOLDER", about="The folder that gets the version's own folder."),
     ] = None,
     via: Annotated[str, one_of("--via", "http|cli", "By HTTP, or with the NGC CLI.")] = "http",
     org: Annotated[
@@ -81,7 +83,7 @@ def settings(
     threshold: Thresholds = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write this file instead of printing."),
+        path_option("--output", "-o", metavar="FILE", about="Write this file instead of printing."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:

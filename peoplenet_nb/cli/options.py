@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -17,13 +16,12 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from peoplenet_nb.errors import PeopleNetError, SettingsError, choose
+from peoplenet_nb.errors import PeopleNetError, SettingsError, choose, printable
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import PRESETS, Settings, preset
 from peoplenet_nb.urls import hide_secrets_in
 
 _LONGEST = 300  # characters of a value that caused an error
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # names from outside must not steer the terminal
 EXIT_ERROR = 1
 EXIT_UNREACHABLE = 3
 EXIT_INTERRUPTED = 130
@@ -45,6 +43,18 @@ DEVICES = "auto|cpu|cuda|tensorrt|openvino"
 PRECISIONS = "auto|fp32|tf32|fp16|bf16|int8"
 DECODERS = "cpu|nvdec"
 ENCODERS = "auto|x264|nvenc"
+
+
+def path_option(*flags: str, metavar: str, about: str) -> Any:
+    """Return an option that takes a path; a shell leaves the ``~`` of ``--output=~/x`` to the program."""
+
+    def path(text: str) -> Path:
+        if not text.strip():
+            raise typer.BadParameter("the path is empty.")
+        return Path(text).expanduser()
+
+    return typer.Option(*flags, metavar=metavar, help=about, parser=path)
+
 
 Model = Annotated[
     str | None,
@@ -68,7 +78,7 @@ PrecisionName = Annotated[
     ),
 ]
 SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", metavar="FILE", help="Settings from this YAML file.")
+    Path | None, path_option("--settings", metavar="FILE", about="Settings from this YAML file.")
 ]
 PresetName = Annotated[str, one_of("--preset", "|".join(PRESETS), "Settings that come with this package.")]
 Thresholds = Annotated[
@@ -82,7 +92,7 @@ Thresholds = Annotated[
 Every = Annotated[int, typer.Option(min=1, metavar="N", help="Take every Nth frame.")]
 Frames = Annotated[int | None, typer.Option(min=1, metavar="N", help="Stop after N frames.")]
 Output = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FOLDER", help="Where the results go.")
+    Path | None, path_option("--output", "-o", metavar="FOLDER", about="Where the results go.")
 ]
 Batch = Annotated[
     int | None,
@@ -91,9 +101,17 @@ Batch = Annotated[
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.", show_default=False)]
 
 
-def say(text: object = "") -> None:
-    """Write a line to standard output."""
-    typer.echo(_CONTROL.sub("?", str(text)))
+def say(text: object = "", *, err: bool = False) -> None:
+    """Write a line to standard output or error; names from outside cannot steer the terminal."""
+    typer.echo(printable(text), err=err)
+
+
+class LogLines(logging.Formatter):
+    """Lines of the log, which hold names from outside too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return a record as text for a terminal."""
+        return printable(super().format(record))
 
 
 def read_settings(file: Path | None, name: str, fit: str | None, thresholds: list[str] | None) -> Settings:
@@ -134,7 +152,7 @@ def guarded(command: Callable[P, None]) -> Callable[P, None]:
             from peoplenet_nb.video import RunInterrupted
 
             more = f"; {stopped}" if isinstance(stopped, RunInterrupted) else ""
-            typer.echo(f"interrupted{more}", err=True)
+            say(f"interrupted{more}", err=True)
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except (typer.Exit, typer.Abort):
             raise
@@ -168,5 +186,5 @@ def complain(error: Exception) -> int:
         f"  next: {next_step or 'see `peoplenet-nb --help`.'}",
     ]
     for line in lines:
-        typer.echo(_CONTROL.sub("?", line), err=True)
+        say(line, err=True)
     return code

@@ -26,6 +26,7 @@ from peoplenet_nb.cli.options import (
     Thresholds,
     complain,
     one_of,
+    path_option,
     read_settings,
     say,
 )
@@ -117,7 +118,7 @@ def detect(
         else:
             say(outcome)
     if failed and count > 1:
-        typer.echo(f"failed: {len(failed)} of {count} sources: {', '.join(failed)}", err=True)
+        say(f"failed: {len(failed)} of {count} sources: {', '.join(failed)}", err=True)
     if failed:
         raise typer.Exit(EXIT_ERROR)
 
@@ -171,8 +172,10 @@ def report(
     frames: Frames = 5,
     save: Annotated[
         Path | None,
-        typer.Option(
-            metavar="FOLDER", help="Also write network input, raw outputs and picture of each frame here."
+        path_option(
+            "--save",
+            metavar="FOLDER",
+            about="Also write network input, raw outputs and picture of each frame here.",
         ),
     ] = None,
 ) -> None:

@@ -7,6 +7,7 @@ source (rotation, a damaged stretch, a missing frame count) collects in ``source
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,7 +69,11 @@ def open_source(
         When ``every``, ``frames``, ``start`` or ``decoder`` make no sense.
     """
     decoder = choose(Decoder, decoder, "decoder")
-    source = _open_or(str(spec).strip(), progress, instead).sampled(every, frames, start)
+    text = str(spec)
+    text = (
+        text if os.path.lexists(text) else text.strip()
+    )  # blanks may belong to a name, or to what was pasted
+    source = _open_or(text, progress, instead).sampled(every, frames, start)
     if decoder is not Decoder.CPU:
         source = source.decoded_by(decoder)
     count = source.info.frame_count

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 import re
 import struct
 from collections.abc import Generator, Sequence
@@ -180,7 +181,7 @@ class ImageFolder(Source):
                 width=first.shape[1],
                 height=first.shape[0],
                 frame_count=len(self.paths),
-                fingerprint=f"{len(self.paths)}:{hashlib.sha256(listing.encode()).hexdigest()[:32]}",
+                fingerprint=f"{len(self.paths)}:{hashlib.sha256(os.fsencode(listing)).hexdigest()[:32]}",
                 notes=_left_out(names),
             )
         )

@@ -54,7 +54,11 @@ class PartWriter:
             PartialFile(run.parts / f"{self._name}.{table}.csv") for table in ("detections", "frames")
         ]
         with writing(run.path):
-            self._tables = [file.partial.open("w", encoding="utf-8", newline="") for file in self._files]
+            # Names need not be UTF-8: what cannot be written as it is stands there as \\udcff.
+            self._tables = [
+                file.partial.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+                for file in self._files
+            ]
 
     def add(self, done: Done) -> None:
         """Add one frame: its lines for both tables, its counts per class and its picture, if any."""

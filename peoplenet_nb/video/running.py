@@ -14,7 +14,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.errors import OutputError, SourceError, printable
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.batching import best_batch
 from peoplenet_nb.network.model import PeopleNet
@@ -190,7 +190,7 @@ class _Run:
         bar = tqdm(
             total=self.source.expected,
             initial=self.folder.manifest.frames,
-            desc=self.source.info.name,
+            desc=printable(self.source.info.name),
             disable=not progress,
             bar_format=_BAR if self.source.expected else None,
             unit=" frames",
