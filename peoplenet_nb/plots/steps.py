@@ -121,10 +121,10 @@ def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "pe
     base = settings.replace(top_k=None)
     variants = {
         f"NMS, IoU {base.nms_iou:g}": base.replace(clustering=Clustering.NMS),
-        f"DBSCAN as TAO, eps {base.eps:g}, mass {base.min_samples:g}": base.replace(
+        f"DBSCAN as TAO, eps {base.eps:g}, min_samples {base.min_samples:g}": base.replace(
             clustering=Clustering.DBSCAN, flavour=Flavour.TAO, score=Score.SUM
         ),
-        f"DBSCAN as DeepStream, eps {base.eps:g}, count {max(1, round(base.min_samples)):g}": base.replace(
+        f"DBSCAN as DeepStream, eps {base.eps:g}, min_samples {max(1, round(base.min_samples)):g}": base.replace(
             clustering=Clustering.DBSCAN,
             flavour=Flavour.DEEPSTREAM,
             score=Score.MAX,
