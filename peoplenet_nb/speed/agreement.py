@@ -66,13 +66,8 @@ def compare(wanted: Sequence[Grids], found: Sequence[Grids]) -> Agreement:
 def unlike(frames: Sequence[Frame], found: Sequence[Grids]) -> list[Frame]:
     """Return pictures unlike the frames: enlarged, so that people are several times as tall, and of the demo clip.
 
-    Parameters
-    ----------
-    frames : sequence of ndarray
-        BGR frames.
-    found : sequence of Grids
-        What the model made of them. Each frame is enlarged around its tallest detection, which then takes 0.6 and
-        0.9 of the height; around its middle where there is none.
+    By what the model found, each frame is enlarged around its tallest detection, which then takes 0.6 and 0.9 of the
+    height; around its middle where there is none.
     """
     made = []
     for frame, grids in zip(frames, found, strict=True):

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choose
 from peoplenet_nb.hardware import peak_memory_mb
@@ -42,23 +42,9 @@ _BARE_FRAMES = 20  # timed in the bare loop, in batches of the run's size
 
 @dataclass(frozen=True)
 class Case:
-    """One configuration to time.
+    """One configuration to time, as `bench` takes it."""
 
-    Parameters
-    ----------
-    model, source : str
-        As for `PeopleNet.load` (empty: what is there) and `open_source`.
-    device, precision : str
-        As for `PeopleNet.load`.
-    frames : int
-        How many frames of the source.
-    video : bool
-        Whether to draw and write the video too.
-    batch : int, optional
-        Frames per inference, as for `peoplenet_nb.video.run`.
-    """
-
-    model: str
+    model: str  #: empty: what is there
     source: str
     device: str
     precision: str
@@ -126,12 +112,14 @@ def bench(
     from peoplenet_nb.sources import open_source
 
     open_source(source)  # what is no video is an error now, and not a reason in every row
-    wanted = None if precisions is None else {choose(Precision, name, "precision") for name in precisions}
+    wanted = {
+        choose(Precision, name, "precision") for name in (Precision if precisions is None else precisions)
+    }
     rows: list[dict[str, Any]] = []
     with tqdm(total=len(devices), disable=not progress, unit=" devices", leave=False) as bar:
         for device in devices:
             try:
-                tried = [p for p in precisions_of(device) if wanted is None or p in wanted]
+                tried = [p for p in precisions_of(device) if p in wanted]
             except SettingsError as error:
                 tried = []
                 rows.append({"device": device, "note": _reason(error)})
@@ -155,8 +143,7 @@ def bench(
 
 def ran(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the rows of a bench table that ran."""
-    rows = table[table["fps"].notna()].to_dict("records")
-    return [{str(key): value for key, value in row.items()} for row in rows]
+    return cast("list[dict[str, Any]]", table[table["fps"].notna()].to_dict("records"))
 
 
 def write_report(table: pd.DataFrame, folder: str | Path) -> list[Path]:
@@ -164,10 +151,9 @@ def write_report(table: pd.DataFrame, folder: str | Path) -> list[Path]:
     from peoplenet_nb.files import write_text
     from peoplenet_nb.plots import charts
 
-    written, drawn = Path(folder) / "bench.json", Path(folder) / "bench.png"
-    text = json.dumps(json.loads(table.to_json(orient="records")), indent=1) + "\n"
-    write_text(written, text)
-    return [written, charts.speed_bars(ran(table)).save(drawn)]
+    written = Path(folder) / "bench.json"
+    write_text(written, table.to_json(orient="records", indent=1) + "\n")
+    return [written, charts.speed_bars(ran(table)).save(written.with_suffix(".png"))]
 
 
 def measure(case: Case) -> dict[str, Any]:
@@ -180,9 +166,8 @@ def measure(case: Case) -> dict[str, Any]:
     if Device(model.device).on_gpu:
         # A GPU chooses its kernels and makes its buffers with the first frames, which take seconds.
         result = _run(case, model, batch)
-    peak = peak_memory_mb()
-    speed = result.summary["speed"]
-    bare = _bare(case, model, batch)
+    peak = peak_memory_mb()  # before the bare loop loads the network once more
+    speed, bare = result.summary["speed"], _bare(case, model, batch)
     return {
         "batch": batch,
         "variant": model.runs.path.name if model.runs is not model.file else "as it is",
@@ -248,7 +233,7 @@ def _reason(error: PeopleNetError) -> str:
 
 
 def _in_own_process(case: Case, timeout: float) -> dict[str, Any]:
-    command = [sys.executable, "-P", "-m", "peoplenet_nb.speed.bench", json.dumps(asdict(case))]
+    command = [sys.executable, "-P", "-c", f"from {__name__} import main; main()", json.dumps(asdict(case))]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
         answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -260,14 +245,10 @@ def _in_own_process(case: Case, timeout: float) -> dict[str, Any]:
     return answer
 
 
-def _main() -> None:
+def main() -> None:
     """Time the configuration of the command line and write one line of JSON: what `bench` starts."""
     try:
         answer = measure(Case(**json.loads(sys.argv[1])))
     except PeopleNetError as error:
         answer = {"note": _reason(error), "absent": isinstance(error, DeviceError)}
     sys.stdout.write(json.dumps(answer) + "\n")
-
-
-if __name__ == "__main__":
-    _main()

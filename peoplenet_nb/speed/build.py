@@ -77,14 +77,10 @@ def build_int8(
 
     Parameters
     ----------
-    source : ModelFile
-        The FP32 model.
+    source, target, force
+        As for `build_uint8`; the model is FP32.
     frames : sequence of ndarray
         At least 6 BGR frames of the kind that the model will see.
-    target : Target
-        What it is made for.
-    force : bool
-        Build anew even if there is one.
 
     Raises
     ------
@@ -101,11 +97,8 @@ def build_int8(
     if source.quantized:
         raise ModelError("The model is quantized already", seen=source.path, next_step="run it as it is.")
     if len(frames) < 6:
-        raise ModelError(
-            "Too few frames to calibrate on and measure with",
-            seen=len(frames),
-            next_step="name at least 6 frames.",
-        )
+        what = "Too few frames to calibrate on and measure with"
+        raise ModelError(what, seen=len(frames), next_step="name at least 6 frames.")
     held_out = list(frames[::3])
     calibration = [frame for i, frame in enumerate(frames) if i % 3]
     bytes_in = onnx.load(str(build_uint8(source, target=target).path))
@@ -126,14 +119,14 @@ def build_int8(
         scores = {method: (one.score + other.score) / 2 for method, (_, one, other) in tried.items()}
         # By the boxes; where there were none to compare, by the coverage.
         best = max(tried, key=lambda method: (scores[method], -tried[method][1].coverage_mean))
+        on_cpu = target is Target.CPU
         recipe = _versions(target) | {
             "method": best,
             "tried": {method: round(score, 4) for method, score in scores.items()},
             "calibration_frames": len(calibration),
             "held_out_frames": len(held_out),
-            "weights": "int8 per channel"
-            + (", no pair overflows" if target is Target.CPU else ", symmetric"),
-            "activations": "uint8" if target is Target.CPU else "int8, symmetric",
+            "weights": f"int8 per channel, {'no pair overflows' if on_cpu else 'symmetric'}",
+            "activations": "uint8" if on_cpu else "int8, symmetric",
             "in_float": "the last convolution of each output and what follows it",
         }
         made, *agreements = tried[best]
@@ -155,12 +148,8 @@ def _versions(target: Target) -> dict[str, object]:
 
     from peoplenet_nb import __version__
 
-    return {
-        "target": str(target),
-        "peoplenet_nb": __version__,
-        "onnx": onnx.__version__,
-        "onnxruntime": onnxruntime.__version__,
-    }
+    made_with = {"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__}
+    return {"target": str(target), "peoplenet_nb": __version__, **made_with}
 
 
 @contextmanager

@@ -27,20 +27,10 @@ SOURCE_KEY = "peoplenet_nb.source_sha256"
 def with_uint8_input(model: ModelProto, input_name: str, target: Target = Target.CPU) -> ModelProto:
     """Return a copy of a model that takes ``(N, H, W, 3)`` uint8 BGR instead of ``(N, 3, H, W)`` RGB / 255.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        A network with one float32 picture input.
-    input_name : str
-        The name of that input. It stays the same, but for TensorRT: ONNX Runtime reads the shapes that it is
-        given as ``name:1x3x…`` up to the first colon, and TAO's name is ``input_1:0``.
-    target : Target
-        What it is made for. TensorRT takes bytes only if they are cast first of all; for CPUs the cast comes
-        last, since a transpose of bytes moves a quarter of what a transpose of floats does.
-
-    Notes
-    -----
-    Exact but for rounding: ``conv(x / 255, W) = conv(x, W / 255)``, and zero padding is zero in both.
+    Exact but for rounding: ``conv(x / 255, W) = conv(x, W / 255)``, and zero padding is zero in both. The input's name
+    stays, but for TensorRT: ONNX Runtime reads the shapes that it is given as ``name:1x3x…`` up to the first colon, and
+    TAO's name is ``input_1:0``. TensorRT takes bytes only if they are cast first of all; for CPUs the cast comes last,
+    since a transpose of bytes moves a quarter of what a transpose of floats does.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -94,14 +84,10 @@ def _scaling(graph: GraphProto, prefix: str) -> list[Callable[..., NodeProto]]:
     order, scale = f"{prefix}/rgb", f"{prefix}/scale"
     graph.initializer.append(numpy_helper.from_array(np.array([2, 1, 0], np.int64), order))
     graph.initializer.append(numpy_helper.from_array(np.array(255.0, np.float32), scale))
-
-    def gather(inputs: list[str], outputs: list[str]) -> NodeProto:
-        return helper.make_node("Gather", [*inputs, order], outputs, axis=1)
-
-    def divide(inputs: list[str], outputs: list[str]) -> NodeProto:
-        return helper.make_node("Div", [*inputs, scale], outputs)
-
-    return [gather, divide]
+    return [
+        lambda inputs, outputs: helper.make_node("Gather", [*inputs, order], outputs, axis=1),
+        lambda inputs, outputs: helper.make_node("Div", [*inputs, scale], outputs),
+    ]
 
 
 def stamp(model: ModelProto, kind: str, source_sha256: str) -> None:

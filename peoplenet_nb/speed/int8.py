@@ -29,7 +29,11 @@ from peoplenet_nb.preprocess import Preprocessor
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
 
-METHODS = ("minmax", "percentile", "entropy")
+METHODS = {
+    "minmax": "MinMax",
+    "percentile": "Percentile",
+    "entropy": "Entropy",
+}  # ours, and ONNX Runtime's name
 
 _FULL = 127  # the largest int8 weight; -128 is not used
 # 255 * (127 + 1) < 2**15: a pair of quantised weights may sum up to 127, and to 128 by rounding.
@@ -61,20 +65,9 @@ def quantize(
     method: str,
     target: Target = Target.CPU,
 ) -> ModelProto:
-    """Return the INT8 variant of a model, with quantize/dequantize pairs.
+    """Return the INT8 variant of a model that takes bytes (`with_uint8_input`), with quantize/dequantize pairs.
 
-    Parameters
-    ----------
-    model : onnx.ModelProto
-        The model with uint8 input (`peoplenet_nb.speed.graph.with_uint8_input`), for the same target.
-    source : ModelFile
-        The model that it came from: the size of the input.
-    frames : sequence of ndarray
-        BGR frames to calibrate on.
-    method : str
-        One of `METHODS`.
-    target : Target
-        What it is made for.
+    It is calibrated on BGR frames by one of `METHODS`; ``source``, from which it came, has the size of the input.
     """
     import onnx
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
@@ -82,11 +75,6 @@ def quantize(
 
     preprocess = Preprocessor(source.network_size, as_bytes=True)
     batches = [preprocess(frame)[0] for frame in frames]
-    methods: dict[str, Any] = {
-        "minmax": CalibrationMethod.MinMax,
-        "percentile": CalibrationMethod.Percentile,
-        "entropy": CalibrationMethod.Entropy,
-    }
     # One frame after the other: all layers' outputs of many frames do not fit in memory.
     options: dict[str, Any] = {"CalibStridedMinMax": 1, "CalibPercentile": 99.999}
     with tempfile.TemporaryDirectory() as folder, _quiet():
@@ -108,7 +96,7 @@ def quantize(
             activation_type=QuantType.QUInt8 if target is Target.CPU else QuantType.QInt8,
             weight_type=QuantType.QInt8,
             per_channel=True,
-            calibrate_method=methods[method],
+            calibrate_method=CalibrationMethod[METHODS[method]],
             nodes_to_exclude=heads,
             extra_options=options,
         )
@@ -131,18 +119,9 @@ def _quiet() -> Iterator[None]:
 def pair_safe_scales(kernel: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Return the scale of each output channel with which no pair of neighbouring weights can overflow 16 bits.
 
-    Parameters
-    ----------
-    kernel : ndarray
-        ``(out, in, height, width)`` weights of a convolution.
+    Of weights ``(out, in, height, width)`` it is ``(out,)``: ``round(kernel / scale)`` fits int8, and neighbours of the
+    same sign sum up to 128 at most.
 
-    Returns
-    -------
-    ndarray
-        ``(out,)``; ``round(kernel / scale)`` fits int8, and neighbours of the same sign sum up to 128 at most.
-
-    Notes
-    -----
     Neighbours are weights ``2k`` and ``2k + 1`` in the order height, width, input channel, which is how ONNX
     Runtime's convolution lines them up for ``vpmaddubsw``; where the number of input channels is odd, also when each
     pixel's channels begin a new pair, as OpenVINO's does. Their products with uint8 activations are added in 16

@@ -23,21 +23,11 @@ from peoplenet_nb.plots import charts
 
 @dataclass(repr=False)
 class DeviceTimes:
-    """Milliseconds per frame of each device and batch size.
+    """Milliseconds per frame of each device and batch size."""
 
-    Attributes
-    ----------
-    model : str
-        Which model was timed.
-    rows : list of dict
-        ``device``, ``providers``, ``batch``, ``ms_per_frame``.
-    absent : list of dict
-        ``device`` and the loader's ``reason``.
-    """
-
-    model: str
-    rows: list[dict[str, object]]
-    absent: list[dict[str, object]]
+    model: str  #: which was timed
+    rows: list[dict[str, object]]  #: ``device``, ``providers``, ``batch``, ``ms_per_frame``
+    absent: list[dict[str, object]]  #: ``device``, the loader's ``reason``, and what to do ``next``
 
     @property
     def best(self) -> dict[str, object]:
@@ -87,20 +77,12 @@ def time_devices(
         try:
             loaded = PeopleNet.load(model or None, device=device)
             name = f"{loaded.file.path.name}{' (stand-in)' if loaded.is_standin else ''}"
+            on: dict[str, object] = {"device": device, "providers": ", ".join(loaded.providers)}
             for batch in batches:
-                milliseconds = _one(loaded, batch, repeats)
-                rows.append(
-                    {
-                        "device": device,
-                        "providers": ", ".join(loaded.providers),
-                        "batch": batch,
-                        "ms_per_frame": milliseconds / batch,
-                    }
-                )
+                rows.append(on | {"batch": batch, "ms_per_frame": _one(loaded, batch, repeats) / batch})
         except PeopleNetError as error:
-            absent.append(
-                {"device": device, "reason": str(error.seen or error.what), "next": error.next_step}
-            )
+            reason = str(error.seen or error.what)
+            absent.append({"device": device, "reason": reason, "next": error.next_step})
     return DeviceTimes(name, rows, absent)
 
 

@@ -39,17 +39,10 @@ _WORTH_SAYING = 1.2  # a batch that gains less is not worth the wait for its fir
 
 @dataclass(repr=False)
 class Machine:
-    """What there is to run on.
+    """What there is to run on."""
 
-    Attributes
-    ----------
-    parts : list of tuple
-        What, and what of it there is.
-    devices : list of dict
-        ``device``, ``loads``, ``precisions``, ``answer``: what it runs on, or why it does not.
-    """
-
-    parts: list[tuple[str, object]]
+    parts: list[tuple[str, object]]  #: what, and what of it there is
+    #: ``device``, ``loads``, ``precisions``, ``answer``: what it runs on, or why it does not
     devices: list[dict[str, object]]
 
     @property
@@ -65,28 +58,16 @@ class Machine:
 
 
 def try_devices(model: PeopleNet, devices: Sequence[str] = DEVICES) -> Machine:
-    """Return what this machine has, and which devices really load the model.
-
-    Parameters
-    ----------
-    model : PeopleNet
-        The model to load.
-    devices : sequence of str
-        Which to try.
-    """
+    """Return what this machine has, and which of the devices really load the model."""
     quota, memory = hardware.cpu_quota(), hardware.memory_limit()
     limit = "no quota" if quota is None else f"a quota of {quota:g}"
-    int8 = (
-        "yes (VNNI or AMX)" if hardware.has_int8_instructions() else "no VNNI, no AMX: INT8 gains less here"
-    )
-    gpus = [
-        f"{gpu.name}, {(gpu.memory_mb or 0) / 1024:.0f} GB, driver {gpu.driver}" for gpu in hardware.gpus()
-    ]
+    able = hardware.has_int8_instructions()
+    gpus = [f"{g.name}, {(g.memory_mb or 0) / 1024:.0f} GB, driver {g.driver}" for g in hardware.gpus()]
     parts: list[tuple[str, object]] = [
         ("processor", hardware.processor_name()),
         ("cores for us", f"{hardware.available_threads()} of {os.cpu_count()} ({limit})"),
         ("memory for us", f"{memory / _GB:.0f} GB" if memory else "no limit known"),
-        ("instructions for INT8", int8),
+        ("instructions for INT8", "yes (VNNI or AMX)" if able else "no VNNI, no AMX: INT8 gains less here"),
         ("GPU", "\n".join(gpus) or "none that answers"),
     ]
     return Machine(parts, [_try_device(model, device) for device in devices])
@@ -106,27 +87,14 @@ def _try_device(model: PeopleNet, device: str) -> dict[str, object]:
 
 @dataclass(repr=False)
 class Batches:
-    """How many frames a second the network takes, in batches of several sizes.
-
-    Attributes
-    ----------
-    device : str
-        Where.
-    fps : dict of int to float
-        Frames per second of each size.
-    best : int
-        The size to take.
-    """
+    """How many frames a second the network takes, in batches of several sizes."""
 
     device: str
-    fps: dict[int, float]
-    best: int
+    fps: dict[int, float]  #: by size
+    best: int  #: the size to take
 
     def _repr_html_(self) -> str:
-        rows = [
-            {"device": self.device, "batch": size, "ms_per_frame": 1e3 / fps}
-            for size, fps in self.fps.items()
-        ]
+        rows = [{"device": self.device, "batch": n, "ms_per_frame": 1e3 / fps} for n, fps in self.fps.items()]
         return charts.latency_bars(rows).to_html() + note(repr(self), "ok")
 
     def __repr__(self) -> str:
@@ -165,15 +133,9 @@ def time_batches(
 
 @dataclass(repr=False)
 class RunTimes:
-    """Whole runs, timed.
+    """Whole runs, timed."""
 
-    Attributes
-    ----------
-    table : DataFrame
-        What `peoplenet_nb.speed.bench.bench` returned.
-    """
-
-    table: pd.DataFrame
+    table: pd.DataFrame  #: what `peoplenet_nb.speed.bench.bench` returned
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -181,18 +143,14 @@ class RunTimes:
         return ran(self.table)
 
     def _repr_html_(self) -> str:
-        shown = ["device", "precision", "batch", "fps", "ratio", "first_s", "peak_mb"]
-        names = {
-            "fps": "frames/s",
-            "ratio": "of the bare loop",
-            "first_s": "first frame after (s)",
-            "peak_mb": "peak MB",
-        }
+        names = {"fps": "frames/s", "ratio": "of the bare loop"}
+        names |= {"first_s": "first frame after (s)", "peak_mb": "peak MB"}
         whole = self.table[self.table["fps"].notna()]
         absent = self.table.loc[self.table["fps"].isna(), ["device", "precision", "note"]]
         parts = []
         if len(whole):
-            timed = whole[shown].astype({"batch": int}).rename(columns=names)
+            shown = whole[["device", "precision", "batch", *names]]
+            timed = shown.astype({"batch": int}).rename(columns=names)
             parts += [charts.speed_bars(self.rows).to_html(), table(timed.round(2), "Whole runs")]
         if len(absent):
             parts.append(table(absent.fillna("").rename(columns={"note": "reason"}), "Not timed"))
@@ -213,42 +171,18 @@ class RunTimes:
 def time_runs(
     model: PeopleNet, source: Source, devices: Sequence[str] = DEVICES, frames: int = 40
 ) -> RunTimes:
-    """Time whole runs, video and tables written, on each device in each precision it runs.
-
-    Parameters
-    ----------
-    model : PeopleNet
-        Whose file is timed.
-    source : Source
-        What to run over.
-    devices : sequence of str
-        Which to try.
-    frames : int
-        Frames of the source for each.
-    """
+    """Time whole runs over some frames, video and tables written, on each device in each precision it runs."""
     return RunTimes(measure(model.file.path, source.opened, devices=devices, frames=frames, progress=True))
 
 
 @dataclass(repr=False)
 class Chosen:
-    """What was chosen, where it is kept, and what was passed over.
-
-    Attributes
-    ----------
-    profile : SpeedProfile
-        What was chosen.
-    fps : float
-        Frames per second of a whole run with it.
-    path : Path
-        The file that the other notebooks read.
-    passed_over : list of str
-        What was as fast or faster, and why it was not taken.
-    """
+    """What was chosen, where it is kept, and what was passed over."""
 
     profile: SpeedProfile
-    fps: float
-    path: Path
-    passed_over: list[str]
+    fps: float  #: frames per second of a whole run with it
+    path: Path  #: the file that the other notebooks read
+    passed_over: list[str]  #: what was as fast or faster, and why it was not taken
 
     def _repr_html_(self) -> str:
         notes = [f"It is kept in {self.path}.", *self.passed_over]
@@ -259,14 +193,7 @@ class Chosen:
 
 
 def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
-    """Choose from what was timed, and save the speed profile where the other notebooks find it.
-
-    Parameters
-    ----------
-    model : PeopleNet
-        Which was timed.
-    times : RunTimes
-        What was measured.
+    """Choose from what was timed of a model, and save the speed profile where the other notebooks find it.
 
     Raises
     ------
@@ -283,15 +210,14 @@ def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
             continue
         name = f"{row['device']}, {row['precision']} reached {row['fps']:.1f} frames per second"
         if counts(row):
-            passed_over.append(f"{name}: less than 5 % more, which is no reason to leave what is simpler.")
+            why = ": less than 5 % more, which is no reason to leave what is simpler."
         elif not (row["agreement"] or 0.0) > 0:  # None or NaN where it is not known
-            passed_over.append(
-                f"{name}, but there were too few boxes to tell how well its own agree with the model's."
-            )
+            why = ", but there were too few boxes to tell how well its own agree with the model's."
         else:
-            passed_over.append(
-                f"{name}, but with the model's own boxes as truth its AP is {row['agreement']:.3f} at IoU 0.5 and "
+            why = (
+                f", but with the model's own boxes as truth its AP is {row['agreement']:.3f} at IoU 0.5 and "
                 f"{row['agreement_75']:.3f} at 0.75; {LEAST_AP50:g} and {LEAST_AP75:g} are asked for. It can still be "
                 "named by hand."
             )
+        passed_over.append(name + why)
     return Chosen(profile, fps, profile.save(), passed_over)

@@ -1,7 +1,7 @@
 """The speed profile of a machine: the device, precision and batch that were found to be fastest for a model there.
 
 Notebook 06 measures, picks the best with `best` and saves it to ``speed.yaml`` under the home; what is left to ``auto``
-elsewhere may begin from `SpeedProfile.load`.
+elsewhere begins with `fastest`.
 
 One decision to know: a volume outlives its pod, so the file names what it belongs to: GPU, driver, processor and cores,
 and the model's SHA-256. On another machine, or with another model, it is as if it were not there.
@@ -15,13 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peoplenet_nb.errors import DeviceError, SettingsError, choose
+from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choose
 from peoplenet_nb.files import write_text
 from peoplenet_nb.hardware import available_threads, gpus, processor_name
-from peoplenet_nb.html_tables import pairs
+from peoplenet_nb.html_tables import note, pairs
 from peoplenet_nb.network.devices import Device, Precision, precisions_of
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
-from peoplenet_nb.onnxfile import ModelFile
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import home
 
 if TYPE_CHECKING:
@@ -39,28 +41,17 @@ _HEAD = "# The fastest way to run this model on this machine, written by noteboo
 class SpeedProfile:
     """What to run with, and what that was found on.
 
-    Parameters
-    ----------
-    device, precision : str
-        As for `PeopleNet.load`; neither is ``auto``.
-    batch : int
-        Frames per inference, at least 1.
-    machine : str
-        As `machine_name` gave it.
-    model_sha256 : str
-        Of the model that was timed.
-
     Raises
     ------
     SettingsError
         When a value makes no sense, or the device does not run the precision.
     """
 
-    device: str
+    device: str  #: as for `PeopleNet.load`, but ``auto``
     precision: str
-    batch: int
-    machine: str
-    model_sha256: str
+    batch: int  #: frames per inference, at least 1
+    machine: str  #: as `machine_name` gave it
+    model_sha256: str  #: of the model that was timed
 
     def __post_init__(self) -> None:
         device = choose(Device, self.device, "device")
@@ -129,10 +120,8 @@ class SpeedProfile:
 
     def command(self, video: str = "VIDEO") -> str:
         """Return the shell command that runs a video with it."""
-        return (
-            f"peoplenet-nb detect {video} --device {self.device} --precision {self.precision} "
-            f"--batch {self.batch}"
-        )
+        chosen = f"--device {self.device} --precision {self.precision} --batch {self.batch}"
+        return f"peoplenet-nb detect {video} {chosen}"
 
 
 def profile_file() -> Path:
@@ -142,8 +131,7 @@ def profile_file() -> Path:
 
 def machine_name() -> str:
     """Return GPUs and driver, processor and cores: what a measurement of speed holds for."""
-    found = gpus()
-    parts = [f"{gpu.name} (driver {gpu.driver})" for gpu in found]
+    parts = [f"{gpu.name} (driver {gpu.driver})" for gpu in gpus()]
     return "; ".join([*parts, f"{processor_name()}, {available_threads()} cores"])
 
 
@@ -161,15 +149,8 @@ def counts(row: Mapping[str, Any]) -> bool:
 
 
 def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return the simplest of the rows that nothing beats by 5 %; None when none ran.
+    """Return the simplest of the rows of a bench table that nothing beats by 5 %; None when none ran.
 
-    Parameters
-    ----------
-    rows : iterable of mapping
-        Rows of `peoplenet_nb.speed.bench.bench`: ``device, precision, batch, fps, agreement, agreement_75``.
-
-    Notes
-    -----
     So what is taken is never more than 5 % slower than the fastest, and never more complicated than it
     need be for that: noise does not decide. FP32 is simplest, then TF32, bf16, FP16, INT8; then the CPU, OpenVINO,
     CUDA, TensorRT; then the smaller batch.
@@ -181,14 +162,7 @@ def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def best(table: pd.DataFrame, model_file: ModelFile) -> SpeedProfile:
-    """Return the speed profile that a bench table leads to; it is not saved.
-
-    Parameters
-    ----------
-    table : DataFrame
-        What `peoplenet_nb.speed.bench.bench` returned on this machine.
-    model_file : ModelFile
-        The model that was timed.
+    """Return the speed profile that a bench table of a model on this machine leads to; it is not saved.
 
     Raises
     ------
@@ -203,16 +177,54 @@ def best(table: pd.DataFrame, model_file: ModelFile) -> SpeedProfile:
             seen="; ".join(str(row["note"]) for row in rows),
             next_step="run `peoplenet-nb doctor`, and name a device that loads.",
         )
-    return SpeedProfile(
-        device=str(row["device"]),
-        precision=str(row["precision"]),
-        batch=int(row["batch"]),
-        machine=machine_name(),
-        model_sha256=model_file.sha256,
-    )
+    chosen = str(row["device"]), str(row["precision"]), int(row["batch"])
+    return SpeedProfile(*chosen, machine_name(), model_file.sha256)
 
 
 def _complexity(row: Mapping[str, Any]) -> tuple[int, int, int]:
     """Return the places of precision, device and batch in the order from simple to complex."""
     devices, precisions = list(Device), list(Precision)
     return precisions.index(row["precision"]), devices.index(row["device"]), int(row["batch"])
+
+
+@dataclass(frozen=True)
+class Fastest:
+    """The device, precision and batch to run with, as `PeopleNet.load` and `peoplenet_nb.run` take them, and why."""
+
+    device: str
+    precision: str = str(Precision.FP32)
+    batch: int | None = None
+    reason: str = ""
+
+    def _repr_html_(self) -> str:
+        return note(self.reason, "ok" if self.batch else "note")
+
+
+def fastest(model: str | Path | None = None, device: str = "auto") -> Fastest:
+    """Return the device, precision and batch of the speed profile that was saved for this machine and model.
+
+    Parameters
+    ----------
+    model : str or Path, optional
+        As for `PeopleNet.load`.
+    device : str
+        Another than ``auto`` is taken as it is, in FP32.
+
+    Raises
+    ------
+    ModelError
+        When there is no such model.
+    """
+    if device.lower() != "auto":
+        return Fastest(device, reason=f"The device that was named: {device}, fp32.")
+    profile = SpeedProfile.load(read_model_file(resolve_model(model or None)))
+    if profile is None:
+        reason = "Notebook 06 has measured nothing here yet: the first device that loads, fp32."
+        return Fastest(device, reason=reason)
+    try:
+        PeopleNet.load(model or None, profile.device, precision=profile.precision)
+    except PeopleNetError as error:
+        gone = f"Notebook 06 chose {profile}, which no longer loads ({error.seen or error.what})"
+        instead = "so the first device that loads takes its place, fp32. Run notebook 06 again."
+        return Fastest(device, reason=f"{gone}, {instead}")
+    return Fastest(profile.device, profile.precision, profile.batch, f"As notebook 06 chose: {profile}.")

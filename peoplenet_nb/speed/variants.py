@@ -22,23 +22,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Variants:
-    """The faster variants of a model, how well each agrees with it, and why one could not be built.
+    """The faster variants of a model, how well each agrees with it, and why one could not be built."""
 
-    Attributes
-    ----------
-    made : list of Variant
-        The variants that are on disk now.
-    instead : list of str
-        Why a variant is not there, one sentence each.
-    """
-
-    made: list[Variant]
-    instead: list[str]
+    made: list[Variant]  #: those that are on disk now
+    instead: list[str]  #: why a variant is not there, one sentence each
 
     def _repr_html_(self) -> str:
         rows = [row for variant in self.made for row in variant.rows()]
-        caption = "Each compared with the model it was made from"
-        parts = [table(rows, caption)] if rows else []
+        parts = [table(rows, "Each compared with the model it was made from")] if rows else []
         parts += [note(text, "instead") for text in self.instead]
         parts += [_tried(variant) for variant in self.made if "tried" in variant.recipe]
         return "".join([*parts, *(note(text) for text in self.costs())])
@@ -73,18 +64,13 @@ class Variants:
 def _tried(variant: Variant) -> str:
     recipe = variant.recipe
     tried = recipe["tried"] if isinstance(recipe["tried"], dict) else {}
-    rows: list[dict[str, object]] = [
-        {
-            "calibration": name,
-            "mean AP at 0.5 and 0.75": score,
-            "": "kept" if name == recipe["method"] else "",
-        }
+    kept = {recipe["method"]: "kept"}
+    rows = [
+        {"calibration": name, "mean AP at 0.5 and 0.75": score, "": kept.get(name, "")}
         for name, score in tried.items()
     ]
-    tried_on = (
-        f"Tried on {recipe['calibration_frames']} frames, measured on {recipe['held_out_frames']} others"
-    )
-    return table(rows, f"{tried_on}; weights: {recipe['weights']}")
+    on = f"Tried on {recipe['calibration_frames']} frames, measured on {recipe['held_out_frames']} others"
+    return table(rows, f"{on}; weights: {recipe['weights']}")
 
 
 def build_variants(model: PeopleNet, source: Source, *, int8: bool = True, frames: int = 12) -> Variants:
