@@ -462,6 +462,12 @@ def test_real_weights_find_people_on_the_real_video(shared, real_model_path, tmp
     assert result.summary["model"]["workers"] >= 1
 
 
+@pytest.mark.parametrize("every", [10**6, 10**23])
+def test_a_video_of_one_frame_is_written_however_coarse_the_sampling(clip, tmp_path, every):
+    result = run(clip, tmp_path, every=every)
+    assert check_video(result.video, frames=1).problems == ()
+
+
 def test_names_that_are_no_utf8_or_have_blanks_at_their_ends_are_run(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()

@@ -335,7 +335,12 @@ def test_a_complete_run_without_its_table_is_not_given_as_complete(clip, tmp_pat
         run(clip, tmp_path, resume=True)
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 99}', "[]", "null", '{"format": 1, "parts": [{}]}'])
+BROKEN = ["", "{", '{"format": 99}', "[]", "null", '{"format": 1, "parts": [{}]}', "[" * 10**5]
+
+
+@pytest.mark.parametrize(
+    "text", [*BROKEN, '{"format": 1, "parts": [], "video_size": null, "fingerprint": 3}']
+)
 def test_broken_manifest_is_an_error(clip, tmp_path, text):
     folder = tmp_path / "clip"
     folder.mkdir()
@@ -343,6 +348,17 @@ def test_broken_manifest_is_an_error(clip, tmp_path, text):
     with pytest.raises(OutputError, match="manifest"):
         run(clip, tmp_path, resume=True)
     assert run(clip, tmp_path, overwrite=True).summary["complete"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [*BROKEN, '{"complete": true, "files": {"detections": "detections.csv", "frames": "frames.csv"}}'],
+)
+def test_broken_summary_is_an_error(clip, tmp_path, text):
+    first = run(clip, tmp_path)
+    (first.folder / "summary.json").write_text(text)
+    with pytest.raises(OutputError, match="summary"):
+        run(clip, tmp_path, resume=True)
 
 
 def test_folder_that_cannot_be_written_is_an_error(clip, tmp_path):

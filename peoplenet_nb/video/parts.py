@@ -115,7 +115,7 @@ class PartWriter:
             self._video = VideoWriter(
                 self._video_path,
                 manifest.video_size,
-                (self._source.info.fps or 25.0) / self._source.every,
+                (self._source.info.fps or 25.0) / min(self._source.every, 10**9),
                 encoder=manifest.encoder,
                 pixel_aspect=self._source.info.pixel_aspect,
                 faststart=False,

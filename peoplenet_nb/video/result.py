@@ -114,7 +114,8 @@ def load_result(folder: Path) -> RunResult:
     path = folder / "summary.json"
     try:
         result = result_of(folder, json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        _ = f"{result}{result._repr_html_()}"  # what is shown later must be there
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise OutputError(
             "The summary of the run cannot be read",
             seen=f"{path}: {error!r}",

@@ -188,8 +188,9 @@ class RunFolder:
             data = {_FORMAT: data}[data.pop("format")]  # another format is a KeyError
             data["parts"] = [Part(**part) for part in data["parts"]]
             data["video_size"] = tuple(data["video_size"]) if data["video_size"] else None
+            data["fingerprint"] = {**data["fingerprint"]}
             return Manifest(**data)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise OutputError(
                 "The manifest of the run cannot be read",
                 seen=f"{self.path / _MANIFEST}: {error}",

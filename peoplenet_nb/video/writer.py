@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 ENCODERS = ("auto", "x264", "nvenc")
 _LEAST_SIDE = 16  # pixels; one macroblock, below which encoders refuse
 _MOST_THREADS = 4
+_LEAST_FPS = 0.001  # for the rate control; one frame of a whole video has no rate
 _X264 = {"preset": "veryfast", "crf": "23", "bf": "0"}
 _NVENC = {"preset": "p4", "rc": "vbr", "cq": "25", "bf": "0"}
 # OpenCV converts to BT.601 in limited range; saying so keeps a browser from guessing BT.709 for large videos.
@@ -89,14 +90,15 @@ class VideoWriter:
         self._padded = padded_size(size)
         self._file = PartialFile(self.path)
         self.partial = self._file.partial
-        self._nominal = max(1, round(CLOCK / (fps or 25.0)))
+        fps = max(fps or 25.0, _LEAST_FPS)
+        self._nominal = max(1, round(CLOCK / fps))
         self._last: int | None = None
         self._held: Any = None  # the newest packet: its duration is known when the next one comes
         options = {"movflags": "+faststart"} if faststart else {}
         with writing(self.path):
             self.partial.touch()  # FFmpeg opens the file with the first packet: too late to refuse
             self._container = av.open(str(self.partial), "w", format="mp4", container_options=options)
-            self._stream = self._add_stream(Fraction(fps or 25.0).limit_denominator(1001), pixel_aspect)
+            self._stream = self._add_stream(Fraction(fps).limit_denominator(1001), pixel_aspect)
 
     def _add_stream(self, rate: Fraction, pixel_aspect: Fraction) -> Any:
         name, options = ("libx264", _X264) if self.encoder == "x264" else ("h264_nvenc", _NVENC)
