@@ -21,6 +21,7 @@ from peoplenet_nb.urls import HIDDEN, hide_secrets_in
 CATALOG = "https://catalog.ngc.nvidia.com/orgs/nvidia/teams/tao/models/peoplenet"
 MODEL = "nvidia/tao/peoplenet"
 T = TypeVar("T")
+_UNTIL_THEN = "the stand-in network runs the demo clip until then."
 
 ROWS: dict[str, tuple[str, str]] = {
     "key": (
@@ -79,16 +80,15 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "busy": (
         "NGC is out of order or too busy right now",
-        "Try again later; the stand-in network runs the demo clip until then.",
+        f"Try again later; {_UNTIL_THEN}",
     ),
     "unreachable": (
         "NGC cannot be reached from here",
-        "Check the network, its proxy and its certificates; the stand-in network runs the demo clip until then.",
+        f"Check the network, its proxy and its certificates; {_UNTIL_THEN}",
     ),
     "cut": (
         "The connection to NGC keeps breaking",
-        "Run the same command again: it goes on where this one stopped; the stand-in network runs the demo "
-        "clip until then.",
+        f"Run the same command again: it goes on where this one stopped; {_UNTIL_THEN}",
     ),
 }
 _UNREACHABLE = {"busy", "unreachable", "cut"}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peoplenet_nb.errors import ModelError
+from peoplenet_nb.html_tables import note, pairs, table
 from peoplenet_nb.onnxfile.labels import labels_for
 from peoplenet_nb.onnxfile.parse import (
     TensorInfo,
@@ -26,7 +27,6 @@ from peoplenet_nb.onnxfile.parse import (
     single_input,
     sort_outputs,
 )
-from peoplenet_nb.onnxfile.view import model_file_html
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STANDIN_KEY = "peoplenet_nb.standin"
+_INTEGERS = "The network computes in integers where it can."
+_FLOATS = (
+    "Without Q/DQ nodes ONNX Runtime computes in FP32, whatever the file's name says; int8 then takes effect in "
+    "TensorRT only, through the calibration cache."
+)
+
 # Below this fraction of the strongest head's norm, or this norm, a head's output is its bias everywhere.
 _DEAD_FRACTION = 1e-3
 _DEAD_NORM = 1e-4
@@ -121,7 +127,17 @@ class ModelFile:
         return self.qdq > 0 or any(name.startswith("QLinear") or "Integer" in name for name in self.nodes)
 
     def _repr_html_(self) -> str:
-        return model_file_html(self)
+        facts: list[tuple[str, object]] = [
+            ("file", self.path),
+            ("size", f"{self.size:,} bytes"),
+            ("sha256", self.sha256),
+            ("classes", ", ".join(self.labels)),
+            ("parameters", f"{self.parameters:,}"),
+            ("nodes", f"{sum(self.nodes.values())}, {self.qdq} of them Q/DQ"),
+        ]
+        often = sorted(self.nodes.items(), key=lambda entry: -entry[1])
+        rows = [{"operation": name, "how often": n} for name, n in often]
+        return pairs(facts) + note(_INTEGERS if self.quantized else _FLOATS) + table(rows)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.onnxfile import ModelFile
+from peoplenet_nb.onnxfile.trace import options_of
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -57,7 +58,7 @@ class _Reach:
     layers: int = 0
 
     def through(self, node: NodeProto, kernel: tuple[int, int]) -> _Reach:
-        options = {attribute.name: list(attribute.ints) for attribute in node.attribute}
+        options = options_of(node)
         stride_y, stride_x = (options.get("strides") or [1, 1])[:2]
         spread_y, spread_x = (options.get("dilations") or [1, 1])[:2]
         return _Reach(
@@ -85,7 +86,10 @@ def receptive_field(file: ModelFile) -> ReceptiveField:
         what, seen = "The model file cannot be read again", f"{file.path}: {error}"
         raise ModelError(what, seen=seen, next_step="fetch it again.") from error
     shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    shapes |= _constants(graph)
+    constants = (node for node in graph.node if node.op_type == "Constant")
+    shapes |= {
+        node.output[0]: tuple(a.t.dims) for node in constants for a in node.attribute if a.name == "value"
+    }
     reach = {file.input.name: _Reach()}
     for node in graph.node:  # ONNX keeps nodes in an order in which each finds its inputs made
         came = [reach[name] for name in node.input if name in reach]
@@ -103,19 +107,7 @@ def receptive_field(file: ModelFile) -> ReceptiveField:
 
 
 def _kernel(node: NodeProto, shapes: dict[str, tuple[int, ...]]) -> tuple[int, int]:
-    for attribute in node.attribute:
-        if attribute.name == "kernel_shape":
-            return int(attribute.ints[0]), int(attribute.ints[1])
-    which = 3 if node.op_type == "QLinearConv" else 1
-    shape = shapes.get(node.input[which], (1, 1))
+    if (size := options_of(node).get("kernel_shape")) is not None:
+        return int(size[0]), int(size[1])
+    shape = shapes.get(node.input[3 if node.op_type == "QLinearConv" else 1], (1, 1))
     return int(shape[-2]), int(shape[-1])
-
-
-def _constants(graph: Any) -> dict[str, tuple[int, ...]]:
-    return {
-        node.output[0]: tuple(attribute.t.dims)
-        for node in graph.node
-        if node.op_type == "Constant"
-        for attribute in node.attribute
-        if attribute.name == "value"
-    }

@@ -8,7 +8,7 @@ output's channels raises `Untraceable` with the reason, and the caller reports "
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class WeightTracer:
             kernel = self._constant(node.input[1])
         if operation == "ConvTranspose":
             kernel = np.moveaxis(kernel, 1, 0)
-        elif operation == "MatMul" or (operation == "Gemm" and not _integer(node, "transB", 0)):
+        elif operation == "MatMul" or (operation == "Gemm" and not options_of(node).get("transB")):
             kernel = kernel.T
         return kernel.reshape(len(kernel), -1)
 
@@ -127,26 +127,29 @@ class WeightTracer:
         node = self._made_by.get(name)
         if node is None:
             raise Untraceable(f"the weights {name!r} are fed from outside")
+        options = options_of(node)
         if node.op_type == "Constant":
-            for attribute in node.attribute:
-                if attribute.name == "value":
-                    return np.asarray(numpy_helper.to_array(attribute.t), dtype=np.float64)
-                if attribute.name in ("value_float", "value_int"):
-                    return np.asarray(attribute.f or attribute.i, dtype=np.float64)
+            value = next(
+                (options[kind] for kind in ("value", "value_float", "value_int") if kind in options), None
+            )
+            if value is not None:
+                return np.asarray(numpy_helper.to_array(value) if "value" in options else value, np.float64)
         if node.op_type == "DequantizeLinear":
             parts = [self._constant(part) for part in node.input if part]
-            return _dequantize(*parts, axis=_integer(node, "axis", 1))
+            return _dequantize(*parts, axis=options.get("axis", 1))
         if node.op_type == "Transpose":
-            order = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
-            return np.transpose(self._constant(node.input[0]), order)
+            return np.transpose(self._constant(node.input[0]), options.get("perm"))
         if node.op_type in ("Identity", "Cast", "QuantizeLinear"):
             # A quantised constant counts with the value it had before: rounding changes no verdict.
             return self._constant(node.input[0])
         raise Untraceable(f"the weights come out of an operation of type {node.op_type}")
 
 
-def _integer(node: NodeProto, name: str, default: int) -> int:
-    return next((int(a.i) for a in node.attribute if a.name == name), default)
+def options_of(node: NodeProto) -> dict[str, Any]:
+    """Return the attributes of an operation by name, with their values."""
+    from onnx import helper
+
+    return {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
 
 
 def _dequantize(values: Array, scale: Array, zero: Array | None = None, *, axis: int) -> Array:
