@@ -78,10 +78,7 @@ ROWS: dict[str, tuple[str, str]] = {
         "The model cannot be written to that folder",
         "Name a folder that you may write to: PEOPLENET_HOME, or --dest.",
     ),
-    "busy": (
-        "NGC is out of order or too busy right now",
-        f"Try again later; {_UNTIL_THEN}",
-    ),
+    "busy": ("NGC is out of order or too busy right now", f"Try again later; {_UNTIL_THEN}"),
     "unreachable": (
         "NGC cannot be reached from here",
         f"Check the network, its proxy and its certificates; {_UNTIL_THEN}",

@@ -49,14 +49,7 @@ class Client:
     """
 
     def __init__(
-        self,
-        place: Place,
-        account: Account,
-        *,
-        api: str = API,
-        auth: str = AUTH,
-        retries: int = 4,
-        backoff: float = 0.5,
+        self, place: Place, account: Account, *, api: str, auth: str, retries: int, backoff: float
     ) -> None:
         self.place, self.retries, self.backoff = place, retries, backoff
         self.api, self._auth = checked_base(api, place), checked_base(auth, place)

@@ -1,6 +1,4 @@
-"""A session that follows only safe redirects, repeats what brings nothing, and gives no secret away.
-
-`requests` follows redirects and `urllib3` repeats requests; the classes here are their hooks.
+"""The hooks of `requests` and `urllib3`: only safe redirects, repeated requests, and no secret given away.
 
 One decision to know: the API answers a file request with a redirect to a presigned address on a storage host.
 The ``Authorization`` header goes only to the address we built ourselves, never along a redirect, not even to

@@ -21,17 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """Name, dtype and shape of a tensor.
-
-    Attributes
-    ----------
-    name : str
-        Its name in the graph.
-    dtype : str
-        numpy's name of the element type, e.g. "float32".
-    shape : tuple of int or str
-        Sizes; a name such as "N" where the size is chosen at run time.
-    """
+    """Name, dtype and shape of a tensor: numpy's name of its type, and names such as "N" for sizes at run time."""
 
     name: str
     dtype: str

@@ -25,22 +25,13 @@ _WINDOWED = {"Conv", "ConvInteger", "QLinearConv", "MaxPool", "AveragePool", "Lp
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one cell can see, and how far apart cells are, in network pixels.
-
-    Attributes
-    ----------
-    width, height : int
-        Size of the field.
-    stride : int
-        Network pixels from one cell to the next.
-    layers : int
-        Convolutions and poolings on the widest path.
-    """
+    """What one cell can see, and how far apart cells are, in network pixels."""
 
     width: int
     height: int
     stride: int
     layers: int
+    """Convolutions and poolings on the widest path."""
 
     def covers(self, network_size: tuple[int, int]) -> bool:
         """Tell whether the field is at least as large as the whole input ``(width, height)``."""

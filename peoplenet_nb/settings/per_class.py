@@ -18,23 +18,14 @@ from peoplenet_nb.settings.values import PEOPLENET_LABELS, ClassSettings, Settin
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerClass:
-    """The numbers of each class, and which of them change anything.
-
-    Parameters
-    ----------
-    threshold, min_width, min_height, min_confidence : ndarray
-        ``(C,)`` float64.
-    least_coverage : ndarray
-        ``(C, 1)``: the least float32 that reaches the threshold, so that coverage is compared as it is.
-    limits_size, limits_confidence : bool
-        Whether any class has a least size or confidence above 0.
-    """
+    """The numbers of each class, ``(C,)``, and whether any least size or confidence is above 0."""
 
     threshold: npt.NDArray[np.float64]
     min_width: npt.NDArray[np.float64]
     min_height: npt.NDArray[np.float64]
     min_confidence: npt.NDArray[np.float64]
     least_coverage: npt.NDArray[np.float32]
+    """``(C, 1)``: the least float32 that reaches the threshold, so that coverage is compared as it is."""
     limits_size: bool
     limits_confidence: bool
 

@@ -155,10 +155,9 @@ class Tuner(w.VBox):  # type: ignore[misc]
             for toggle in self.kernel_picture.toggles:
                 toggle.observe(lambda _: self._draw(), names="value")
         controls.preset.observe(self._on_preset, names="value")
-        for name in ("undo", "redo", "reset"):
-            getattr(controls, name).on_click(functools.partial(self._on_button, getattr(self.model, name)))
-        controls.save.on_click(self._on_save)
-        controls.load.on_click(self._on_load)
+        actions = {"undo": self.model.undo, "redo": self.model.redo, "reset": self.model.reset}
+        for name, action in (actions | {"save": self._save, "load": self._load}).items():
+            getattr(controls, name).on_click(functools.partial(self._on_button, action))
 
     @_guarded("state")
     def _on_state(self, change: Mapping[str, Any]) -> None:
@@ -223,15 +222,13 @@ class Tuner(w.VBox):  # type: ignore[misc]
             self._show()
 
     @_guarded("controls")
-    def _on_button(self, action: Callable[[], bool], _: Any) -> None:
+    def _on_button(self, action: Callable[[], object], _: Any) -> None:
         action()
 
-    @_guarded("controls")
-    def _on_save(self, _: Any) -> None:
+    def _save(self) -> None:
         self.controls.write_note(f"Saved to {self.model.save(self.controls.file())}")
 
-    @_guarded("controls")
-    def _on_load(self, _: Any) -> None:
+    def _load(self) -> None:
         self.model.load(self.controls.file())
         self.controls.write_note(f"Loaded {self.controls.file()}")
 
