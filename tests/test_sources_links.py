@@ -51,6 +51,9 @@ def server(tmp_path, asked) -> Iterator[str]:
 
         def do_GET(self):
             asked.append(self.path)
+            if self.path.startswith("/turncoat"):  # a video for all but FFmpeg
+                ours = "python-requests" in self.headers["User-Agent"]
+                self.path = "/video.mp4" if ours else "/loop.m3u8"
             if self.path.startswith("/private"):
                 self.send_error(403)
             elif self.path.startswith("/hang-up"):
@@ -95,6 +98,12 @@ def test_a_playlist_that_names_itself_ends_at_once(server, asked, name):
     with pytest.raises(SourceError, match="names playlists that name playlists"):
         open_source(f"{server}/{name}.m3u8")
     assert len(asked) <= 2
+
+
+def test_what_was_no_playlist_is_not_read_as_one(server, asked):
+    with pytest.raises(SourceError, match="not a video"):
+        open_source(f"{server}/turncoat")
+    assert len(asked) <= 3
 
 
 def test_a_playlist_behind_an_address_reads_no_file_of_this_machine(server):

@@ -25,6 +25,8 @@ from peoplenet_nb.urls import hide_secrets
 logger = logging.getLogger(__name__)
 
 _TIMEOUT = (10, 30)  # seconds to connect, seconds between bytes
+_RECONNECT = {"reconnect": "1", "reconnect_delay_max": "5", "rw_timeout": "30000000"}
+_HEAD = 64  # bytes that tell what it is; a server may send them one by one
 _LARGEST_IMAGE = 256 << 20
 _PAGE = (b"<!doctype", b"<html", b"<head")
 _PLAYLIST_CHUNKS = 128  # of 64 KiB
@@ -58,6 +60,8 @@ def open_link(address: str, *, nested: bool = False) -> Source:
             kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
             chunks = answer.iter_content(65536)
             head = next(chunks, b"")
+            while 0 < len(head) < _HEAD and (more := next(chunks, b"")):
+                head += more
             if not head:
                 raise SourceError(
                     "The address holds nothing (0 bytes)",
@@ -72,7 +76,8 @@ def open_link(address: str, *, nested: bool = False) -> Source:
                 )
             if _is_image(address, kind, head):
                 return _download(address, head, chunks)
-            if head.startswith(b"#EXTM3U") and (variant := _variant(answer.url, head, chunks, nested)):
+            playlist = head.startswith(b"#EXTM3U")
+            if playlist and (variant := _variant(answer.url, head, chunks, nested)):
                 source = open_link(variant, nested=True)
                 source.info.name, source.info.spec = _name(address), hide_secrets(address)
                 return source
@@ -83,9 +88,15 @@ def open_link(address: str, *, nested: bool = False) -> Source:
             seen=f"{hide_secrets(address)}: {type(error).__name__}",
             next_step="check the spelling and this machine's network, or download the file and name it here.",
         ) from None  # the original error quotes the whole address, with its secrets
-    from peoplenet_nb.sources.videofile import VideoFile
+    from peoplenet_nb.sources.videofile import NO_PLAYLISTS, VideoFile
 
-    return VideoFile(final, name=_name(address), spec=hide_secrets(address), fingerprint=fingerprint)
+    return VideoFile(
+        final,
+        name=_name(address),
+        spec=hide_secrets(address),
+        fingerprint=fingerprint,
+        options=_RECONNECT if playlist else _RECONNECT | NO_PLAYLISTS,
+    )
 
 
 def _check(answer: Any, address: str) -> None:

@@ -33,7 +33,8 @@ _DECODER_THREADS = 4
 _PROBE_PACKETS = 2000  # packets that may fail before the first frame
 _DEMUX_FAILURES = 10_000  # in a row; each passes over some 64 KB of a hole in an MPEG transport stream
 _LINK_FAILURES = 3
-_RECONNECT = {"reconnect": "1", "reconnect_delay_max": "5", "rw_timeout": "30000000"}
+# What may name other files and addresses is left out, whatever its name and its first bytes are.
+NO_PLAYLISTS = {"format_whitelist": ",".join(av.formats_available - {"hls", "concat", "dash", "imf", "sdp"})}
 
 
 class VideoFile(Source):
@@ -43,8 +44,8 @@ class VideoFile(Source):
     ----------
     path : Path or str
         A file, or an ``http(s)`` address.
-    name, spec, fingerprint : str, optional
-        What to call it, for addresses.
+    name, spec, fingerprint, options : optional
+        What to call it, and FFmpeg's options (dict of str to str), for addresses.
 
     Raises
     ------
@@ -52,8 +53,11 @@ class VideoFile(Source):
         When it is not a video, holds no pictures, or no frame of it can be decoded.
     """
 
-    def __init__(self, path: Path | str, *, name: str = "", spec: str = "", fingerprint: str = "") -> None:
+    def __init__(
+        self, path: Path | str, *, name: str = "", spec: str = "", fingerprint: str = "", options: Any = None
+    ) -> None:
         self._is_link = isinstance(path, str)
+        self._options = options or NO_PLAYLISTS | {"protocol_whitelist": "file"}
         # "file:" keeps FFmpeg from taking "12:30.mp4" for an address.
         self._target = path if isinstance(path, str) else f"file:{path}"
         self._path = path
@@ -86,8 +90,7 @@ class VideoFile(Source):
                 self._target,
                 metadata_errors="replace",
                 timeout=(20.0, 30.0) if self._is_link else None,
-                # A file may not make FFmpeg read from the network.
-                container_options=_RECONNECT if self._is_link else {"protocol_whitelist": "file"},
+                container_options=self._options,
                 hwaccel=hwaccel,
             )
         except (FFmpegError, ValueError) as error:
