@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 
@@ -28,21 +28,11 @@ _RUN_PROBE = 0.6  # seconds, of the two within which a run's first result should
 
 @dataclass(frozen=True)
 class BatchProbe:
-    """What a probe found.
+    """What a probe found."""
 
-    Parameters
-    ----------
-    best : int
-        The smallest size that is within 3 % of the fastest.
-    fps : dict of int to float
-        Frames per second of the engine alone, by size.
-    failed : dict of int to str
-        Sizes that did not run, with the reason: most often the GPU's memory.
-    """
-
-    best: int
-    fps: dict[int, float]
-    failed: dict[int, str] = field(default_factory=dict)
+    best: int  #: the smallest size that is within 3 % of the fastest
+    fps: dict[int, float]  #: frames per second of the engine alone, by size
+    failed: dict[int, str]  #: sizes that did not run, with the reason: most often the GPU's memory
 
 
 def probe_batch(
@@ -52,27 +42,17 @@ def probe_batch(
     sizes: Sequence[int] = SIZES,
     seconds: float = 1.0,
 ) -> BatchProbe:
-    """Time the engine with batches of several sizes.
+    """Time the engine of a model, on its device, with batches of several sizes.
 
     Parameters
     ----------
     model : PeopleNet
-        On the device to be tried.
     images : sequence of ndarray
         At least one BGR frame; they are repeated to fill a batch. What they show does not matter.
     sizes : sequence of int
-        Sizes to try, rising. Sizes after one that fails are not tried.
+        Rising. Sizes after one that fails are not tried; what the engine raises for the first one is raised.
     seconds : float
         About how long all of it may take, warming up not counted.
-
-    Returns
-    -------
-    BatchProbe
-
-    Raises
-    ------
-    Exception
-        Whatever the engine raises for the first size.
     """
     fps: dict[int, float] = {}
     failed: dict[int, str] = {}
@@ -96,15 +76,7 @@ def probe_batch(
 
 
 def best_batch(model: PeopleNet, frame_size: tuple[int, int]) -> int:
-    """Return how many frames an inference should take: one on a CPU, what a short probe finds on a GPU.
-
-    Parameters
-    ----------
-    model : PeopleNet
-        The network.
-    frame_size : tuple of int
-        ``(width, height)`` of the frames to come, in pixels.
-    """
+    """Return how many frames of ``(width, height)`` an inference should take: one on a CPU, else by a short probe."""
     if not model.backend.device.on_gpu:
         return 1
     width, height = frame_size

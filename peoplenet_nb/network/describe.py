@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from peoplenet_nb.network.model import PeopleNet
+    from peoplenet_nb.onnxfile import ModelFile, TensorInfo
 
 
 def describe(model: PeopleNet) -> pd.DataFrame:
@@ -18,45 +19,36 @@ def describe(model: PeopleNet) -> pd.DataFrame:
     import pandas as pd
 
     file = model.file
-    kind = "stand-in for the demo clip, not PeopleNet" if file.standin else "DetectNet_v2"
-    precision = f"{file.qdq} Q/DQ nodes" + (
-        "" if file.qdq else ": runs as FP32, whatever the file's name says"
-    )
-    rows: list[tuple[str, object]] = [
-        ("file", file.path),
-        ("kind", kind),
-        ("size", f"{file.size:,} bytes"),
-        ("sha256", file.sha256),
-        ("opset", f"{file.opset} (IR {file.ir_version})"),
-        ("parameters", f"{file.parameters:,}"),
-        (
-            "layers",
-            ", ".join(f"{n} {op}" for op, n in sorted(file.nodes.items(), key=lambda item: -item[1])),
-        ),
-        ("quantization", precision),
-        ("classes", ", ".join(file.labels)),
-        ("grid", f"{file.grid[0]} rows x {file.grid[1]} columns, stride {file.stride} px"),
-    ]
-    tensors = (("input", file.input), ("coverage output", file.coverage), ("box output", file.boxes))
-    for name, tensor in tensors:
-        text = (
-            "none: this model has no boxes"
-            if tensor is None
-            else f"{tensor.name} {tensor.dtype} {tensor.shape}"
-        )
-        rows.append((name, text))
+    as_named = "" if file.qdq else ": runs as FP32, whatever the file's name says"
     runs = "the file itself" if model.runs is model.file else f"its variant {model.runs.path}"
-    rows += [
-        ("runs", f"{runs}, in {model.precision}"),
-        ("device", f"{model.device} ({', '.join(model.providers)})"),
-        ("threads", model.backend.threads),
-        ("fit", str(model.fit)),
-    ]
-    rows += [
-        (f"head '{head.label}'", f"alive: {head.reason}" if head.alive else head.reason)
-        for head in head_health(file.path)
-    ]
-    return pd.DataFrame(rows, columns=["what", "value"])
+    layers = sorted(file.nodes.items(), key=lambda item: -item[1])
+    rows: dict[str, object] = {
+        "file": file.path,
+        "kind": "stand-in for the demo clip, not PeopleNet" if file.standin else "DetectNet_v2",
+        "size": f"{file.size:,} bytes",
+        "sha256": file.sha256,
+        "opset": f"{file.opset} (IR {file.ir_version})",
+        "parameters": f"{file.parameters:,}",
+        "layers": ", ".join(f"{n} {op}" for op, n in layers),
+        "quantization": f"{file.qdq} Q/DQ nodes{as_named}",
+        "classes": ", ".join(file.labels),
+        "grid": f"{file.grid[0]} rows x {file.grid[1]} columns, stride {file.stride} px",
+        **dict.fromkeys(("input", "coverage output", "box output"), "none: this model has no boxes"),
+        **{what: f"{tensor.name} {tensor.dtype} {tensor.shape}" for what, tensor in _tensors(file)},
+        "runs": f"{runs}, in {model.precision}",
+        "device": f"{model.device} ({', '.join(model.providers)})",
+        "threads": model.backend.threads,
+        "fit": str(model.fit),
+    }
+    for head in head_health(file.path):
+        rows[f"head '{head.label}'"] = f"alive: {head.reason}" if head.alive else head.reason
+    return pd.DataFrame(rows.items(), columns=["what", "value"])
+
+
+def _tensors(file: ModelFile) -> list[tuple[str, TensorInfo]]:
+    """Return the model's input and those outputs that it has."""
+    tensors = {"input": file.input, "coverage output": file.coverage, "box output": file.boxes}
+    return [(what, tensor) for what, tensor in tensors.items() if tensor is not None]
 
 
 def model_html(model: PeopleNet) -> str:
@@ -67,8 +59,7 @@ def model_html(model: PeopleNet) -> str:
         ("model", f"{file.path} ({kind})"),
         ("runs on", f"{model.device} ({', '.join(model.providers)}), {model.precision}; fit: {model.fit}"),
     ]
-    tensors = (("input", file.input), ("coverage output", file.coverage), ("box output", file.boxes))
-    facts += [(what, f"{t.name}  {t.shape}") for what, t in tensors if t is not None]
+    facts += [(what, f"{tensor.name}  {tensor.shape}") for what, tensor in _tensors(file)]
     facts.append(("classes", ", ".join(file.labels)))
     notes = []
     if model.is_standin:

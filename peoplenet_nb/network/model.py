@@ -113,26 +113,19 @@ class PeopleNet:
         """
         file = read_model_file(resolve_model(path_or_name))
         device = choose(Device, device, "device")
+
+        def on(device: Device) -> PeopleNet:
+            check_device(device)
+            runs = variant_for(file, precision, device)
+            return cls(file, open_backend(runs, device, threads, precision), fit, runs=runs)
+
         *before, last = _AUTO if device is Device.AUTO else (device,)
         for candidate in before:
             try:
-                return cls._on(file, candidate, fit, threads, precision)
+                return on(candidate)
             except DeviceError as error:
                 logger.info("auto passes over %s: %s", candidate, error)
-        return cls._on(file, last, fit, threads, precision)
-
-    @classmethod
-    def _on(
-        cls,
-        file: ModelFile,
-        device: Device,
-        fit: FitMode | str,
-        threads: int | None,
-        precision: Precision | str,
-    ) -> PeopleNet:
-        check_device(device)
-        runs = variant_for(file, precision, device)
-        return cls(file, open_backend(runs, device, threads, precision), fit, runs=runs)
+        return on(last)
 
     def with_threads(self, threads: int) -> PeopleNet:
         """Return the same model on the same device with another number of threads per inference."""
@@ -204,12 +197,12 @@ class PeopleNet:
         return self.infer_input(batch, [fit])[0]
 
     def detect(self, frame: Frame, settings: Settings | None = None) -> Detections:
-        """Return the people, bags and faces in one BGR uint8 frame ``(H, W, 3)``, in its pixels.
+        """Return the people, bags and faces in one frame, in its pixels.
 
         Parameters
         ----------
         frame : ndarray
-            BGR uint8.
+            ``(H, W, 3)`` BGR uint8.
         settings : Settings, optional
             Thresholds and clustering; left out, the default preset of this model's fit.
 
@@ -254,9 +247,7 @@ class PeopleNet:
             ``preprocessed_frame.npy`` ``(1, 3, H, W)`` float32, ``output_cov.npy`` ``(C, rows, cols)``,
             ``output_bbox.npy`` ``(4C, rows, cols)`` where there is one, and all of it as ``grids.npz``.
         """
-        folder = Path(folder)
-        grids = self.infer(frame)
-        batch, _ = self.network_input(frame)
+        folder, grids, (batch, _) = Path(folder), self.infer(frame), self.network_input(frame)
         arrays = {"preprocessed_frame": batch, "output_cov": grids.coverage, "output_bbox": grids.boxes}
         written = {"grids": grids.save(folder / "grids.npz")}
         for name, array in arrays.items():

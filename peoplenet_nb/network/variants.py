@@ -41,28 +41,15 @@ class Target(StrEnum):
 class Agreement:
     """What differs between two models on the same frames.
 
-    Parameters
-    ----------
-    frames : int
-        How many were compared.
-    coverage : float
-        Largest difference of a cell's coverage.
-    coverage_mean : float
-        Mean difference over all cells.
-    box_px : float
-        Largest difference of a box edge, network pixels, over cells whose coverage reaches 0.1.
-    boxes : int
-        How many boxes the source found in them: with few, the next two say little.
-    ap50, ap75 : float
-        Average precision of the variant's boxes with the source's boxes as truth, at IoU 0.5 and
-        0.75: the mean over classes, weighted by the source's boxes of each; 0 when it found nothing.
+    Average precisions, at IoU 0.5 and 0.75, are of the variant's boxes with the source's boxes as truth: the mean over
+    classes, weighted by the source's boxes of each; 0 when it found nothing.
     """
 
-    frames: int
-    coverage: float
-    coverage_mean: float
-    box_px: float
-    boxes: int
+    frames: int  #: how many were compared
+    coverage: float  #: largest difference of a cell's coverage
+    coverage_mean: float  #: mean difference over all cells
+    box_px: float  #: largest difference of a box edge, network pixels, over cells whose coverage reaches 0.1
+    boxes: int  #: how many the source found: with few, the next two say little
     ap50: float
     ap75: float
 
@@ -77,11 +64,10 @@ class Agreement:
         return self.boxes >= LEAST_BOXES and self.ap50 >= LEAST_AP50 and self.ap75 >= LEAST_AP75
 
     def __str__(self) -> str:
-        boxes = (
-            f"AP {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75 against the model's {self.boxes} boxes"
-            if self.boxes
-            else "no boxes to compare"
-        )
+        boxes = "no boxes to compare"
+        if self.boxes:
+            figures = f"AP {self.ap50:.3f} at IoU 0.5 and {self.ap75:.3f} at 0.75"
+            boxes = f"{figures} against the model's {self.boxes} boxes"
         differences = f"coverage within {self.coverage:.1e}, edges within {self.box_px:.2g} px"
         return f"{boxes} in {self.frames} frames; {differences}"
 
@@ -102,30 +88,14 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Variant:
-    """A variant and the record that stands beside it as JSON.
+    """A variant and the record that stands beside it as JSON."""
 
-    Parameters
-    ----------
-    path : Path
-        The variant's ``.onnx``.
-    kind : str
-        ``uint8-input`` or ``int8``.
-    source_sha256 : str
-        Of the model that it was made from.
-    recipe : dict
-        How it was made: method, frames, options, versions of the tools.
-    agreement : Agreement
-        With its source, on frames that were not used in making it.
-    unlike : Agreement, optional
-        With its source, on pictures unlike those that it was calibrated on; None where nothing was calibrated.
-    """
-
-    path: Path
-    kind: str
-    source_sha256: str
-    recipe: dict[str, object]
-    agreement: Agreement
-    unlike: Agreement | None = None
+    path: Path  #: the variant's ``.onnx``
+    kind: str  #: ``uint8-input`` or ``int8``
+    source_sha256: str  #: of the model that it was made from
+    recipe: dict[str, object]  #: how it was made: method, frames, options, versions of the tools
+    agreement: Agreement  #: with its source, on frames that were not used in making it
+    unlike: Agreement | None = None  #: on pictures unlike those that it was calibrated on, where it was
 
     @property
     def proved(self) -> bool:
@@ -153,14 +123,8 @@ class Variant:
         """Return a variant that is on disk and was made from this source, else None."""
         try:
             data = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-            found = cls(
-                path,
-                data["kind"],
-                data["source_sha256"],
-                data["recipe"],
-                Agreement(**data["agreement"]),
-                data["unlike"] and Agreement(**data["unlike"]),
-            )
+            alike, unlike = Agreement(**data["agreement"]), data["unlike"] and Agreement(**data["unlike"])
+            found = cls(path, data["kind"], data["source_sha256"], data["recipe"], alike, unlike)
             whole = sha256_of(path) == data["sha256"]
         except (OSError, ValueError, KeyError, TypeError):
             return None
@@ -203,16 +167,7 @@ def _path(source: ModelFile, kind: str, target: Target) -> Path:
 
 
 def variant_for(file: ModelFile, precision: Precision | str, device: Device | str = Device.CPU) -> ModelFile:
-    """Return the file to run for a precision on a device.
-
-    Parameters
-    ----------
-    file : ModelFile
-        The model.
-    precision : Precision or str
-        What to compute in; ``auto`` takes INT8 on the CPU only.
-    device : Device or str
-        Where it will run.
+    """Return the file to run a model in a precision on a device; ``auto`` takes INT8 on the CPU only.
 
     Raises
     ------
@@ -239,7 +194,9 @@ def variant_for(file: ModelFile, precision: Precision | str, device: Device | st
                 seen=file.path,
                 next_step=f"build it with frames like yours: `peoplenet-nb optimise --int8 SOURCE{_for(target)}`.",
             )
-        if int8 is not None and (precision is Precision.INT8 or _worth_it(int8, precision, device)):
+        # `auto` takes it on a CPU that is fast at it, and where it was proved to agree.
+        worth_it = device is Device.CPU and precision is Precision.AUTO and has_int8_instructions()
+        if int8 is not None and (precision is Precision.INT8 or (worth_it and int8.proved)):
             return read_model_file(int8.path)
     uint8 = Variant.load(uint8_path(file, target), file)
     if uint8 is None and target is Target.TENSORRT:
@@ -250,12 +207,6 @@ def variant_for(file: ModelFile, precision: Precision | str, device: Device | st
             next_step=f"build it: `peoplenet-nb optimise{_for(target)}`, a matter of seconds.",
         )
     return file if uint8 is None else read_model_file(uint8.path)
-
-
-def _worth_it(int8: Variant, precision: Precision, device: Device) -> bool:
-    """Return whether ``auto`` takes INT8: on a CPU that is fast at it, and where it was proved to agree."""
-    able = device is Device.CPU and has_int8_instructions()
-    return precision is Precision.AUTO and able and int8.proved
 
 
 def _for(target: Target) -> str:

@@ -17,24 +17,12 @@ __all__ = ["Backend", "check_device", "open_backend"]
 
 
 class Backend(Protocol):
-    """What a model needs of an engine; `run` may be called from several threads at once.
-
-    Attributes
-    ----------
-    device : Device
-        Where it runs.
-    precision : Precision
-        What it computes in.
-    providers : tuple of str
-        What runs the network, as the engine itself reports it.
-    threads : int
-        Threads of one inference on a CPU.
-    """
+    """What a model needs of an engine; `run` may be called from several threads at once."""
 
     device: Device
     precision: Precision
-    providers: tuple[str, ...]
-    threads: int
+    providers: tuple[str, ...]  #: what runs the network, as the engine itself reports it
+    threads: int  #: of one inference on a CPU
 
     def run(self, batch: Array) -> Outputs:
         """Return coverage ``(N, C, rows, cols)`` and boxes ``(N, 4C, rows, cols)`` or None."""
@@ -47,18 +35,7 @@ def open_backend(
     threads: int | None = None,
     precision: Precision | str = Precision.FP32,
 ) -> Backend:
-    """Load a model file on a device.
-
-    Parameters
-    ----------
-    runs : ModelFile
-        A checked model file, the variant that fits the device (`peoplenet_nb.network.variants.variant_for`).
-    device : Device or str
-        Any but ``auto``.
-    threads : int, optional
-        Threads of one inference on a CPU; the cores this process may use when left out.
-    precision : Precision or str
-        What to compute in.
+    """Load a model file, the variant that fits a device (`variant_for`), on that device, which is not ``auto``.
 
     Raises
     ------

@@ -12,3 +12,8 @@ Array = npt.NDArray[Any]
 
 Outputs = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32] | None]
 """Coverage ``(N, C, rows, cols)``, and boxes ``(N, 4C, rows, cols)`` or None."""
+
+
+def as_outputs(arrays: list[npt.NDArray[np.float32]]) -> Outputs:
+    """Return one or two arrays as what an engine returns."""
+    return arrays[0], arrays[1] if len(arrays) > 1 else None

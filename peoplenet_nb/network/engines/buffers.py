@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from peoplenet_nb.network.engines.arrays import Array, Outputs
+from peoplenet_nb.network.engines.arrays import Array, Outputs, as_outputs
 
 MAX_BATCH = 32
 
@@ -37,18 +37,9 @@ class _Buffers:
 
 
 class BufferedRunner:
-    """Run a session on buffers of its device.
+    """Run an ONNX Runtime session on buffers of its device, ``cuda`` or ``cpu``.
 
-    Parameters
-    ----------
-    session : onnxruntime.InferenceSession
-        The loaded network.
-    input_name : str
-        Its input.
-    outputs : sequence of (str, tuple of int)
-        Names of its outputs, and the shape of each without the batch axis.
-    memory : str
-        Where the buffers are: ``cuda``, or ``cpu``.
+    ``outputs`` are the names of its outputs, and the shape of each without the batch axis.
     """
 
     def __init__(
@@ -66,10 +57,8 @@ class BufferedRunner:
         """Run the network on a batch of any size; longer ones than `MAX_BATCH` go in pieces."""
         starts = range(0, len(batch), MAX_BATCH)
         pieces = list(self._thread.map(lambda start: self._piece(batch[start : start + MAX_BATCH]), starts))
-        columns = [
-            np.concatenate(column) if len(pieces) > 1 else column[0] for column in zip(*pieces, strict=True)
-        ]
-        return columns[0], columns[1] if len(columns) > 1 else None
+        columns = zip(*pieces, strict=True)
+        return as_outputs([np.concatenate(column) if len(pieces) > 1 else column[0] for column in columns])
 
     def _piece(self, batch: Array) -> list[Array]:
         count = len(batch)

@@ -14,7 +14,7 @@ import numpy as np
 from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.network.devices import Device, Precision
-from peoplenet_nb.network.engines.arrays import Array, Outputs
+from peoplenet_nb.network.engines.arrays import Array, Outputs, as_outputs
 from peoplenet_nb.onnxfile import ModelFile
 
 # What is not quantised in an INT8 file is computed in float32.
@@ -53,17 +53,12 @@ class OpenVinoBackend:
             core = ov.Core()
             self._compiled = core.compile_model(core.read_model(str(runs.path)), "CPU", config)
         except Exception as error:
-            raise ModelError(
-                "OpenVINO cannot load the model",
-                seen=error,
-                next_step="use device='cpu', or fetch the model again.",
-            ) from error
-        if precision is Precision.BF16 and not _computes_in_bf16(core):
-            raise DeviceError(
-                "OpenVINO does not compute in bf16 on this CPU",
-                seen=core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"),
-                next_step="use precision='fp32' or 'int8'.",
-            )
+            step = "use device='cpu', or fetch the model again."
+            raise ModelError("OpenVINO cannot load the model", seen=error, next_step=step) from error
+        able = core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        if precision is Precision.BF16 and "BF16" not in able:
+            what = "OpenVINO does not compute in bf16 on this CPU"
+            raise DeviceError(what, seen=able, next_step="use precision='fp32' or 'int8'.")
         self._outputs = [self._compiled.output(t.name) for t in (runs.coverage, runs.boxes) if t is not None]
         self._local = threading.local()
         self.providers: tuple[str, ...] = (f"OpenVINO {ov.__version__.split('-')[0]} CPU",)
@@ -73,9 +68,4 @@ class OpenVinoBackend:
         if not hasattr(self._local, "request"):
             self._local.request = self._compiled.create_infer_request()
         results = self._local.request.infer({0: batch}, share_inputs=True)
-        arrays = [np.array(results[output]) for output in self._outputs]
-        return arrays[0], arrays[1] if len(arrays) > 1 else None
-
-
-def _computes_in_bf16(core: Any) -> bool:
-    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        return as_outputs([np.array(results[output]) for output in self._outputs])

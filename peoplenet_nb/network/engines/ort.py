@@ -15,7 +15,7 @@ import numpy as np
 from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.network.devices import Device, Precision
-from peoplenet_nb.network.engines.arrays import Array, Outputs
+from peoplenet_nb.network.engines.arrays import Array, Outputs, as_outputs
 from peoplenet_nb.network.engines.buffers import BufferedRunner
 from peoplenet_nb.network.engines.loader import gist, preload, refusal
 from peoplenet_nb.network.engines.providers import PROVIDER, provider_options
@@ -38,13 +38,7 @@ def check_provider(device: Device) -> None:
 
 
 class OrtBackend:
-    """ONNX Runtime on one device.
-
-    Attributes
-    ----------
-    graph : bool
-        Whether inference replays a CUDA graph.
-    """
+    """ONNX Runtime on one device; ``graph`` tells whether inference replays a CUDA graph."""
 
     def __init__(
         self,
@@ -79,8 +73,8 @@ class OrtBackend:
                     raise
                 logger.warning("CUDA goes on without a graph: %s", gist(str(error)))
                 return self._without_graph(bound).run(batch)
-        outputs = self.session.run([tensor.name for tensor in self._outputs], {self._runs.input.name: batch})
-        return outputs[0], outputs[1] if len(outputs) > 1 else None
+        names = [tensor.name for tensor in self._outputs]
+        return as_outputs(self.session.run(names, {self._runs.input.name: batch}))
 
     def _open_with_graph(self) -> None:
         """Open on CUDA with its graphs, or without where this network or this GPU does not take them."""
@@ -118,17 +112,12 @@ class OrtBackend:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         providers = provider_options(self.device, self.precision, self._runs, graph=graph)
         try:
-            # Without this ONNX Runtime prints a refused provider's reason and goes on with the CPU.
-            session = ort.InferenceSession(
-                str(self._runs.path), options, providers=providers, enable_fallback=0
-            )
+            # Without the last ONNX Runtime prints a refused provider's reason and goes on with the CPU.
+            session = ort.InferenceSession(str(self._runs.path), options, providers, enable_fallback=0)
         except Exception as error:
             if self.device is Device.CPU:
-                raise ModelError(
-                    "ONNX Runtime cannot load the model",
-                    seen=error,
-                    next_step="fetch it again: peoplenet-nb download.",
-                ) from error
+                step = "fetch it again: peoplenet-nb download."
+                raise ModelError("ONNX Runtime cannot load the model", seen=error, next_step=step) from error
             reason = refusal(wanted)
             if graph and not reason:
                 raise  # the provider itself loads: it is the graph that it refuses

@@ -35,18 +35,9 @@ Provider = tuple[str, dict[str, str]]
 def provider_options(
     device: Device, precision: Precision, runs: ModelFile, *, graph: bool = False
 ) -> list[Provider]:
-    """Return the providers of a device in order, each with its options.
+    """Return ONNX Runtime's providers of a device in order, each with its options for the file that will run.
 
-    Parameters
-    ----------
-    device : Device
-        CPU, CUDA or TensorRT.
-    precision : Precision
-        What to compute in.
-    runs : ModelFile
-        The file that will run.
-    graph : bool
-        Whether CUDA shall capture each size of batch as a graph.
+    With ``graph`` CUDA captures each size of batch as a graph.
     """
     cpu: Provider = (PROVIDER[Device.CPU], {})
     # Tensor cores round FP32 factors to TF32 unless forbidden: FP32 means FP32 here, and TF32 has its own name.
@@ -57,19 +48,14 @@ def provider_options(
         return [cpu]
     if device is Device.CUDA:
         return [(PROVIDER[device], cuda), cpu]
-    return [
-        (PROVIDER[device], _tensorrt_options(precision, runs)),
-        (PROVIDER[Device.CUDA], cuda),
-        cpu,
-    ]
+    return [(PROVIDER[device], _tensorrt_options(precision, runs)), (PROVIDER[Device.CUDA], cuda), cpu]
 
 
 def _tensorrt_options(precision: Precision, runs: ModelFile) -> dict[str, str]:
     folder = engine_folder(precision, runs)
     if not any(folder.glob("*.engine")):
-        logger.warning(
-            "TensorRT builds its engine for this model and GPU: some minutes, once. It is kept in %s.", folder
-        )
+        text = "TensorRT builds its engine for this model and GPU: some minutes, once. It is kept in %s."
+        logger.warning(text, folder)
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     options = {
@@ -81,9 +67,8 @@ def _tensorrt_options(precision: Precision, runs: ModelFile) -> dict[str, str]:
         "trt_fp16_enable": str(precision is Precision.FP16),
         "trt_int8_enable": str(precision is Precision.INT8),
     }
-    if (
-        ":" in runs.input.name
-    ):  # a file that came quantised; TensorRT then builds for each shape that it meets
+    # A file that came quantised: TensorRT then builds for each shape that it meets.
+    if ":" in runs.input.name:
         return options
     rest = "x".join(map(str, runs.input.shape[1:]))
     for name, batch in (("min", 1), ("opt", _OPTIMAL_BATCH), ("max", MAX_BATCH)):
