@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import accumulate
@@ -71,7 +72,8 @@ def read_yaml(path: str | Path, most: int = 1 << 16) -> Any:
     OSError
         When it cannot be read.
     ValueError
-        When it is no YAML, is large, nests deeply, or uses aliases, which let a small file describe an endless one.
+        When it is no YAML, is large, nests deeply, names something twice, or uses aliases, which let a small file
+        describe an endless one.
     """
     import yaml
 
@@ -82,6 +84,13 @@ def read_yaml(path: str | Path, most: int = 1 << 16) -> Any:
     try:
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise ValueError("it uses YAML's aliases (*name)")
+        nodes = [yaml.compose(text, yaml.SafeLoader)]
+        while nodes:
+            if isinstance(node := nodes.pop(), yaml.MappingNode):
+                names = Counter(str(name.value) for name, _ in node.value)
+                if twice := [name for name, count in names.items() if count > 1]:
+                    raise ValueError(f"it names {twice[0]!r} twice")  # the last would win
+                nodes += [value for _, value in node.value]
         return yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as error:
         raise ValueError(str(error)) from error

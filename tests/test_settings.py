@@ -59,8 +59,12 @@ def test_bad_values_are_named(data: Any, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(": : :", "cannot be read as YAML"), ("- 1", "must be a table")],
-    ids=["no yaml", "list"],
+    [
+        (": : :", "cannot be read as YAML"),
+        ("- 1", "must be a table"),
+        ("classes:\n  face: {threshold: 0.1}\n  face: {threshold: 0.9}", "names 'face' twice"),
+    ],
+    ids=["no yaml", "list", "twice"],
 )
 def test_bad_files_are_named(content: str, message: str, tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
