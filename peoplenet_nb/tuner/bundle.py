@@ -36,6 +36,6 @@ def module_source() -> str:
 
 
 @cache
-def style_sheet() -> str:
-    """Return the style sheet."""
-    return _read("tuner.css")
+def style_sheet(name: str) -> str:
+    """Return the style sheet of the canvas ("tuner") or of the panel around it ("panel")."""
+    return _read(f"{name}.css")

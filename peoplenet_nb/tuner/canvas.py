@@ -36,7 +36,7 @@ class TunerCanvas(anywidget.AnyWidget):
     """
 
     _esm = module_source()
-    _css = style_sheet()
+    _css = style_sheet("tuner")
 
     shape = t.Dict().tag(sync=True)
     jpeg = t.Bytes(b"").tag(sync=True)

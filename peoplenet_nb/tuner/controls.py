@@ -19,27 +19,6 @@ from peoplenet_nb.tuner.canvas import CHOICES, traits_of
 from peoplenet_nb.tuner.marks import LEGEND, marks_under
 from peoplenet_nb.tuner.model import TunerModel
 
-_LABEL, _READOUT = 84, 48
-
-STYLE = f"""<style>
-.pnb-left {{ flex: 4 1 330px; min-width: 0; }}
-.pnb-controls {{ flex: 1 1 240px; min-width: 230px; max-width: 420px; }}
-.pnb-row .widget-label {{ width: {_LABEL}px; min-width: {_LABEL}px; }}
-.pnb-row .widget-readout {{ width: {_READOUT}px; min-width: {_READOUT}px; text-align: right; }}
-.pnb-row:has([disabled], :disabled) {{ opacity: 0.45; }}
-.pnb-marks {{ position: relative; height: 16px; line-height: 12px; font-size: 10px; margin-top: -5px;
-  margin-left: {_LABEL + 18}px; margin-right: {_READOUT + 18}px; color: var(--jp-ui-font-color2, #59636e); }}
-.pnb-marks span {{ position: absolute; top: 4px; transform: translateX(-50%); white-space: nowrap; cursor: help; }}
-.pnb-marks i {{ position: absolute; top: 0; height: 4px; border-left: 1px solid currentColor; }}
-.pnb-note {{ font-size: 12px; color: var(--jp-ui-font-color2, #59636e); line-height: 1.35; overflow-wrap: anywhere;
-  white-space: normal; }}
-.pnb-warning {{ color: var(--jp-warn-color0, #9a5b00); }}
-.pnb-errors {{ padding: 6px 9px; border-radius: 3px; color: #7a1010; background: #fde2e1; line-height: 1.4;
-  white-space: normal; overflow-wrap: anywhere; }}
-.pnb-code code {{ display: block; line-height: 1.4; font-size: 12px; user-select: all;
-  overflow-wrap: anywhere; white-space: normal; }}
-</style>"""
-
 # name, text, top of the slider, step, tooltip, format of the readout
 _PER_CLASS = (
     ("min_width", "min width", 300.0, 1.0, "Least width of a {} box, px", ".0f"),
@@ -65,7 +44,7 @@ class Controls:
         labels: Sequence[str],
         presets: Mapping[str, Mapping[str, Any]],
         frames: int,
-        dead: Sequence[str] = (),
+        dead: Sequence[str],
     ) -> None:
         self.labels = tuple(labels)
         self._marks = {name: traits_of(numbers) for name, numbers in presets.items()}

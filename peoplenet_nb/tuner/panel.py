@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 import ipywidgets as w
 
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
-from peoplenet_nb.tuner.controls import STYLE, Controls
+from peoplenet_nb.tuner.controls import Controls
 from peoplenet_nb.tuner.fallback import KernelPicture
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import VideoPictures
@@ -114,7 +115,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
         left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])
         left.add_class("pnb-left")
         row = w.HBox([left, self.controls.box()], layout=w.Layout(flex_flow="row wrap"))
-        super().__init__([w.HTML(STYLE), self._strip, row])
+        super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, row])
         self._listen()
         self._show()
 
