@@ -15,24 +15,12 @@ _LONGEST_VALUE = 400
 
 @dataclass(frozen=True)
 class Check:
-    """One line of the report.
-
-    Attributes
-    ----------
-    name : str
-        What was examined.
-    status : {"ok", "warn", "fail"}
-        ``fail`` only if something required is broken, so that the main job cannot run.
-    value : str
-        What was found, on one line.
-    fix : str
-        What to do about it; may also be a hint beside an ``ok``.
-    """
+    """One line of the report."""
 
     name: str
-    status: Status
-    value: str
-    fix: str = ""
+    status: Status  # "fail" only if something required is broken, so that the main job cannot run
+    value: str  # what was found, on one line
+    fix: str = ""  # what to do about it; may also be a hint beside an "ok"
 
     def __post_init__(self) -> None:
         if self.status not in STATUSES:

@@ -24,36 +24,20 @@ _ALREADY_FOUND = 0.3  # a cell whose box overlaps a final one this much is about
 
 @dataclass(frozen=True)
 class CellReport:
-    """Why a cell did or did not become a box.
-
-    Parameters
-    ----------
-    label, row, col : str, int, int
-        The class and the cell.
-    coverage, threshold : float
-        The network's coverage of the cell, and the threshold of its class.
-    fate : str
-        A name of `Fate` in lower case, or ``"below threshold"``.
-    sentence : str
-        The reason in words, with the next thing to try.
-    xyxy : tuple of float or None
-        The box that the cell predicts, frame pixels, before clustering.
-    rescue : float or None
-        The class threshold at which the cell's own object would be found, where lowering it helps.
-    added : int
-        How many more boxes of the class that threshold brings into this frame.
-    """
+    """Why a cell did or did not become a box."""
 
     label: str
     row: int
     col: int
     coverage: float
-    threshold: float
-    fate: str
-    sentence: str
-    xyxy: tuple[float, float, float, float] | None
-    rescue: float | None = None
-    added: int = 0
+    threshold: float  # of the cell's class
+    fate: str  # a name of `Fate` in lower case, or "below threshold"
+    sentence: str  # the reason in words, with the next thing to try
+    xyxy: tuple[float, float, float, float] | None  # what the cell predicts, frame pixels, before clustering
+    rescue: float | None = (
+        None  # the threshold at which its own object would be found, where lowering it helps
+    )
+    added: int = 0  # how many more boxes of the class that threshold brings into this frame
 
 
 def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col: int) -> CellReport:

@@ -40,40 +40,21 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """Where a model on disk came from.
+    """Where a model on disk came from, and how it was verified.
 
-    Attributes
-    ----------
-    version : str
-        NGC's version.
-    path : Path
-        The ``.onnx`` file.
-    size : int
-        Its size in bytes.
-    sha256 : str
-        Its SHA-256, hexadecimal.
-    verified : str
-        "listing" (size and SHA-256 of NGC's listing), "size+structure" (a known size and an ONNX model with
-        the expected tensors) or "structure". The structure is checked in every case.
-    source_url : str
-        The address, without query.
-    via : str
-        "http", "cli" or, for files that were already there, "hand".
-    fetched_at : str
-        UTC, ISO 8601.
-    files : Mapping[str, FileEntry]
-        Every file that came, by its path within the folder.
+    ``verified`` is "listing" (size and SHA-256 of NGC's listing), "size+structure" (a known size and an ONNX model
+    with the expected tensors) or "structure". The structure is checked in every case.
     """
 
     version: str
-    path: Path
-    size: int
-    sha256: str
+    path: Path  # the .onnx file
+    size: int  # bytes
+    sha256: str  # hexadecimal
     verified: str
-    source_url: str
-    via: str
-    fetched_at: str
-    files: Mapping[str, FileEntry]
+    source_url: str  # without query
+    via: str  # "http", "cli" or, for files that were already there, "hand"
+    fetched_at: str  # UTC, ISO 8601
+    files: Mapping[str, FileEntry]  # every file that came, by its path within the folder
 
     def _repr_html_(self) -> str:
         facts: list[tuple[str, object]] = [

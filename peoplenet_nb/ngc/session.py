@@ -193,9 +193,8 @@ def read_up_to(answer: requests.Response, most: int) -> tuple[bytes, bool]:
 def reason_of(error: BaseException) -> str:
     """Say what broke in words of our own: a library's message may hold the address and its query."""
     text = repr(error).lower()
-    return next(
-        (reason for words, reason in _REASONS.items() if re.search(words, text)), "the connection broke"
-    )
+    reasons = (reason for words, reason in _REASONS.items() if re.search(words, text))
+    return next(reasons, "the connection broke")
 
 
 @contextmanager

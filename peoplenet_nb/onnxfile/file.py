@@ -48,58 +48,24 @@ _DEAD_NORM = 1e-4
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One DetectNet_v2 model file.
-
-    Attributes
-    ----------
-    path : Path
-        The file.
-    size : int
-        Its size in bytes.
-    sha256 : str
-        Its SHA-256, hexadecimal.
-    ir_version, opset : int
-        ONNX versions (opset of the default domain).
-    producer : str
-        Exporter and its version, "" when the file does not say.
-    parameters : int
-        Weights and biases; scales and zero points of quantisation are not counted.
-    nodes : Mapping[str, int]
-        How often each operation occurs.
-    qdq : int
-        QuantizeLinear and DequantizeLinear nodes; 0 means that it runs as FP32 whatever its name says.
-    input : TensorInfo
-        The image input, (N, 3, H, W) or (N, H, W, 3).
-    coverage : TensorInfo
-        The coverage output, (N, C, rows, columns).
-    boxes : TensorInfo or None
-        The box output, (N, 4C, rows, columns); None for a coverage-only model.
-    labels : tuple of str
-        Lower-case class names, one per coverage channel.
-    stride : int
-        Network pixels per cell.
-    metadata : Mapping[str, str]
-        The file's own key-value pairs.
-    standin : bool
-        True for this project's stand-in network, which only knows the demo clip.
-    """
+    """One DetectNet_v2 model file."""
 
     path: Path
-    size: int
-    sha256: str
+    size: int  # bytes
+    sha256: str  # hexadecimal
     ir_version: int
-    opset: int
-    producer: str
-    parameters: int
-    nodes: Mapping[str, int]
-    qdq: int
-    input: TensorInfo
-    coverage: TensorInfo
-    boxes: TensorInfo | None
-    labels: tuple[str, ...]
-    stride: int
-    metadata: Mapping[str, str]
-    standin: bool
+    opset: int  # of the default domain
+    producer: str  # exporter and its version, "" when the file does not say
+    parameters: int  # weights and biases, without scales and zero points of quantisation
+    nodes: Mapping[str, int]  # how often each operation occurs
+    qdq: int  # QuantizeLinear and DequantizeLinear nodes; with 0 it runs as FP32 whatever its name says
+    input: TensorInfo  # (N, 3, H, W) or (N, H, W, 3)
+    coverage: TensorInfo  # (N, C, rows, columns)
+    boxes: TensorInfo | None  # (N, 4C, rows, columns); None for a coverage-only model
+    labels: tuple[str, ...]  # lower-case, one per coverage channel
+    stride: int  # network pixels per cell
+    metadata: Mapping[str, str]  # the file's own key-value pairs
+    standin: bool  # whether this is the project's stand-in network, which only knows the demo clip
 
     @property
     def num_classes(self) -> int:
@@ -142,26 +108,16 @@ class ModelFile:
 
 @dataclass(frozen=True)
 class HeadHealth:
-    """Whether one class head can find anything.
+    """Whether one class head can find anything, by the L2 norms of its weights in the last layer.
 
-    Attributes
-    ----------
-    label : str
-        The class.
-    coverage_weight_norm, box_weight_norm : float
-        L2 norms of the head's weights in the last layer; NaN when they could not be traced or there are
-        none (the boxes of a coverage-only model).
-    alive : bool
-        False when the weights are too small to move the output; True also when that is unknown.
-    reason : str
-        One sentence; begins with "unknown" when the weights could not be traced.
+    A norm is NaN when the weights could not be traced or there are none (the boxes of a coverage-only model).
     """
 
     label: str
     coverage_weight_norm: float
     box_weight_norm: float
-    alive: bool
-    reason: str
+    alive: bool  # False when the weights are too small to move the output; True also when that is unknown
+    reason: str  # one sentence; begins with "unknown" when the weights could not be traced
 
 
 def read_model_file(path: str | Path) -> ModelFile:
@@ -264,11 +220,10 @@ def _describe(path: Path) -> tuple[ModelFile, ModelProto]:
     rows, columns = (int(side) for side in coverage.shape[2:4])
     width, height = picture_size(image)
     if height % rows or width % columns or height // rows != width // columns:
-        raise ModelError(
-            "The grid of the outputs does not divide the network input evenly, so this is another network",
-            seen=f"{path.name}: input {width}x{height}, grid {columns}x{rows}",
-            next_step="Use a DetectNet_v2 model: PeopleNet's is 960x544 with a grid of 60x34.",
-        )
+        what = "The grid of the outputs does not divide the network input evenly, so this is another network"
+        seen = f"{path.name}: input {width}x{height}, grid {columns}x{rows}"
+        fix = "Use a DetectNet_v2 model: PeopleNet's is 960x544 with a grid of 60x34."
+        raise ModelError(what, seen=seen, next_step=fix)
     nodes = Counter(node.op_type for node in graph.node)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     # Scales and zero points belong to the quantisation, not to what was learnt.
