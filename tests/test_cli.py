@@ -382,6 +382,7 @@ def test_an_output_folder_of_home_is_expanded_and_an_empty_one_refused(images: P
     done = in_a_process("detect", images, "--output=~/out", HOME=str(tmp_path))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "pictures" / "detections.csv").is_file()
-    code, output = invoke("detect", images, "--output=", "--model", "standin")
-    assert code == 2
-    assert "the path is empty" in output
+    for given, why in (("", "the path is empty"), ("~nobody-of-this-name/x", "home directory")):
+        code, output = invoke("detect", images, f"--output={given}", "--model", "standin")
+        assert code == 2
+        assert why in output

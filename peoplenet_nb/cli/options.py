@@ -51,7 +51,10 @@ def path_option(*flags: str, metavar: str, about: str) -> Any:
     def path(text: str) -> Path:
         if not text.strip():
             raise typer.BadParameter("the path is empty.")
-        return Path(text).expanduser()
+        try:
+            return Path(text).expanduser()
+        except RuntimeError as error:  # the home of nobody
+            raise typer.BadParameter(f"{error}") from error
 
     return typer.Option(*flags, metavar=metavar, help=about, parser=path)
 
