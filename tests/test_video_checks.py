@@ -81,5 +81,5 @@ def test_result_of_a_run_can_be_the_next_ones_source(clip, tmp_path):
 def test_settings_of_another_preprocessing_are_refused_before_anything_is_written(clip, tmp_path):
     with pytest.raises(SettingsError, match="another preprocessing") as raised:
         run(clip, tmp_path / "out", settings=preset("default", "letterbox"))
-    assert raised.value.seen == "settings.fit=letterbox, model.fit=stretch"
+    assert raised.value.seen == "settings.fit='letterbox', and the frames here have 'stretch'"
     assert not (tmp_path / "out").exists()

@@ -16,7 +16,6 @@ from peoplenet_nb.decoding.candidates import Candidates, find_candidates
 from peoplenet_nb.decoding.clustering import dbscan, nms
 from peoplenet_nb.decoding.overlap import Floats, Ints, box_area
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Clustering, Flavour, PerClass, Score, Settings, bind
 
@@ -152,15 +151,7 @@ def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings)
     SettingsError
         As `decode`.
     """
-    if settings.fit is not grids.fit.mode:
-        raise SettingsError(
-            "These settings were chosen for another preprocessing than the grids': a threshold for one finds too "
-            "much or too little with the other",
-            seen=f"settings.fit={str(settings.fit)!r}, grids.fit.mode={str(grids.fit.mode)!r}",
-            next_step=f"load the model with fit={str(settings.fit)!r}, take preset(name, fit={str(grids.fit.mode)!r}), "
-            f"or, to use these numbers all the same, settings.replace(fit={str(grids.fit.mode)!r}).",
-        )
-    numbers = bind(settings, grids.labels)
+    numbers = bind(settings, grids.labels, grids.fit.mode)
     count = len(candidates)
     fate, by, cluster = np.zeros(count, np.uint8), np.full(count, -1), np.full(count, -1)
     outcome = Outcome(fate, by, np.zeros(count), cluster)

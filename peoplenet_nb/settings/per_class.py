@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import refuse_unknown
+from peoplenet_nb.errors import SettingsError, refuse_unknown
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings.values import PEOPLENET_LABELS, ClassSettings, Settings
 
 
@@ -33,7 +34,7 @@ class PerClass:
 _last: list[tuple[Settings, tuple[str, ...], PerClass]] = []
 
 
-def bind(settings: Settings, labels: Iterable[str]) -> PerClass:
+def bind(settings: Settings, labels: Iterable[str], fit: FitMode | None = None) -> PerClass:
     """Return the per-class numbers in the order of a model's labels.
 
     PeopleNet's own class names are passed over when a model lacks them, so that a preset serves any
@@ -42,8 +43,17 @@ def bind(settings: Settings, labels: Iterable[str]) -> PerClass:
     Raises
     ------
     SettingsError
-        When ``settings.classes`` names a class that the model has not.
+        When ``settings.classes`` names a class that the model has not, or the thresholds were chosen for another
+        preprocessing than ``fit``.
     """
+    if fit is not None and settings.fit != fit:
+        raise SettingsError(
+            f"These settings were chosen for another preprocessing ({settings.fit}ed frames): a threshold for one "
+            "finds too much or too little with the other",
+            seen=f"settings.fit={str(settings.fit)!r}, and the frames here have {str(fit)!r}",
+            next_step=f"load the model with fit={str(settings.fit)!r}, take preset(name, fit={str(fit)!r}), "
+            f"or, to use these numbers all the same, settings.replace(fit={str(fit)!r}).",
+        )
     labels = tuple(labels)
     for settings_then, labels_then, numbers in _last:
         if settings_then is settings and labels_then == labels:

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.decoding import Decoded, decode
-from peoplenet_nb.errors import GridsError, SettingsError
+from peoplenet_nb.errors import GridsError
 from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
@@ -118,13 +118,7 @@ class TunerModel:
 
     def _check(self, settings: Settings) -> None:
         """Refuse settings for another preprocessing, or with classes that the model has not."""
-        mode = self._grids.fit.mode
-        if settings.fit is not mode:
-            what = f"These settings were chosen for frames that are {settings.fit}ed"
-            seen = f"settings.fit={str(settings.fit)!r}; the grids here come from {str(mode)!r}"
-            fix = f"begin from a preset for {str(mode)!r}, or choose the thresholds anew."
-            raise SettingsError(what, seen=seen, next_step=fix)
-        bind(settings, self.labels)
+        bind(settings, self.labels, self._grids.fit.mode)
 
     def _named(self, settings: Settings) -> Settings:
         """Keep the name of a preset only while its numbers stand."""

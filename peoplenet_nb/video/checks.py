@@ -12,7 +12,7 @@ from typing import Any
 
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
-from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.errors import OutputError
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
@@ -33,13 +33,7 @@ def check_request(source: Source, model: PeopleNet, settings: Settings, folder: 
     OutputError
         When the source, or one of its images, lies in the run's folder.
     """
-    bind(settings, model.labels)
-    if str(settings.fit) != str(model.fit):
-        raise SettingsError(
-            "The settings belong to another preprocessing than the model's: thresholds do not carry over",
-            seen=f"settings.fit={settings.fit}, model.fit={model.fit}",
-            next_step=f'load the model with fit="{settings.fit}", or take settings for {model.fit}.',
-        )
+    bind(settings, model.labels, model.fit)
     # The folder of annotated images may be a link to somewhere else.
     ours = {folder.resolve(), (folder / "images").resolve()}
     for file in source.files:
