@@ -34,10 +34,8 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _UNREADABLE = re.compile(
     r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.IGNORECASE
 )  # pictures that OpenCV's wheels do not read
-_MOST_BYTES, _MOST_PIXELS = (
-    512 << 20,
-    200_000_000,
-)  # the pixels are OpenCV's limit too, see the package's start
+_MOST_BYTES = 512 << 20
+_MOST_PIXELS = 200_000_000  # OpenCV's limit too, see the package's start
 _SHOWN = 3  # names that a note lists
 
 
