@@ -19,13 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class RunInterrupted(KeyboardInterrupt):
-    """Ctrl-C during a run, after its files were put in order.
-
-    Attributes
-    ----------
-    result : RunResult
-        What was finished; ``run(..., resume=True)`` continues it.
-    """
+    """Ctrl-C during a run, after its files were put in order: `result` is what ``resume=True`` continues."""
 
     def __init__(self, result: RunResult) -> None:
         self.result = result
@@ -34,17 +28,9 @@ class RunInterrupted(KeyboardInterrupt):
 
 @contextmanager
 def ctrl_c(stop: Callable[[], None]) -> Iterator[list[bool]]:
-    """Let the first Ctrl-C stop the reading; the second interrupts as ever. Only the main thread gets signals.
+    """Let the first Ctrl-C call ``stop``, the second interrupt as ever; yield a list, not empty once it was pressed.
 
-    Parameters
-    ----------
-    stop : callable
-        What the first one calls.
-
-    Yields
-    ------
-    list
-        Not empty once it was pressed.
+    Only the main thread gets signals.
     """
     pressed: list[bool] = []
     previous = signal.getsignal(signal.SIGINT)

@@ -27,43 +27,20 @@ _TICK = Fraction(1, CLOCK)
 
 @dataclass(frozen=True)
 class VideoCheck:
-    """What was read back from a video.
-
-    Attributes
-    ----------
-    codec, pix_fmt : str
-        A browser plays ``h264`` with ``yuv420p``.
-    frames : int
-        Frames that are really in it.
-    width, height : int
-        In pixels.
-    duration_s : float
-        To the end of the last frame.
-    faststart : bool
-        Whether the index (``moov``) stands before the pictures (``mdat``).
-    problems : tuple of str
-        Why it would not play everywhere; empty when all is well.
-    """
+    """What was read back from a video; a browser plays ``h264`` with ``yuv420p``."""
 
     codec: str
     pix_fmt: str
-    frames: int
+    frames: int  #: that are really in it
     width: int
     height: int
-    duration_s: float
-    faststart: bool
-    problems: tuple[str, ...]
+    duration_s: float  #: to the end of the last frame
+    faststart: bool  #: whether the index (``moov``) stands before the pictures (``mdat``)
+    problems: tuple[str, ...]  #: why it would not play everywhere; empty when all is well
 
 
 def check_video(path: Path, frames: int | None = None) -> VideoCheck:
-    """Read a video back: its codec, pixel format, index, first and last picture.
-
-    Parameters
-    ----------
-    path : Path
-        An MP4.
-    frames : int, optional
-        How many frames must be in it.
+    """Read an MP4 back: its codec, pixel format, index, first and last picture, and how many ``frames`` are in it.
 
     Raises
     ------
@@ -105,12 +82,7 @@ def check_video(path: Path, frames: int | None = None) -> VideoCheck:
 def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
     """Join videos that `VideoWriter` wrote into one, by copying packets; nothing is encoded again.
 
-    Parameters
-    ----------
-    parts : sequence of (Path, float)
-        The videos in order, each with the second of the whole at which it begins.
-    out : Path
-        Where the whole goes, through a temporary name, its index in front.
+    Each comes with the second of the whole at which it begins; the whole has its index in front.
 
     Raises
     ------

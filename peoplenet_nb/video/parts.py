@@ -28,19 +28,7 @@ _JPEG_QUALITY = 92
 
 
 class PartWriter:
-    """Writes one part as frames come.
-
-    Parameters
-    ----------
-    run : RunFolder
-        Where the part belongs.
-    source : Source
-        Where the frames come from.
-    labels : tuple of str
-        Names of the model's classes.
-    image_names : dict of str to str
-        What each annotated image is called, see `image_names`.
-    """
+    """Writes one part of a run as frames of a source come; what annotated images are called says `image_names`."""
 
     def __init__(
         self, run: RunFolder, source: Source, labels: tuple[str, ...], image_names: Mapping[str, str]
@@ -60,7 +48,7 @@ class PartWriter:
                 for file in self._files
             ]
 
-    def add(self, done: Done) -> None:
+    def add(self, done: Done) -> Part:
         """Add one frame: its lines for both tables, its counts per class and its picture, if any."""
         began = perf_counter()
         frame, manifest = done.frame, self._run.manifest
@@ -68,17 +56,9 @@ class PartWriter:
         if self.part is None:
             if not manifest.parts:
                 manifest.origin_s = time_s
-            zero, begins = dict.fromkeys(self._labels, 0), time_s - manifest.origin_s
-            seconds = dict.fromkeys(STAGES, 0.0)
-            self.part = Part(
-                self._name,
-                frame.index,
-                frame.index,
-                begins,
-                counts=zero,
-                frames_with={**zero},
-                seconds=seconds,
-            )
+            self.part = Part(self._name, frame.index, frame.index, time_s - manifest.origin_s)
+            self.part.counts, self.part.frames_with = (dict.fromkeys(self._labels, 0) for _ in range(2))
+            self.part.seconds = dict.fromkeys(STAGES, 0.0)
         part, counts = self.part, done.detections.counts()
         with writing(self._run.path):
             self._write_rows(frame, done.detections, counts)
@@ -94,6 +74,7 @@ class PartWriter:
             part.frames_with[label] += number > 0
         for stage, took in (done.seconds | {"encode": perf_counter() - began}).items():
             part.seconds[stage] += took
+        return part
 
     def _write_rows(self, frame: Frame, detections: Detections, counts: Mapping[str, int]) -> None:
         """Write a frame's lines to both tables; images have no time."""

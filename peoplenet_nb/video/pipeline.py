@@ -39,24 +39,12 @@ _GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one batch after 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """One frame after the workers.
+    """One frame after the workers."""
 
-    Attributes
-    ----------
-    frame : Frame
-        Without its pixels.
-    detections : Detections
-        What was found.
-    picture : ndarray or None
-        The frame with what was found drawn on it, ``(H, W, 3)`` BGR uint8.
-    seconds : dict of str to float
-        How long each stage took, as seen by its own thread.
-    """
-
-    frame: Frame
+    frame: Frame  #: without its pixels
     detections: Detections
-    picture: Image | None
-    seconds: dict[str, float]
+    picture: Image | None  #: the frame with what was found drawn on it, ``(H, W, 3)`` BGR uint8
+    seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
 
 
 class Pipeline:
@@ -64,22 +52,18 @@ class Pipeline:
 
     Parameters
     ----------
-    source : Source
-        Where frames come from.
+    source, settings
+        As in `peoplenet_nb.video.run`.
     model : PeopleNet
-        The network; on a CPU it is loaded once more with the threads that suit the workers.
-    settings : Settings
-        Thresholds and clustering.
+        On a CPU it is loaded once more with the threads that suit the workers.
     draw : bool
         Whether to draw what was found.
     overlay : str
         A line on every picture.
     grids : Path, optional
         A folder for the raw grids, ``<frame:06d>.npz``.
-    workers : int, optional
-        Batches worked on at once; the cores this process may use when left out.
-    batch : int
-        Frames per inference.
+    workers, batch : int
+        As in `peoplenet_nb.video.run`.
     """
 
     def __init__(
@@ -106,7 +90,7 @@ class Pipeline:
         self._draw, self._overlay, self._grids = draw, overlay, grids
         self._stop = threading.Event()
         self._gone = threading.Event()  # nobody takes results any more
-        self._unread = False
+        self.stopped_early = False  #: whether `stop` left a part of the source unread
         self._line: queue.Queue[Future[list[Done]] | BaseException | None] = queue.Queue(
             _AHEAD * self.workers if self.batch == 1 else self.workers
         )
@@ -114,11 +98,6 @@ class Pipeline:
     def stop(self) -> None:
         """Read no further; what is in flight still comes out."""
         self._stop.set()
-
-    @property
-    def stopped_early(self) -> bool:
-        """Whether `stop` left a part of the source unread."""
-        return self._unread
 
     def __iter__(self) -> Generator[Done]:
         with ThreadPoolExecutor(self.workers, thread_name_prefix="infer") as executor:
@@ -156,7 +135,7 @@ class Pipeline:
                     if frame is None:
                         break
                     if self._stop.is_set():
-                        self._unread = True
+                        self.stopped_early = True
                         break
                     taken.append((frame, perf_counter() - began))
                     if len(taken) == self.batch:

@@ -76,16 +76,15 @@ class RunResult:
         times = [{"stage": stage, "ms per frame": ms} for stage, ms in speed["ms_per_frame"].items()]
         state = "; it was interrupted: <code>resume=True</code> continues it" if self.interrupted else ""
         files = [*self.summary["files"].values(), "summary.json"]
-        return "".join(
-            [
-                f"<p>{escape(self._title())} in {speed['wall_s']:.1f} s: {speed['fps']} frames per second on "
-                f"{escape(self.summary['model']['device'])}{state}.</p>",
-                table(found),
-                fold("Time per stage", table(times)),
-                *(note(text) for text in self.notes),
-                f"<p>Written to <code>{escape(str(self.folder))}</code>: {escape(', '.join(files))}.</p>",
-            ]
-        )
+        parts = [
+            f"<p>{escape(self._title())} in {speed['wall_s']:.1f} s: {speed['fps']} frames per second on "
+            f"{escape(self.summary['model']['device'])}{state}.</p>",
+            table(found),
+            fold("Time per stage", table(times)),
+            *(note(text) for text in self.notes),
+            f"<p>Written to <code>{escape(str(self.folder))}</code>: {escape(', '.join(files))}.</p>",
+        ]
+        return "".join(parts)
 
     def _title(self) -> str:
         return f"{self.summary['source']['name']}: {some(self.summary['frames'], 'frame')}"
@@ -116,18 +115,12 @@ def load_result(folder: Path) -> RunResult:
         result = result_of(folder, json.loads(path.read_text(encoding="utf-8")))
         _ = f"{result}{result._repr_html_()}"  # what is shown later must be there
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise OutputError(
-            "The summary of the run cannot be read",
-            seen=f"{path}: {error!r}",
-            next_step="run again with --overwrite.",
-        ) from error
+        what, seen = "The summary of the run cannot be read", f"{path}: {error!r}"
+        raise OutputError(what, seen=seen, next_step="run again with --overwrite.") from error
     for path in (result.table, result.frames_table):
         if not path.is_file():
-            raise OutputError(
-                "The run is complete, but one of its tables is not there any more",
-                seen=path,
-                next_step="run again with --overwrite.",
-            )
+            what = "The run is complete, but one of its tables is not there any more"
+            raise OutputError(what, seen=path, next_step="run again with --overwrite.")
     return result
 
 
@@ -139,13 +132,5 @@ def result_of(folder: Path, summary: dict[str, Any]) -> RunResult:
         if (folder / file).exists() or name in ("detections", "frames")
     }
     files = {name: folder / file for name, file in summary["files"].items()}
-    return RunResult(
-        folder=folder,
-        video=files.get("video"),
-        images=files.get("images"),
-        table=files["detections"],
-        frames_table=files["frames"],
-        parquet=files.get("parquet"),
-        summary=summary,
-        interrupted=not summary["complete"],
-    )
+    shown, tables = (files.get("video"), files.get("images")), (files["detections"], files["frames"])
+    return RunResult(folder, *shown, *tables, files.get("parquet"), summary, not summary["complete"])

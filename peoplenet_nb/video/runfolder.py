@@ -56,36 +56,16 @@ class Part:
 
 @dataclass
 class Manifest:
-    """What `run.json` holds.
+    """What `run.json` holds."""
 
-    Attributes
-    ----------
-    fingerprint : dict
-        Everything that the results depend on.
-    state : str
-        ``running``, ``interrupted`` or ``complete``.
-    origin_s : float
-        Time of the first frame, where the video begins.
-    video_size : tuple of int or None
-        ``(width, height)`` of the frames in the video.
-    encoder : str
-        Which encoder writes the video; parts of different encoders do not join.
-    first_s : float
-        Seconds from the start of the run to its first result.
-    parts : list of Part
-        In order.
-    notes : list of str
-        Notes on images that a continued run does not look at again.
-    """
-
-    fingerprint: dict[str, Any]
-    state: str = "running"
-    origin_s: float = 0.0
-    video_size: tuple[int, int] | None = None
-    encoder: str = ""
-    first_s: float = 0.0
+    fingerprint: dict[str, Any]  #: everything that the results depend on
+    state: str = "running"  #: or ``interrupted``, or ``complete``
+    origin_s: float = 0.0  #: time of the first frame, where the video begins
+    video_size: tuple[int, int] | None = None  #: ``(width, height)`` of the frames in the video
+    encoder: str = ""  #: which writes the video; parts of different encoders do not join
+    first_s: float = 0.0  #: seconds from the start of the run to its first result
     parts: list[Part] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  #: on images that a continued run does not look at again
 
     @property
     def frames(self) -> int:
@@ -98,16 +78,7 @@ class OtherRunError(OutputError):
 
 
 class RunFolder:
-    """A folder that one run writes to.
-
-    Parameters
-    ----------
-    path : Path
-        Made when it is not there.
-    fingerprint : dict
-        What the results depend on.
-    resume, overwrite : bool
-        What to do with results that are there.
+    """A folder that one run writes to; it is made when it is not there.
 
     Raises
     ------
@@ -121,18 +92,16 @@ class RunFolder:
         self.parts = path / _PARTS
         self._lock = ExitStack()
         if resume and overwrite:
-            raise OutputError(
-                "resume and overwrite exclude each other", seen=path, next_step="choose one of the two."
-            )
+            what = "resume and overwrite exclude each other"
+            raise OutputError(what, seen=path, next_step="choose one of the two.")
         with writing(path):
             path.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.enter_context(lock(path))
             except BlockingIOError as error:
+                step = "wait for it, or choose another --output."
                 raise OutputError(
-                    "Another run is writing to this folder",
-                    seen=path,
-                    next_step="wait for it, or choose another --output.",
+                    "Another run is writing to this folder", seen=path, next_step=step
                 ) from error
         try:
             self.manifest = self._claim(fingerprint, resume, overwrite)
@@ -191,19 +160,13 @@ class RunFolder:
             data["fingerprint"] = {**data["fingerprint"]}
             return Manifest(**data)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise OutputError(
-                "The manifest of the run cannot be read",
-                seen=f"{self.path / _MANIFEST}: {error}",
-                next_step="begin anew with --overwrite.",
-            ) from error
+            what, seen = "The manifest of the run cannot be read", f"{self.path / _MANIFEST}: {error}"
+            raise OutputError(what, seen=seen, next_step="begin anew with --overwrite.") from error
 
     def save(self) -> None:
         """Write the manifest, atomically."""
-        write_text(
-            self.path / _MANIFEST,
-            json.dumps({"format": _FORMAT} | asdict(self.manifest), indent=1),
-            durable=True,
-        )
+        text = json.dumps({"format": _FORMAT} | asdict(self.manifest), indent=1)
+        write_text(self.path / _MANIFEST, text, durable=True)
 
     def drop_parts(self, keep: Collection[str] = ()) -> None:
         """Remove the files of all parts but those to keep; the folder too, where nothing is left in it."""

@@ -128,57 +128,44 @@ def run(
         encoder = choose_encoder(encoder, (source.info.width, source.info.height))
     else:
         encoder = ""
-    run_folder = RunFolder(
-        path,
-        fingerprint(source, model, settings, video, save_grids),
-        resume=resume,
-        overwrite=overwrite,
-    )
+    depends = fingerprint(source, model, settings, video, save_grids)
+    folder = RunFolder(path, depends, resume=resume, overwrite=overwrite)
     try:
-        if run_folder.manifest.state == "complete":
-            logger.info("%s is complete", run_folder.path)
-            return load_result(run_folder.path)
-        work = _Run(run_folder, source, model, settings, video, save_grids, encoder, workers, batch)
-        return work.go(began, progress, part_seconds, part_frames)
-    finally:
-        run_folder.release()
-
-
-class _Run:
-    """One run in progress: takes what the pipeline gives and writes it."""
-
-    def __init__(
-        self,
-        folder: RunFolder,
-        source: Source,
-        model: PeopleNet,
-        settings: Settings,
-        video: bool,
-        save_grids: bool,
-        encoder: str,
-        workers: int | None,
-        batch: int | None,
-    ) -> None:
-        self.folder, self.source, self.settings = folder, source, settings
         manifest = folder.manifest
+        if manifest.state == "complete":
+            logger.info("%s is complete", path)
+            return load_result(path)
         if not manifest.parts:
             manifest.encoder = encoder
         # What was finished before is read over without being converted to pixels.
-        self.rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
-        self.pipeline = Pipeline(
-            self.rest,
+        rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
+        pipeline = Pipeline(
+            rest,
             model,
             settings,
             draw=video,
             overlay="stand-in" if model.is_standin else "",
-            grids=folder.path / "grids" if save_grids else None,
+            grids=path / "grids" if save_grids else None,
             workers=workers,
             batch=batch or best_batch(model, (source.info.width, source.info.height)),
         )
-        self.model = self.pipeline.model
+        work = _Run(folder, source, rest, settings, pipeline)
+        return work.go(began, progress, part_seconds, part_frames)
+    finally:
+        folder.release()
+
+
+class _Run:
+    """One run in progress: takes what the pipeline gives of the rest of a source, and writes it."""
+
+    def __init__(
+        self, folder: RunFolder, source: Source, rest: Source, settings: Settings, pipeline: Pipeline
+    ) -> None:
+        self.folder, self.source, self.rest, self.settings = folder, source, rest, settings
+        self.pipeline, self.model = pipeline, pipeline.model
         # A video is read from its start again, which gives all of its notes again; images are not.
-        self.earlier = manifest.notes if source.info.kind == "images" else []
-        self.notes = notes_on(source, model)
+        self.earlier = folder.manifest.notes if source.info.kind == "images" else []
+        self.notes = notes_on(source, self.model)
         for note in self.notes:
             logger.warning(note)
         self.image_names = image_names([file.name for file in source.files])
@@ -220,13 +207,10 @@ class _Run:
         try:
             with closing(iter(self.pipeline)) as line:
                 for done in line:
-                    writer.add(done)
+                    part = writer.add(done)
                     tick()
                     manifest.first_s = manifest.first_s or perf_counter() - run_began
-                    part = writer.part
-                    if part is not None and (
-                        part.frames >= part_frames or perf_counter() - began >= part_seconds
-                    ):
+                    if part.frames >= part_frames or perf_counter() - began >= part_seconds:
                         self._close(writer, began, keep=True)
                         writer, began = self._part(), perf_counter()
         except BaseException as error:

@@ -26,17 +26,9 @@ _COMMON = (SettingsError, DeviceError, ModelError, InstallationError)
 
 @dataclass(frozen=True)
 class Failure:
-    """A source that was not run to its end.
+    """A source that was not run to its end, and why."""
 
-    Attributes
-    ----------
-    source : str
-        What was asked for, without its secrets.
-    error : Exception
-        Why.
-    """
-
-    source: str
+    source: str  #: what was asked for, without its secrets
     error: Exception
 
 

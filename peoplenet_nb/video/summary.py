@@ -16,48 +16,30 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import atomic, write_text, writing
 from peoplenet_nb.sources.repair import some
+from peoplenet_nb.video.mp4 import VideoCheck, check_video, join_videos
 from peoplenet_nb.video.parts import COLUMNS
 from peoplenet_nb.video.result import RunResult, result_of
 from peoplenet_nb.video.runfolder import STAGES, Manifest, RunFolder
-from peoplenet_nb.video.writer import VideoCheck, check_video, join_videos, padding_note
-
-if TYPE_CHECKING:
-    pass
+from peoplenet_nb.video.writer import padding_note
 
 logger = logging.getLogger(__name__)
 
-_PACKAGES = (
-    "peoplenet-nb",
-    "av",
-    "numpy",
-    "opencv-python",
-    "opencv-python-headless",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-)
+_ENGINES = ("onnxruntime", "onnxruntime-gpu", "openvino")
+_PACKAGES = ("peoplenet-nb", "av", "numpy", "opencv-python", "opencv-python-headless", *_ENGINES)
 
 
 def finish_run(
     run: RunFolder, labels: tuple[str, ...], summary: dict[str, Any], *, complete: bool
 ) -> RunResult:
-    """Join the parts, check the video, write the summary and return the result.
+    """Join the finished parts, check the video, write the summary and return the result.
 
-    Parameters
-    ----------
-    run : RunFolder
-        With at least one finished part.
-    labels : tuple of str
-        Names of the model's classes.
-    summary : dict
-        What is known of source, model and settings; counts, speed and files are added.
-    complete : bool
-        Whether the source was read to its end. If so, the parts are removed once all is joined.
+    Counts, speed and files are added to what the summary holds of source, model and settings. Where the run is
+    ``complete``, read to the source's end, the parts are removed once all is joined.
 
     Raises
     ------
@@ -145,8 +127,7 @@ def _video_notes(manifest: Manifest) -> list[str]:
     if manifest.video_size is None:
         return []
     notes = [padding_note(manifest.video_size)]
-    rescaled = sum(part.rescaled for part in manifest.parts)
-    if rescaled:
+    if rescaled := sum(part.rescaled for part in manifest.parts):
         notes.append(f"{some(rescaled, 'frame')} of another size were scaled to fit the video.")
     return [note for note in notes if note]
 

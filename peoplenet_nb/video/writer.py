@@ -21,17 +21,9 @@ from peoplenet_nb.errors import DeviceError
 from peoplenet_nb.files import PartialFile
 from peoplenet_nb.hardware import available_threads, gpus
 from peoplenet_nb.sources.frames import Image
-from peoplenet_nb.video.mp4 import CLOCK, VideoCheck, check_video, join_videos, writing
+from peoplenet_nb.video.mp4 import CLOCK, check_video, join_videos, writing
 
-__all__ = [
-    "VideoCheck",
-    "VideoWriter",
-    "check_video",
-    "choose_encoder",
-    "join_videos",
-    "nvenc_refusal",
-    "padded_size",
-]
+__all__ = ["VideoWriter", "check_video", "choose_encoder", "join_videos", "nvenc_refusal", "padded_size"]
 
 logger = logging.getLogger(__name__)
 
