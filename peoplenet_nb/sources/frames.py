@@ -62,46 +62,25 @@ class Frame:
 
 @dataclass
 class SourceInfo:
-    """What is known of a source before and while it is read.
+    """What is known of a source before and while it is read; None where the container does not state it."""
 
-    Attributes
-    ----------
-    name : str
-        Short name: a file's name, the last part of an address, a video's YouTube id.
-    spec : str
-        What was asked for, without user names, passwords and query.
-    kind : str
-        ``video``, ``image`` or ``images``.
-    width, height : int
-        Of the frames as they are given (after rotation), in pixels; of the first where images differ.
-    fps : float or None
-        Mean frames per second; None for images and where the video does not say.
-    frame_count : int or None
-        As the container states it; None where it does not.
-    duration_s : float or None
-        As the container states it.
-    rotation : int
-        Degrees counter-clockwise that the frames were turned, as rotation data asked: 0, 90, 180 or 270.
-    pixel_aspect : Fraction
-        Width of a pixel over its height, other than 1 for anamorphic video. Boxes are in pixels as stored.
-    fingerprint : str
-        Stands for the content, so that a run is only continued on the same video.
-    notes : list of str
-        Sentences for the reader.
-    """
-
-    name: str
-    spec: str
-    kind: str
-    width: int
+    name: str  #: short: a file's name, the last part of an address, a video's YouTube id
+    spec: str  #: what was asked for, without user names, passwords and query
+    kind: str  #: ``video``, ``image`` or ``images``
+    width: (
+        int  #: of the frames as they are given (after rotation), in pixels; of the first where images differ
+    )
     height: int
-    fps: float | None = None
+    fps: float | None = None  #: mean frames per second; None for images too
     frame_count: int | None = None
     duration_s: float | None = None
-    rotation: int = 0
+    rotation: int = (
+        0  #: degrees counter-clockwise that rotation data asked to turn the frames by: 0, 90, 180, 270
+    )
+    #: Width of a pixel over its height, other than 1 for anamorphic video. Boxes are in pixels as stored.
     pixel_aspect: Fraction = Fraction(1)
-    fingerprint: str = ""
-    notes: list[str] = field(default_factory=list)
+    fingerprint: str = ""  #: stands for the content, so that a run is only continued on the same video
+    notes: list[str] = field(default_factory=list)  #: sentences for the reader
 
     @property
     def stem(self) -> str:
@@ -191,15 +170,10 @@ class Source(ABC):
         SettingsError
             When a number makes no sense.
         """
-        given: tuple[tuple[str, Any, int], ...] = (
-            ("every", every, 1),
-            ("frames", frames, 1),
-            ("start", start, 0),
-        )
+        given: Any = (("every", every, 1), ("frames", frames, 1), ("start", start, 0))
         for name, value, least in given:
-            if value is not None and (
-                isinstance(value, bool) or not isinstance(value, Integral) or value < least
-            ):
+            whole = isinstance(value, Integral) and not isinstance(value, bool)
+            if value is not None and not (whole and value >= least):
                 raise SettingsError(
                     f"{name} must be a whole number of at least {least}",
                     seen=value,

@@ -56,25 +56,23 @@ def open_link(address: str, *, nested: bool = False) -> Source:
 
     try:
         with requests.get(address, stream=True, timeout=_TIMEOUT) as answer:
-            _check(answer, address)
+            if (code := answer.status_code) >= 400:
+                step = _ADVICE.get(code, "try again later, or download the file and name it here.")
+                raise _refused(f"The server answers {code} ({answer.reason})", address, step)
             kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
             chunks = answer.iter_content(65536)
             head = next(chunks, b"")
             while 0 < len(head) < _HEAD and (more := next(chunks, b"")):
                 head += more
             if not head:
-                raise SourceError(
-                    "The address holds nothing (0 bytes)",
-                    seen=hide_secrets(address),
-                    next_step="check the address.",
-                )
+                raise _refused("The address holds nothing (0 bytes)", address, "check the address.")
             if kind == "text/html" or head.lstrip()[:9].lower().startswith(_PAGE):
-                raise SourceError(
-                    "The address leads to a web page, not to a video",
-                    seen=hide_secrets(answer.url),
-                    next_step="name the address of the video itself (it ends in .mp4 or alike), or a YouTube address.",
+                step = (
+                    "name the address of the video itself (it ends in .mp4 or alike), or a YouTube address."
                 )
-            if _is_image(address, kind, head):
+                raise _refused("The address leads to a web page, not to a video", answer.url, step)
+            named_image = kind.startswith("image/") and kind != "image/gif"
+            if named_image or stills.is_image(Path(urlsplit(address).path), head):
                 return _download(address, head, chunks)
             playlist = head.startswith(b"#EXTM3U")
             if playlist and (variant := _variant(answer.url, head, chunks, nested)):
@@ -90,30 +88,13 @@ def open_link(address: str, *, nested: bool = False) -> Source:
         ) from None  # the original error quotes the whole address, with its secrets
     from peoplenet_nb.sources.videofile import NO_PLAYLISTS, VideoFile
 
-    return VideoFile(
-        final,
-        name=_name(address),
-        spec=hide_secrets(address),
-        fingerprint=fingerprint,
-        options=_RECONNECT if playlist else _RECONNECT | NO_PLAYLISTS,
-    )
+    options = _RECONNECT if playlist else _RECONNECT | NO_PLAYLISTS
+    name, spec = _name(address), hide_secrets(address)
+    return VideoFile(final, name=name, spec=spec, fingerprint=fingerprint, options=options)
 
 
-def _check(answer: Any, address: str) -> None:
-    if answer.status_code >= 400:
-        raise SourceError(
-            f"The server answers {answer.status_code} ({answer.reason})",
-            seen=hide_secrets(address),
-            next_step=_ADVICE.get(
-                answer.status_code, "try again later, or download the file and name it here."
-            ),
-        )
-
-
-def _is_image(address: str, kind: str, head: bytes) -> bool:
-    return stills.is_image(Path(urlsplit(address).path), head) or (
-        kind.startswith("image/") and kind != "image/gif"
-    )
+def _refused(what: str, address: str, next_step: str) -> SourceError:
+    return SourceError(what, seen=hide_secrets(address), next_step=next_step)
 
 
 def _variant(address: str, head: bytes, chunks: Iterator[bytes], nested: bool) -> str:
@@ -125,11 +106,8 @@ def _variant(address: str, head: bytes, chunks: Iterator[bytes], nested: bool) -
     if complete and not nested and (named := _VARIANT.findall(text)):
         _, best = max(named, key=lambda found: int((_BANDWIDTH.findall(found[0]) or [b"0"])[0]))
         return str(urljoin(address, best.decode("utf-8", "replace").strip()))
-    raise SourceError(
-        "This playlist cannot be read: it is very long, or names playlists that name playlists again",
-        seen=hide_secrets(address),
-        next_step="name the address of one of its videos, or download it and name the file.",
-    )
+    what = "This playlist cannot be read: it is very long, or names playlists that name playlists again"
+    raise _refused(what, address, "name the address of one of its videos, or download it and name the file.")
 
 
 def _download(address: str, head: bytes, chunks: Any) -> Source:
@@ -140,17 +118,12 @@ def _download(address: str, head: bytes, chunks: Any) -> Source:
     for chunk in chunks:
         data += chunk
         if len(data) > _LARGEST_IMAGE:
-            raise SourceError(
-                "The image is too large", seen=hide_secrets(address), next_step="make it smaller."
-            )
+            raise _refused("The image is too large", address, "make it smaller.")
     try:
         write_bytes(target, bytes(data))
     except OutputError as error:
-        raise SourceError(
-            "The image cannot be written to the cache",
-            seen=error.seen,
-            next_step="free some space, or set PEOPLENET_HOME.",
-        ) from error
+        what, step = "The image cannot be written to the cache", "free some space, or set PEOPLENET_HOME."
+        raise SourceError(what, seen=error.seen, next_step=step) from error
     source = stills.ImageFile(target)
     source.info.spec = hide_secrets(address)
     return source

@@ -102,26 +102,26 @@ def _open_or(spec: str, progress: bool, instead: str | Path | None) -> Source:
 def _open(spec: str, progress: bool) -> Source:
     if spec.lower() == DEMO and not Path(spec).exists():
         return open_path(DEMO_CLIP)
-    scheme = _SCHEME.match(spec)
-    if scheme:
-        _check_address(spec)
-    if scheme and scheme.group(1).lower() in ("http", "https"):
+    scheme, path = _parts(spec)
+    if scheme in ("http", "https"):
         from peoplenet_nb.sources import links, youtube
 
         if youtube.is_youtube(spec):
-            path = youtube.fetch(spec, progress=progress)
-            source = open_path(path)
-            source.info.name, source.info.spec = path.stem, youtube.watch_address(path.stem)
+            video = youtube.fetch(spec, progress=progress)
+            source = open_path(video)
+            source.info.name, source.info.spec = video.stem, youtube.watch_address(video.stem)
             return source
         return links.open_link(spec)
-    if scheme and scheme.group(1).lower() != "file":
+    if scheme not in ("", "file"):
         raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_KINDS)
-    return open_path(_existing(spec, urlsplit(spec).path if scheme else spec))
+    return open_path(_existing(spec, path))
 
 
-def _check_address(spec: str) -> None:
+def _parts(spec: str) -> tuple[str, str]:
+    """Return the scheme of an address, in small letters, and its path; of anything else no scheme and all of it."""
+    scheme = _SCHEME.match(spec)
     try:
-        urlsplit(spec)
+        return (scheme.group(1).lower(), urlsplit(spec).path) if scheme else ("", spec)
     except ValueError as error:
         # The reason is left out: it may quote a password.
         raise SourceError(
@@ -144,18 +144,14 @@ def _existing(spec: str, text: str) -> Path:
     except PermissionError as error:
         raise _forbidden(error) from error
     except (OSError, RuntimeError, ValueError) as error:  # too long, an unknown user's ~, a null character
-        raise SourceError(
-            "This cannot be a path", seen=f"{hide_secrets(spec)}: {error.args[-1]}", next_step=_KINDS
-        ) from error
+        seen = f"{hide_secrets(spec)}: {error.args[-1]}"
+        raise SourceError("This cannot be a path", seen=seen, next_step=_KINDS) from error
     return path
 
 
 def _forbidden(error: PermissionError) -> SourceError:
-    return SourceError(
-        "The file may not be read",
-        seen=error,
-        next_step="check its owner and permissions, and those of its folders (ls -l).",
-    )
+    step = "check its owner and permissions, and those of its folders (ls -l)."
+    return SourceError("The file may not be read", seen=error, next_step=step)
 
 
 def open_path(path: Path) -> Source:
@@ -172,13 +168,11 @@ def open_path(path: Path) -> Source:
     except PermissionError as error:
         raise _forbidden(error) from error
     except OSError as error:
-        raise SourceError(
-            "The file cannot be read", seen=error, next_step="check the disk, or copy the file again."
-        ) from error
+        step = "check the disk, or copy the file again."
+        raise SourceError("The file cannot be read", seen=error, next_step=step) from error
     if not head:
-        raise SourceError(
-            "The file is empty", seen=path, next_step="download or copy it again, and check its size."
-        )
+        step = "download or copy it again, and check its size."
+        raise SourceError("The file is empty", seen=path, next_step=step)
     if stills.is_image(path, head):
         return stills.ImageFile(path)
     if head.startswith(_PLAYLISTS):

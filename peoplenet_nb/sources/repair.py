@@ -24,14 +24,8 @@ UPRIGHT = np.array([[1, 0], [0, 1]])
 class Clock:
     """Timestamps in seconds from the video's start, strictly rising whatever the container says.
 
-    Parameters
-    ----------
-    start : int or None
-        The stream's first timestamp, in ticks; that of the first frame when None.
-    tick : Fraction
-        Seconds per tick.
-    step : float
-        Seconds per frame where there is no timestamp.
+    The stream begins at ``start``, in ticks (None: with the first frame); ``tick`` is the seconds of one, ``step`` the
+    seconds per frame where there is no timestamp.
     """
 
     def __init__(self, start: int | None, tick: Fraction, step: float) -> None:

@@ -24,16 +24,13 @@ from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fi
 from peoplenet_nb.sources.repair import some
 
 #: Names that count as images in a folder, as far as OpenCV's wheels read them.
-IMAGE_NAME = re.compile(
-    r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.IGNORECASE
-)
-_VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.IGNORECASE)
+IMAGE_NAME = re.compile(r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.I)
+_VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.I)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ")
 # The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_UNREADABLE = re.compile(
-    r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.IGNORECASE
-)  # pictures that OpenCV's wheels do not read
+# Pictures that OpenCV's wheels do not read.
+_UNREADABLE = re.compile(r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.I)
 _MOST_BYTES = 512 << 20
 _MOST_PIXELS = 200_000_000  # OpenCV's limit too, see the package's start
 _SHOWN = 3  # names that a note lists
@@ -67,9 +64,8 @@ def read_image(path: Path) -> Image:
             raise _too_large(path)
         data = path.read_bytes()
     except OSError as error:
-        raise SourceError(
-            "The image cannot be read", seen=error, next_step="check that it exists and may be read."
-        ) from error
+        step = "check that it exists and may be read."
+        raise SourceError("The image cannot be read", seen=error, next_step=step) from error
     if not data:
         raise SourceError("The image is empty (0 bytes)", seen=path, next_step="copy or download it again.")
     if is_truncated(data):
@@ -135,17 +131,9 @@ class ImageFile(Source):
 
     def __init__(self, path: Path) -> None:
         image = read_image(path)
-        super().__init__(
-            SourceInfo(
-                name=path.name,
-                spec=str(path),
-                kind="image",
-                width=image.shape[1],
-                height=image.shape[0],
-                frame_count=1,
-                fingerprint=fingerprint_of(path),
-            )
-        )
+        info = SourceInfo(path.name, str(path), "image", image.shape[1], image.shape[0], frame_count=1)
+        info.fingerprint = fingerprint_of(path)
+        super().__init__(info)
         self.path = path
 
     @property
@@ -161,28 +149,19 @@ class ImageFolder(Source):
     """The pictures of one folder in natural order; those that cannot be read leave a gap and a note."""
 
     def __init__(self, folder: Path) -> None:
-        names = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
-        self.paths = sorted(
-            (p for p in names if IMAGE_NAME.search(p.name)), key=lambda p: natural_key(p.name)
-        )
+        files = _visible(folder)
+        self.paths = _named(files, IMAGE_NAME)
         if not self.paths:
-            raise SourceError("The folder holds no images", seen=folder, next_step=_advice(names))
+            raise SourceError("The folder holds no images", seen=folder, next_step=_advice(files))
         self._damaged: list[str] = []
         self._note = ""
         first = self._first_good(folder)
         listing = "\n".join(f"{path.name}:{fingerprint_of(path)}" for path in self.paths)
-        super().__init__(
-            SourceInfo(
-                name=folder.resolve().name or "images",
-                spec=str(folder),
-                kind="images",
-                width=first.shape[1],
-                height=first.shape[0],
-                frame_count=len(self.paths),
-                fingerprint=f"{len(self.paths)}:{hashlib.sha256(os.fsencode(listing)).hexdigest()[:32]}",
-                notes=_left_out(names),
-            )
-        )
+        name, count = folder.resolve().name or "images", len(self.paths)
+        info = SourceInfo(name, str(folder), "images", first.shape[1], first.shape[0], frame_count=count)
+        info.fingerprint = f"{count}:{hashlib.sha256(os.fsencode(listing)).hexdigest()[:32]}"
+        info.notes = _left_out(files)
+        super().__init__(info)
 
     def _first_good(self, folder: Path) -> Image:
         reason: SourceError | None = None
@@ -221,27 +200,34 @@ class ImageFolder(Source):
 
 def videos_in(folder: Path) -> list[Path]:
     """Return the videos of a folder without pictures, in natural order; none where there are pictures too."""
-    names = [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
-    if any(IMAGE_NAME.search(p.name) for p in names):
-        return []
-    return sorted((p for p in names if _VIDEO_NAME.search(p.name)), key=lambda p: natural_key(p.name))
+    files = _visible(folder)
+    return [] if _named(files, IMAGE_NAME) else _named(files, _VIDEO_NAME)
 
 
-def _advice(names: list[Path]) -> str:
-    videos = sorted(p.name for p in names if _VIDEO_NAME.search(p.name))
-    if videos:
-        return f"it holds videos: name one, e.g. {videos[0]}, or let `peoplenet-nb detect` run all of them."
+def _visible(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")]
+
+
+def _named(files: Sequence[Path], kind: re.Pattern[str]) -> list[Path]:
+    """Return the files whose names are of a kind, in natural order."""
+    return sorted((p for p in files if kind.search(p.name)), key=lambda p: natural_key(p.name))
+
+
+def _advice(files: Sequence[Path]) -> str:
+    if videos := _named(files, _VIDEO_NAME):
+        return (
+            f"it holds videos: name one, e.g. {videos[0].name}, or let `peoplenet-nb detect` run all of them."
+        )
     return "name a folder with files such as .jpg, .png, .bmp, .tif or .webp."
 
 
-def _left_out(files: list[Path]) -> list[str]:
+def _left_out(files: Sequence[Path]) -> list[str]:
     """Return notes on the files of a folder of images that somebody may miss in the results."""
-    names = sorted((p.name for p in files), key=natural_key)
     kinds = (
         (_UNREADABLE, "picture", "a kind that cannot be read here; save as PNG or JPEG"),
         (_VIDEO_NAME, "video", "only the images are read; name a video to run it"),
     )
-    found = [([name for name in names if kind.search(name)], word, why) for kind, word, why in kinds]
+    found = [([path.name for path in _named(files, kind)], word, why) for kind, word, why in kinds]
     return [_left_out_note(*row) for row in found if row[0]]
 
 

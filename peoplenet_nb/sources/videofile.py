@@ -10,6 +10,7 @@ import logging
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -100,28 +101,21 @@ class VideoFile(Source):
             kinds = ", ".join(sorted({stream.type for stream in container.streams}))
             container.close()
             if "audio" in kinds:
-                raise SourceError(
-                    "The file holds sound but no pictures", seen=self.info.spec, next_step="name a video."
-                )
+                what = "The file holds sound but no pictures"
+                raise SourceError(what, seen=self.info.spec, next_step="name a video.")
             raise not_a_video(self._path, f"streams: {kinds or 'none'}")
         return container
 
     def _stream(self, container: Any) -> Any:
         videos = [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
         if not videos:
-            raise SourceError(
-                "The file holds sound and a cover picture, but no video",
-                seen=self.info.spec,
-                next_step="name a video.",
-            )
+            what = "The file holds sound and a cover picture, but no video"
+            raise SourceError(what, seen=self.info.spec, next_step="name a video.")
         best = container.streams.best("video")
         stream = next((s for s in videos if best is not None and s.index == best.index), videos[0])
         if stream.codec_context is None:
-            raise SourceError(
-                "This FFmpeg has no decoder for the video",
-                seen=self.info.spec,
-                next_step="convert it to H.264 where it plays.",
-            )
+            what, step = "This FFmpeg has no decoder for the video", "convert it to H.264 where it plays."
+            raise SourceError(what, seen=self.info.spec, next_step=step)
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = 1 if stream.codec_context.is_hwaccel else _DECODER_THREADS
         return stream
@@ -169,11 +163,8 @@ class VideoFile(Source):
             about = f"; about {self.expected} by its duration" if self.expected else ""
             info.notes.append(f"The video does not state its number of frames{about}.")
         if self._pixels(frame, VideoReformatter()) is None:
-            raise SourceError(
-                "The video's pixel format cannot be read",
-                seen=frame.format.name,
-                next_step="convert it to H.264.",
-            )
+            what = "The video's pixel format cannot be read"
+            raise SourceError(what, seen=frame.format.name, next_step="convert it to H.264.")
 
     def _first_frame(self, container: Any, stream: Any) -> tuple[Any, int | None]:
         """Return the first good frame, and the timestamp that counts as zero: its own if none was lost before."""
@@ -237,11 +228,7 @@ class VideoFile(Source):
                         if index is None:
                             damage.packets += 1
                             continue
-
-                        def pixels(frame: Any = frame) -> Image | None:
-                            return self._pixels(frame, reformatter)
-
-                        yield Candidate(index, clock(frame.pts), pixels)
+                        yield Candidate(index, clock(frame.pts), partial(self._pixels, frame, reformatter))
                 if damage.broke_off and self._is_link:
                     raise SourceError(
                         "The connection to the video broke off",
@@ -264,22 +251,16 @@ class VideoFile(Source):
         info = self.info
         notes = {"damage": damage.sentence()}
         if clock.missing:
-            rate = f"{info.fps:g}" if info.fps else "25"
-            notes["pts"] = (
-                f"The video lacks timestamps ({some(clock.missing, 'frame')}); "
-                f"times are counted at {rate} frames per second."
-            )
+            lacking = f"The video lacks timestamps ({some(clock.missing, 'frame')})"
+            notes["pts"] = f"{lacking}; times are counted at {info.fps or 25:g} frames per second."
         if clock.backward:
-            notes["back"] = (
-                f"{some(clock.backward, 'timestamp')} ran backwards and stand behind the frame before."
-            )
+            behind = some(clock.backward, "timestamp")
+            notes["back"] = f"{behind} ran backwards and stand behind the frame before."
         if count is not None:
             notes["end"] = self._early_end(count, clock.last or 0.0)
         if clock.variable and not damage and not notes.get("end"):
-            notes["vfr"] = (
-                f"The frame rate varies ({clock.shortest * 1e3:.0f} to {clock.longest * 1e3:.0f} ms between frames); "
-                "times are kept as they are."
-            )
+            apart = f"{clock.shortest * 1e3:.0f} to {clock.longest * 1e3:.0f} ms between frames"
+            notes["vfr"] = f"The frame rate varies ({apart}); times are kept as they are."
         for topic, text in notes.items():
             if self._notes.get(topic) in info.notes:  # from an earlier reading of the same video
                 info.notes.remove(self._notes[topic])

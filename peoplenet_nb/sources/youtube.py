@@ -74,21 +74,9 @@ def video_id(address: str) -> str | None:
 
 
 def fetch(address: str, folder: Path | None = None, *, progress: bool = True) -> Path:
-    """Download a video, or find it in the cache.
+    """Download the video of a YouTube address, 720 lines at most, or find it in the cache.
 
-    Parameters
-    ----------
-    address : str
-        A YouTube address of one video.
-    folder : Path, optional
-        Where to keep it; ``cache_dir() / "youtube"`` when left out.
-    progress : bool
-        Whether to show a bar.
-
-    Returns
-    -------
-    Path
-        ``<id>.<extension>``, 720 lines at most.
+    It is kept as ``<id>.<extension>`` in a folder, ``cache_dir() / "youtube"`` when left out.
 
     Raises
     ------
@@ -168,7 +156,8 @@ def _kept(folder: Path, video: str) -> Path | None:
 def _options(
     folder: Path, messages: _Messages, match: Callable[..., str | None], show: Callable[..., None]
 ) -> dict[str, Any]:
-    options: dict[str, Any] = {
+    cookies = os.environ.get(COOKIES)
+    return {
         "format": _FORMATS,
         "outtmpl": str(folder / "%(id)s.%(ext)s"),
         "noplaylist": True,
@@ -182,11 +171,8 @@ def _options(
         "retries": 3,
         # deno comes with yt-dlp[deno]; a Node.js that is there anyway does as well.
         "js_runtimes": {"deno": {}, "node": {}},
+        **({"cookiefile": cookies} if cookies else {}),
     }
-    cookies = os.environ.get(COOKIES)
-    if cookies:
-        options["cookiefile"] = cookies
-    return options
 
 
 def explain(error: BaseException, warnings: list[str], address: str) -> SourceError:
