@@ -140,18 +140,18 @@ def test_unsafe_redirects_are_not_followed(server: Ngc, fetch: Fetch, location: 
 
 
 def test_https_is_never_left() -> None:
-    from peoplenet_nb.ngc.errors import Place
+    from peoplenet_nb.ngc.errors import Destination
     from peoplenet_nb.ngc.http import checked_base
     from peoplenet_nb.ngc.session import safe_redirect
 
-    place = Place(VERSION, Path("x"))
+    destination = Destination(VERSION, Path("x"))
     assert safe_redirect("https://api.ngc.nvidia.com/a", "https://s3.amazonaws.com/b?c=d")
     for target in ("http://api.ngc.nvidia.com/a", "http://localhost/a", "http://127.0.0.1/a"):
         assert not safe_redirect("https://api.ngc.nvidia.com/a", target)
     for base in ("http://api.ngc.nvidia.com/v2", "http://localhost.evil.com/v2", "ftp://localhost/v2", "x"):
         with pytest.raises(DownloadError, match="begin with https"):
-            checked_base(base, place)
-    assert checked_base("http://[::1]:80/v2/", place) == "http://[::1]:80/v2"
+            checked_base(base, destination)
+    assert checked_base("http://[::1]:80/v2/", destination) == "http://[::1]:80/v2"
 
 
 def test_addresses_can_come_from_the_environment(

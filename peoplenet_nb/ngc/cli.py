@@ -1,6 +1,6 @@
 """The same download through NVIDIA's own command line program, without a question asked.
 
-The program is fetched, checked and run in a place of its own. What came is held against the MD5 that lies in the
+The program is fetched, checked and run in a folder of its own. What came is held against the MD5 that lies in the
 same archive, which proves that it is whole but not that it is NVIDIA's: for that there is only the TLS connection.
 No SHA-256 is published; the one that came is logged.
 
@@ -24,7 +24,7 @@ from typing import Any
 
 from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.archive import unpack
-from peoplenet_nb.ngc.errors import MODEL, Account, Place, redact, row_for_text
+from peoplenet_nb.ngc.errors import MODEL, Account, Destination, redact, row_for_text
 from peoplenet_nb.ngc.fetch import Moved, ensure_space, fetch
 from peoplenet_nb.ngc.http import Client
 from peoplenet_nb.ngc.listing import RemoteFile
@@ -45,7 +45,7 @@ def install(client: Client, cache: Path, version: str = CLI_VERSION, moved: Move
     archive = _ARCHIVES.get(machine)
     if archive is None:
         fix = "Download without it (via='http'), which needs no program."
-        raise client.place.error("There is no NGC CLI archive for this kind of machine", machine, fix)
+        raise client.destination.error("There is no NGC CLI archive for this kind of machine", machine, fix)
     home = cache / version
     if home.is_dir():
         fault = md5_fault(home)
@@ -53,20 +53,20 @@ def install(client: Client, cache: Path, version: str = CLI_VERSION, moved: Move
             return home / _TREE / "ngc"
         log.warning("the NGC CLI in %s has changed (%s) and is fetched again", home, fault)
         shutil.rmtree(home)
-    client.place.write(lambda: cache.mkdir(parents=True, exist_ok=True), cache)
+    client.destination.write(lambda: cache.mkdir(parents=True, exist_ok=True), cache)
     zipped = cache / f"{version}-{archive}"
     path = f"resources/nvidia/ngc-apps/ngc_cli/versions/{version}/files/{archive}"
     fetch(client, path, {}, zipped, RemoteFile(archive), moved)
     log.info("NGC CLI %s: %s, SHA-256 %s", version, archive, sha256_of(zipped))
     with tempfile.TemporaryDirectory(dir=cache, prefix=".unpack-") as temporary:
         tree = Path(temporary) / "tree"
-        fault = unpack(zipped, tree, lambda total: ensure_space(cache, total, client.place), links=True)
+        fault = unpack(zipped, tree, lambda total: ensure_space(cache, total, client.destination), links=True)
         fault = fault or md5_fault(tree)
         zipped.unlink()
         if fault:
             what = "The NGC CLI's archive is not what it should be, so it is not run"
             fix = "Try again, or download without it (via='http')."
-            raise client.place.error(what, redact(fault), fix)
+            raise client.destination.error(what, redact(fault), fix)
         (tree / _TREE / "ngc").chmod(0o755)
         tree.rename(home)
     return home / _TREE / "ngc"
@@ -110,10 +110,10 @@ def environment(home: Path, account: Account) -> dict[str, str]:
     return ours
 
 
-def run(program: Path, stage: Path, place: Place, account: Account, moved: Moved) -> Path:
+def run(program: Path, stage: Path, destination: Destination, account: Account, moved: Moved) -> Path:
     """Let the program download into an existing folder, and return the folder that it made there."""
-    made, refused = stage / f"peoplenet_v{place.version}", None
-    what = ["registry", "model", "download-version", f"{MODEL}:{place.version}", "--dest", str(stage)]
+    made, refused = stage / f"peoplenet_v{destination.version}", None
+    what = ["registry", "model", "download-version", f"{MODEL}:{destination.version}", "--dest", str(stage)]
     with tempfile.TemporaryDirectory(prefix="peoplenet-ngc-") as home, tempfile.TemporaryFile() as output:
         streams: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": subprocess.STDOUT}
         try:  # the environment is in no variable: a traceback would show it
@@ -121,16 +121,20 @@ def run(program: Path, stage: Path, place: Place, account: Account, moved: Moved
         except OSError as error:  # a volume mounted noexec, say
             refused = error.strerror
         if refused is not None:
-            raise place.failure("cli", f"{program}: {refused}")
+            raise destination.failure("cli", f"{program}: {refused}")
         stalled = _watch(process, made, moved)
         output.seek(0)
         words = redact(output.read().decode("utf-8", "replace"), [account.key]).strip()
     log.debug("ngc: %s", words)
     if stalled:
-        raise place.failure("cut", f"the NGC CLI wrote nothing, or next to nothing, for {_STALLED:.0f} s")
+        raise destination.failure(
+            "cut", f"the NGC CLI wrote nothing, or next to nothing, for {_STALLED:.0f} s"
+        )
     # It is known to report a failed download with exit status 0, so the folder is looked at as well.
     if process.returncode != 0 or not made.is_dir():
-        raise place.failure(row_for_text(words) or "cli", f"exit status {process.returncode}: {words[-200:]}")
+        raise destination.failure(
+            row_for_text(words) or "cli", f"exit status {process.returncode}: {words[-200:]}"
+        )
     return made
 
 

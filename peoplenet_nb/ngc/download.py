@@ -16,7 +16,7 @@ from pathlib import Path
 from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import lock
-from peoplenet_nb.ngc.errors import Account, Place, Secret
+from peoplenet_nb.ngc.errors import Account, Destination, Secret
 from peoplenet_nb.ngc.listing import DEFAULT_VERSION, checked_version
 from peoplenet_nb.ngc.record import ModelRecord
 
@@ -95,20 +95,20 @@ def download(
     del api_key  # from here on the key is only in a Secret, which no traceback with locals shows
     name = checked_version(version)
     root = paths.models_dir() if dest is None else Path(dest).expanduser().absolute()
-    place = Place(name, root / f"peoplenet_v{name}")
+    destination = Destination(name, root / f"peoplenet_v{name}")
     if via not in ("http", "cli"):
         raise DownloadError("There is no such way to download", seen=via, next_step="Use http or cli.")
-    record = ModelRecord.load(place.folder)
+    record = ModelRecord.load(destination.folder)
     if record is not None and not force:
         fault = record.fault()
         if not fault:
             log.info("%s is already here and good", record.path)
             return record
-        log.warning("%s: %s; it is fetched again", place.folder, fault)
-    account = _account(place, key, org, team)
+        log.warning("%s: %s; it is fetched again", destination.folder, fault)
+    account = _account(destination, key, org, team)
     conversation = partial(
         Client,
-        place,
+        destination,
         api=api or os.environ.get("PEOPLENET_NGC_API") or API,
         auth=auth or os.environ.get("PEOPLENET_NGC_AUTH") or AUTH,
         retries=retries,
@@ -116,13 +116,13 @@ def download(
     )
     client = conversation(account)
     with ExitStack() as held, quiet_addresses():
-        _lock(place, held)
-        listing, offline = listing_of(client, place.version)
-        if not force and (adopted := adopt(place, listing, offline=offline is not None)) is not None:
+        _lock(destination, held)
+        listing, offline = listing_of(client, destination.version)
+        if not force and (adopted := adopt(destination, listing, offline=offline is not None)) is not None:
             return adopted
         if offline is not None:
             raise offline
-        stage = Stage(place, listing, progress=progress)
+        stage = Stage(destination, listing, progress=progress)
         if via == "cli":
             # The program's archive is public: it is fetched as guest, and only the program gets the key.
             stage.through_cli(conversation(Account()), cli_version, account)
@@ -141,29 +141,29 @@ def _key_from(api_key: str | None) -> Secret | None:
     return Secret(api_key.strip()) if api_key.strip() else None
 
 
-def _account(place: Place, key: Secret | None, org: str | None, team: str | None) -> Account:
+def _account(destination: Destination, key: Secret | None, org: str | None, team: str | None) -> Account:
     """Return key, org and team, the environment's only together with a key; refuse what cannot go together."""
     if key is None:
         if org or team:
-            raise place.failure("org", "an org or team without an API key")
+            raise destination.failure("org", "an org or team without an API key")
         return Account()
     if not re.fullmatch(r"[!-~]+", key.reveal()):
-        raise place.failure("key", "a key with spaces, line breaks or other characters that no key has")
+        raise destination.failure("key", "a key with spaces, line breaks or other characters that no key has")
     return Account(key, org or os.environ.get("NGC_CLI_ORG"), team or os.environ.get("NGC_CLI_TEAM"))
 
 
-def _lock(place: Place, held: ExitStack) -> None:
+def _lock(destination: Destination, held: ExitStack) -> None:
     """Keep a second download of the same version away: two writers would spoil one part."""
-    root = place.folder.parent
+    root = destination.folder.parent
 
     def take() -> bool:
         root.mkdir(parents=True, exist_ok=True)
         with suppress(BlockingIOError):
-            held.enter_context(lock(root / f".{place.folder.name}.lock"))
+            held.enter_context(lock(root / f".{destination.folder.name}.lock"))
             return True
         return False
 
-    if not place.write(take, root):
+    if not destination.write(take, root):
         what = "Another process is downloading this version right now"
         fix = "Wait for it to end and run this again: it will find the model."
-        raise DownloadError(what, seen=place.folder, next_step=fix)
+        raise DownloadError(what, seen=destination.folder, next_step=fix)

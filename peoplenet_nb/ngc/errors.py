@@ -60,7 +60,7 @@ ROWS: dict[str, tuple[str, str]] = {
     ),
     "not a model": (
         "What came is not the model",
-        "Download again in a minute; if it stays, a proxy or login page answers in NGC's place.",
+        "Download again in a minute; if it stays, a proxy or login page answers in NGC's destination.",
     ),
     "damaged": (
         "What came does not match what NGC lists",
@@ -114,7 +114,7 @@ class Unreachable(DownloadError):  # noqa: N818  (a state of the network, as cal
 
 
 @dataclass(frozen=True)
-class Place:
+class Destination:
     """Which version goes into which folder; every failure names it as the way by hand."""
 
     version: str

@@ -19,7 +19,7 @@ import requests
 
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.files import write_text
-from peoplenet_nb.ngc.errors import Place
+from peoplenet_nb.ngc.errors import Destination
 from peoplenet_nb.ngc.http import Client
 from peoplenet_nb.ngc.listing import RemoteFile
 from peoplenet_nb.ngc.record import json_object
@@ -36,14 +36,14 @@ log = logging.getLogger(__name__)
 Moved = Callable[[int], object]
 
 
-def ensure_space(folder: Path, needed: int, place: Place, unfinished: Path | None = None) -> None:
+def ensure_space(folder: Path, needed: int, destination: Destination, unfinished: Path | None = None) -> None:
     """Raise the row "space" unless a disk has room for so many bytes more; name a hidden, unfinished download."""
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE:
         seen = f"{free / 1e6:.0f} MB free in {folder}, {(needed + _SPARE) / 1e6:.0f} MB needed"
         if unfinished is not None:
             seen += f"; an unfinished download lies in {unfinished} and may be deleted"
-        raise place.failure("space", seen)
+        raise destination.failure("space", seen)
 
 
 class _Part:
@@ -52,9 +52,9 @@ class _Part:
     A part without a fitting note is thrown away: its bytes may be the beginning of another file.
     """
 
-    def __init__(self, target: Path, expected: RemoteFile, place: Place) -> None:
+    def __init__(self, target: Path, expected: RemoteFile, destination: Destination) -> None:
         self.path = target.with_name(target.name + ".part")
-        self.expected, self.place = expected, place
+        self.expected, self.destination = expected, destination
         self.received = self.restarts = 0
         self._began = time.monotonic()
         self._note = target.with_name(target.name + ".part.json")
@@ -95,16 +95,16 @@ class _Part:
         etag = answer.headers.get("ETag", "")
         self._etag = "" if etag.startswith("W/") else etag  # a weak one must not guard a range
         note = {"size": self.expected.size, "sha256": self.expected.sha256, "etag": self._etag}
-        self.place.write(lambda: write_text(self._note, json.dumps(note)), self._note)
+        self.destination.write(lambda: write_text(self._note, json.dumps(note)), self._note)
 
     def append(self, piece: bytes) -> None:
         """Write unbuffered, so that an interrupted run keeps every byte that it received."""
-        self.place.write(lambda: append(self.path, piece), self.path)
+        self.destination.write(lambda: append(self.path, piece), self.path)
         self.received += len(piece)
 
     def finish(self, target: Path) -> None:
         """Give the verified bytes their name."""
-        self.place.write(lambda: self.path.replace(target), self.path)
+        self.destination.write(lambda: self.path.replace(target), self.path)
         self._note.unlink(missing_ok=True)
 
     def discard(self) -> None:
@@ -133,7 +133,7 @@ def fetch(
     that were gained, or lost (negative) when a part is thrown away. Where NGC cannot be reached, keeps breaking
     off or is too slow (`Unreachable`), the part stays for the next run.
     """
-    part = _Part(target, expected, client.place)
+    part = _Part(target, expected, client.destination)
     moved(part.size)
     for last in (False, True):
         resumed = part.size > 0
@@ -144,7 +144,7 @@ def fetch(
         if not wrong:
             part.finish(target)
             return
-        error = unwanted(client.place, part.path, wrong)
+        error = unwanted(client.destination, part.path, wrong)
         moved(-part.size)
         part.discard()
         if last or not resumed:
@@ -169,14 +169,14 @@ def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, move
             reason = f"{reason}, and less than {_LEAST_RATE / 1000:g} kB a second came"
         if part.too_slow or max(failures, part.restarts) > client.retries:
             row = "cut" if part.size else "unreachable"
-            raise client.place.failure(row, f"{part.expected.name}: {reason}")
+            raise client.destination.failure(row, f"{part.expected.name}: {reason}")
         log.info("%s: %s, going on at byte %d", part.expected.name, reason, part.size)
         time.sleep(pause_before(failures, client.backoff))
 
 
 def _take(client: Client, answer: requests.Response, part: _Part, moved: Moved) -> str:
     """Take what one answer brings; return "" when it was all, else why there is more to ask for."""
-    expected, place = part.expected, client.place
+    expected, destination = part.expected, client.destination
     other = answer.status_code == 416 or (answer.status_code == 206 and not part.continues(answer))
     if other or answer.status_code == 200:
         moved(-part.size)
@@ -189,11 +189,11 @@ def _take(client: Client, answer: requests.Response, part: _Part, moved: Moved) 
     promised = expected.size if length is None else part.size + length
     if expected.size is not None and promised != expected.size:
         wrong = f"{expected.name}: {promised} bytes, expected {expected.size}"
-        raise unwanted(place, read_up_to(answer, HEAD)[0], wrong)
+        raise unwanted(destination, read_up_to(answer, HEAD)[0], wrong)
     try:
         for piece in pieces(answer):
             if expected.size is None:
-                ensure_space(part.path.parent, len(piece), place, part.path)
+                ensure_space(part.path.parent, len(piece), destination, part.path)
             part.append(piece)
             moved(len(piece))
             if part.size > (expected.size or _LARGEST) or part.too_slow:
@@ -202,16 +202,20 @@ def _take(client: Client, answer: requests.Response, part: _Part, moved: Moved) 
         return "the connection broke"
     if expected.size is None and part.size > _LARGEST:
         part.discard()
-        raise place.failure("damaged", f"{expected.name}: more than {_LARGEST} bytes, and NGC lists no size")
+        raise destination.failure(
+            "damaged", f"{expected.name}: more than {_LARGEST} bytes, and NGC lists no size"
+        )
     if part.too_slow and promised != part.size:
         return "it takes too long"
     return "the connection ended early" if expected.size is not None and part.size < expected.size else ""
 
 
-def unwanted(place: Place, came: Path | bytes, wrong: str) -> DownloadError:
+def unwanted(destination: Destination, came: Path | bytes, wrong: str) -> DownloadError:
     """Build the error for something, a file or its first bytes, that is not the file listed."""
     if isinstance(came, Path):
         with came.open("rb") as file:
             came = file.read(HEAD)
     other = what_it_is(came)
-    return place.failure("not a model" if other else "damaged", f"{wrong}, {other[0]}" if other else wrong)
+    return destination.failure(
+        "not a model" if other else "damaged", f"{wrong}, {other[0]}" if other else wrong
+    )

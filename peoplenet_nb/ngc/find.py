@@ -169,7 +169,7 @@ def _folders() -> Iterator[Path]:
     for root in _roots():
         yield root / f"peoplenet_v{DEFAULT_VERSION}"
     for root in _roots():
-        # What a download moved aside is not offered again.
+        # What a download moved aside is not picked up again.
         found = [p for p in _listing(root) if p.name.startswith("peoplenet_v") and ".replaced-" not in p.name]
         yield from reversed(found)
 

@@ -11,7 +11,7 @@ import requests
 import urllib3
 
 from peoplenet_nb.errors import DownloadError
-from peoplenet_nb.ngc.errors import Account, Place, Secret, redact, row_for
+from peoplenet_nb.ngc.errors import Account, Destination, Secret, redact, row_for
 from peoplenet_nb.ngc.record import json_object
 from peoplenet_nb.ngc.session import (
     BUSY,
@@ -33,26 +33,26 @@ _LARGEST_ANSWER = 4 << 20  # bytes of a listing
 log = logging.getLogger(__name__)
 
 
-def checked_base(url: str, place: Place) -> str:
+def checked_base(url: str, destination: Destination) -> str:
     """Return a base address without trailing slash; refuse all but https, or http on this machine."""
     if safe_redirect(url, url):
         return url.rstrip("/")
     fix = "Correct or unset PEOPLENET_NGC_API and PEOPLENET_NGC_AUTH."
-    raise place.error("An NGC address must begin with https", hide_secrets(url), fix)
+    raise destination.error("An NGC address must begin with https", hide_secrets(url), fix)
 
 
 class Client:
-    """One conversation with NGC about what goes to a place.
+    """One conversation with NGC about what goes to a destination.
 
     ``api`` is the base address of the API and ``auth`` that of the token service. A request that brings nothing
     is repeated ``retries`` times, first after ``backoff`` seconds.
     """
 
     def __init__(
-        self, place: Place, account: Account, *, api: str, auth: str, retries: int, backoff: float
+        self, destination: Destination, account: Account, *, api: str, auth: str, retries: int, backoff: float
     ) -> None:
-        self.place, self.retries, self.backoff = place, retries, backoff
-        self.api, self._auth = checked_base(api, place), checked_base(auth, place)
+        self.destination, self.retries, self.backoff = destination, retries, backoff
+        self.api, self._auth = checked_base(api, destination), checked_base(auth, destination)
         self._key, self._org, self._team = account
         self._token: Secret | None = None
         self._session = Session(retries, backoff)
@@ -86,10 +86,10 @@ class Client:
             if isinstance(status, dict):
                 words = [str(status[key]) for key in ("statusCode", "statusDescription") if status.get(key)]
                 seen += f" ({redact(': '.join(words))})"
-        return self.place.failure(row, seen)
+        return self.destination.failure(row, seen)
 
     def _unreachable(self, address: str, reason: str) -> DownloadError:
-        return self.place.failure("unreachable", f"{hide_secrets(address)}: {reason}")
+        return self.destination.failure("unreachable", f"{hide_secrets(address)}: {reason}")
 
     def _redact(self, body: bytes) -> str:
         return redact(body[:4096].decode("utf-8", "replace"), (self._key, self._token))
@@ -106,7 +106,7 @@ class Client:
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
             unsafe, reason = False, reason_of(error)
         if unsafe:
-            raise self.place.failure("redirect", reason)
+            raise self.destination.failure("redirect", reason)
         log.debug("%s: %s", hide_secrets(address), reason)
         return reason
 
@@ -118,7 +118,9 @@ class Client:
             self._token = self._key
             return self._key
         if not self._org:
-            raise self.place.failure("org", "a legacy key (one that does not begin with nvapi-) and no org")
+            raise self.destination.failure(
+                "org", "a legacy key (one that does not begin with nvapi-) and no org"
+            )
         scopes = [f"group/ngc:{self._org}"] + ([f"group/ngc:{self._org}/{self._team}"] if self._team else [])
         query = "&".join(["service=ngc", *(f"scope={quote(scope, safe='/:')}" for scope in scopes)])
         answer = self._send(f"{self._auth}?{query}", {}, {}, authorization(self._key, basic=True))
@@ -132,4 +134,4 @@ class Client:
         row = (
             "busy" if answer.status_code in BUSY else "org" if "org" in self._redact(body).lower() else "key"
         )
-        raise self.place.failure(row, f"HTTP {answer.status_code} from {hide_secrets(self._auth)}")
+        raise self.destination.failure(row, f"HTTP {answer.status_code} from {hide_secrets(self._auth)}")

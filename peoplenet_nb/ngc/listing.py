@@ -110,7 +110,7 @@ def listing_of(client: Client, version: str) -> tuple[Listing, Unreachable | Non
         return _official(version, files), None
     if known is None:
         seen = f"NGC's listing of {version} cannot be understood"
-        raise refused or client.place.failure("not a model", seen)
+        raise refused or client.destination.failure("not a model", seen)
     log.info("NGC's listing of %s cannot be had; its files are asked for by their known names", version)
     return unlisted, None
 

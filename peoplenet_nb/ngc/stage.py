@@ -1,4 +1,4 @@
-"""From NGC's files to a verified folder in its place.
+"""From NGC's files to a verified folder in its destination.
 
 Files gather in a hidden folder beside the final one (same file system, so one rename moves the whole), and that
 folder survives a broken run, which is what makes resuming possible.
@@ -17,7 +17,7 @@ from peoplenet_nb import paths
 from peoplenet_nb.errors import DownloadError, OutputError
 from peoplenet_nb.files import sha256_of
 from peoplenet_nb.ngc.cli import CLI_VERSION, install, run
-from peoplenet_nb.ngc.errors import Account, Place, Unreachable
+from peoplenet_nb.ngc.errors import Account, Destination, Unreachable
 from peoplenet_nb.ngc.fetch import Moved, ensure_space, fetch, unwanted
 from peoplenet_nb.ngc.find import model_in, structure_fault
 from peoplenet_nb.ngc.http import Client
@@ -29,15 +29,15 @@ log = logging.getLogger(__name__)
 
 
 class Stage:
-    """The hidden folder in which the files of a listing gather, before they go to their place."""
+    """The hidden folder in which the files of a listing gather, before they go to their destination."""
 
-    def __init__(self, place: Place, listing: Listing, *, progress: bool) -> None:
-        self._place, self._listing, self._progress = place, listing, progress
-        self._folder = self._filled = place.folder.parent / f".{place.folder.name}.part"
-        place.write(lambda: self._folder.mkdir(exist_ok=True), self._folder)
+    def __init__(self, destination: Destination, listing: Listing, *, progress: bool) -> None:
+        self._place, self._listing, self._progress = destination, listing, progress
+        self._folder = self._filled = destination.folder.parent / f".{destination.folder.name}.part"
+        destination.write(lambda: self._folder.mkdir(exist_ok=True), self._folder)
         here = sum(path.stat().st_size for path in self._folder.rglob("*") if path.is_file())
         missing = max(0, (self._total(0) or 0) - here)
-        ensure_space(self._folder, missing, place, self._folder if here else None)
+        ensure_space(self._folder, missing, destination, self._folder if here else None)
 
     def over_http(self, client: Client) -> None:
         """Fetch every listed file, going on where an earlier run stopped."""
@@ -68,23 +68,23 @@ class Stage:
 
     def into_place(self, via: str, api: str) -> ModelRecord:
         """Verify the whole folder, write its record and move it to its final name."""
-        place, listing = self._place, self._listing
+        destination, listing = self._place, self._listing
         for file in listing.files:
             path = self._filled / file.name
             if path.is_file() and (wrong := file.mismatch(path)):
-                failure = unwanted(place, path, wrong)
+                failure = unwanted(destination, path, wrong)
                 path.unlink()
                 raise failure
             if not path.is_file() and self._required(file):
-                raise place.failure("damaged", f"{file.name} did not come")
+                raise destination.failure("damaged", f"{file.name} did not come")
         refused = structure_fault(self._filled / listing.model)
         if refused:
             (self._filled / listing.model).unlink()
-            raise place.failure("not a model", refused)
-        source = f"{hide_secrets(api)}/models/org/nvidia/team/tao/peoplenet/{place.version}/files"
-        record = record_of(self._filled, place, listing, via=via, source=source)
-        place.write(lambda: record.save(self._filled), self._filled)
-        place.write(self._rename, place.folder)
+            raise destination.failure("not a model", refused)
+        source = f"{hide_secrets(api)}/models/org/nvidia/team/tao/peoplenet/{destination.version}/files"
+        record = record_of(self._filled, destination, listing, via=via, source=source)
+        destination.write(lambda: record.save(self._filled), self._filled)
+        destination.write(self._rename, destination.folder)
         shutil.rmtree(self._folder, ignore_errors=True)  # empty, or what the CLI left beside its folder
         return record
 
@@ -114,15 +114,17 @@ class Stage:
             yield bar.update
 
 
-def record_of(folder: Path, place: Place, listing: Listing, *, via: str, source: str) -> ModelRecord:
-    """Measure a verified folder and return its record, with the paths that it will have in its place."""
+def record_of(
+    folder: Path, destination: Destination, listing: Listing, *, via: str, source: str
+) -> ModelRecord:
+    """Measure a verified folder and return its record, with the paths that it will have in its destination."""
     names = [file.name for file in listing.files if (folder / file.name).is_file()]
     files = {name: FileEntry((folder / name).stat().st_size, sha256_of(folder / name)) for name in names}
     model = next(file for file in listing.files if file.name == listing.model)
     by_size = "size+structure" if model.size is not None else "structure"
     return ModelRecord(
-        version=place.version,
-        path=place.folder / listing.model,
+        version=destination.version,
+        path=destination.folder / listing.model,
         size=files[listing.model].size,
         sha256=files[listing.model].sha256,
         verified="listing" if listing.official and model.size and model.sha256 else by_size,
@@ -133,13 +135,13 @@ def record_of(folder: Path, place: Place, listing: Listing, *, via: str, source:
     )
 
 
-def adopt(place: Place, listing: Listing, *, offline: bool) -> ModelRecord | None:
+def adopt(destination: Destination, listing: Listing, *, offline: bool) -> ModelRecord | None:
     """Return a new record for what already stands in a version's folder without one, if it is good.
 
     That is a model put there by hand or by the NGC CLI. Online it must agree with NGC's listing. Offline an
     ONNX model with the expected tensors is accepted: there is nothing to hold it against.
     """
-    folder = place.folder
+    folder = destination.folder
     if ModelRecord.load(folder) is not None:  # it has a record, and `download` found it wanting
         return None
     found = folder / listing.model if listing.model else model_in(folder)
@@ -154,7 +156,7 @@ def adopt(place: Place, listing: Listing, *, offline: bool) -> ModelRecord | Non
     if fault:
         log.warning("%s: %s; it is fetched", folder, fault)
         return None
-    record = record_of(folder, place, listing, via="hand", source="put there by hand")
+    record = record_of(folder, destination, listing, via="hand", source="put there by hand")
     try:
         record.save(folder)
     except OutputError as error:

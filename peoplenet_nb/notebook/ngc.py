@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.ngc import DEFAULT_VERSION, VERSIONS
-from peoplenet_nb.ngc.errors import ROWS, Place
+from peoplenet_nb.ngc.errors import ROWS, Destination
 from peoplenet_nb.notebook.shown import Html
 from peoplenet_nb.paths import models_dir
 
@@ -24,10 +24,10 @@ def failures() -> Html:
 
 def by_hand(version: str = DEFAULT_VERSION) -> Html:
     """Return how to bring the files without any program; the folder that they belong into is made."""
-    place = Place(version, models_dir() / f"peoplenet_v{version}")
+    destination = Destination(version, models_dir() / f"peoplenet_v{version}")
     with suppress(OSError):  # where it cannot be made, its name still helps
-        place.folder.mkdir(parents=True, exist_ok=True)
+        destination.folder.mkdir(parents=True, exist_ok=True)
     known = VERSIONS.get(version)
     files = {} if known is None else known.files
     rows = [{"file": name, "bytes": "not known beforehand" if n is None else n} for name, n in files.items()]
-    return Html(note(place.by_hand), table(rows) if rows else note("NGC's page lists its files."))
+    return Html(note(destination.by_hand), table(rows) if rows else note("NGC's page lists its files."))
