@@ -57,19 +57,7 @@ _LEAST_IN = (2.6, 1.3)  # of a panel, so that words have room beside a frame of 
 def panels(
     rows: int, cols: int, height_in: float, width_in: float = WIDTH_IN, **kwargs: Any
 ) -> tuple[Figure, list[Axes]]:
-    """Return a figure of notebook width and its axes, row by row.
-
-    Parameters
-    ----------
-    rows, cols : int
-        How many panels.
-    height_in : float
-        Height of the whole figure in inches, at 100 page pixels an inch.
-    width_in : float
-        Its width.
-    **kwargs
-        For ``Figure.subplots``.
-    """
+    """Return a figure of so many inches, at 100 page pixels each, and its axes (`Figure.subplots`), row by row."""
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
@@ -107,20 +95,9 @@ def render(figure: Figure, alt: str, *, photo: bool = False, caption: str = "") 
 def show_frame(
     axes: Axes, frame: Frame, title: str = "", *, pale: float = 0.0, window: Box | None = None
 ) -> None:
-    """Put a BGR frame on axes whose numbers are frame pixels.
+    """Put a BGR frame, or the ``window`` of it (``x1, y1, x2, y2``), on axes whose numbers are frame pixels.
 
-    Parameters
-    ----------
-    axes : Axes
-        Where to.
-    frame : ndarray
-        BGR uint8 ``(H, W, 3)``.
-    title : str
-        Above the panel, on the left.
-    pale : float
-        How far the frame is blended to white, 0..1, so that what is drawn over it stands out.
-    window : sequence of float, optional
-        ``x1, y1, x2, y2`` in frame pixels: show only this part.
+    It is blended to white by ``pale``, 0..1, so that what is drawn over it stands out.
     """
     picture = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
     if pale:
@@ -129,28 +106,16 @@ def show_frame(
     axes.imshow(picture, extent=(0, width, height, 0), interpolation="antialiased")
     x1, y1, x2, y2 = (0, 0, width, height) if window is None else window
     axes.set(xlim=(x1, x2), ylim=(y2, y1))
-    axes.set_title(title, loc="left", gid=WRAPPED)
+    headline(axes, title)
     axes.set_xlabel("x (frame pixels)")
     axes.set_ylabel("y (frame pixels)")
     axes.tick_params(labelsize=8.5)
 
 
 def window_around(boxes: npt.NDArray[np.floating], frame: Frame, *, least: float = 0.4) -> list[float]:
-    """Return the part of a frame around some boxes, in the frame's proportions.
+    """Return the part ``x1, y1, x2, y2`` of a frame around ``(N, 4)`` boxes, all in its pixels and its proportions.
 
-    Parameters
-    ----------
-    boxes : ndarray
-        ``(N, 4)`` in frame pixels; none of them, the whole frame.
-    frame : ndarray
-        BGR uint8.
-    least : float
-        Least share of the frame's width that is shown, 0..1.
-
-    Returns
-    -------
-    list of float
-        ``x1, y1, x2, y2`` in frame pixels.
+    It is ``least`` of the frame's width, 0..1, or more; without boxes the whole frame.
     """
     height, width = frame.shape[:2]
     if not len(boxes):
@@ -176,16 +141,30 @@ def draw_box(
     axes: Axes, box: Box, colour: str, *, line: str = "-", width: float = 2.0, **kwargs: Any
 ) -> None:
     """Draw a box ``x1, y1, x2, y2`` with a dark rim, so that it shows on any ground."""
-    from matplotlib import patheffects
+    from matplotlib.patheffects import Normal, Stroke
+
+    rim = [Stroke(linewidth=width + 1.6, foreground=INK), Normal()] if line == "-" else []
+    rectangle(axes, box, fill=False, ec=colour, lw=width, ls=line, path_effects=rim, **kwargs)
+
+
+def rectangle(axes: Axes, box: Box, **kwargs: Any) -> None:
+    """Add the rectangle ``x1, y1, x2, y2`` to axes."""
     from matplotlib.patches import Rectangle
 
     x1, y1, x2, y2 = (float(v) for v in box)
-    patch = Rectangle((x1, y1), x2 - x1, y2 - y1, fill=False, ec=colour, lw=width, ls=line, **kwargs)
-    if line == "-":
-        patch.set_path_effects(
-            [patheffects.Stroke(linewidth=width + 1.6, foreground=INK), patheffects.Normal()]
-        )
-    axes.add_patch(patch)
+    axes.add_patch(Rectangle((x1, y1), x2 - x1, y2 - y1, **kwargs))
+
+
+def headline(axes: Axes, text: str) -> None:
+    """Write a title above the panel, on the left; `render` wraps it."""
+    axes.set_title(text, loc="left", gid=WRAPPED)
+
+
+def explanation(axes: Axes, x: float, y: float, text: str, va: str) -> None:
+    """Write a text, `render` wraps it, into a panel of its own; ``x`` and ``y`` are shares of it."""
+    axes.set_axis_off()
+    at: Any = {"transform": axes.transAxes, "va": va, "gid": WRAPPED, "in_layout": False}
+    axes.text(x, y, text, fontsize=10, **at)
 
 
 def note(axes: Axes, x: float, y: float, text: str, **kwargs: Any) -> None:

@@ -15,9 +15,18 @@ from peoplenet_nb.draw import hex_colour
 from peoplenet_nb.explain import CANDIDATE_THRESHOLDS
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.onnxfile import HeadHealth
-from peoplenet_nb.plots.canvas import ALARM, DASHES, FAINT, INK, MARKERS, class_colour, panels, render
+from peoplenet_nb.plots.canvas import (
+    ALARM,
+    DASHES,
+    FAINT,
+    INK,
+    MARKERS,
+    class_colour,
+    headline,
+    panels,
+    render,
+)
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.plots.texts import WRAPPED
 from peoplenet_nb.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,27 +50,21 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
     figure, (ax,) = panels(1, 1, 3.4)
     texts = []
     for c, label in enumerate(grids.labels):
-        counts = [int((grids.coverage[c] >= t).sum()) for t in steps]
-        style: dict[str, Any] = {
-            "color": class_colour(grids.labels, c),
-            "ls": DASHES[c % len(DASHES)],
-            "lw": 2.2,
-        }
-        ax.plot(steps, counts, label=label, **style)
-        at = [int((grids.coverage[c] >= t).sum()) for t in CANDIDATE_THRESHOLDS]
-        ax.plot(CANDIDATE_THRESHOLDS, at, MARKERS[c % len(MARKERS)], color=style["color"], mec=INK, ms=6)
+        colour, dash = class_colour(grids.labels, c), DASHES[c % len(DASHES)]
+        counts, at = (
+            [int((grids.coverage[c] >= t).sum()) for t in thresholds]
+            for thresholds in (steps, CANDIDATE_THRESHOLDS)
+        )
+        ax.plot(steps, counts, label=label, color=colour, ls=dash, lw=2.2)
+        ax.plot(CANDIDATE_THRESHOLDS, at, MARKERS[c % len(MARKERS)], color=colour, mec=INK, ms=6)
         texts.append(f"{label} {', '.join(map(str, at))}")
         if settings is not None:
-            ax.axvline(settings.for_class(label).threshold, color=style["color"], ls=style["ls"], lw=1)
+            ax.axvline(settings.for_class(label).threshold, color=colour, ls=dash, lw=1)
     ax.set_yscale("symlog", linthresh=1)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage threshold (0 to 1)", ylabel="candidate cells")
-    ax.set_title(
-        "candidates per threshold"
-        + (" (vertical lines: the thresholds in use)" if settings is not None else ""),
-        loc="left",
-        gid=WRAPPED,
-    )
+    marked = " (vertical lines: the thresholds in use)" if settings is not None else ""
+    headline(ax, f"candidates per threshold{marked}")
     ax.legend(frameon=False)
     ax.grid(axis="y", color="#e5e5e5")
     thresholds = ", ".join(map(str, CANDIDATE_THRESHOLDS))
@@ -94,7 +97,7 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
         ax.yaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         ax.grid(axis="y", color="#e5e5e5")
         texts.append(f"{label} {counts.mean():.1f} on average, {int(counts.max())} at most")
-    axes[0].set_title(f"boxes in each of {len(frames)} frames", loc="left", gid=WRAPPED)
+    headline(axes[0], f"boxes in each of {len(frames)} frames")
     axes[-1].set_xlabel("time in the video (seconds)" if timed else "frame")
     return render(figure, f"Boxes per frame over the run: {'; '.join(texts)}.")
 
@@ -121,31 +124,18 @@ def confidence_histogram(
     texts = []
     for c, (label, ax) in enumerate(zip(labels, axes, strict=True)):
         values = detections.loc[detections["class"] == label, "confidence"].to_numpy(float)
-        ax.hist(
-            values,
-            edges.tolist(),
-            color=hex_colour(label, c),
-            ec=INK,
-            lw=0.6,
-            hatch=_HATCHES[c % len(_HATCHES)],
-        )
-        ax.set_title(f"{label}: {len(values)} boxes", loc="left", gid=WRAPPED)
+        hatch = _HATCHES[c % len(_HATCHES)]
+        ax.hist(values, edges.tolist(), color=hex_colour(label, c), ec=INK, lw=0.6, hatch=hatch)
+        headline(ax, f"{label}: {len(values)} boxes")
         ax.set(xlim=(0, top), ylim=(0, max(1.0, ax.get_ylim()[1])), xlabel="confidence")
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         if settings is not None:
             threshold = settings.for_class(label).threshold
             ax.axvline(threshold, color=ALARM, ls="--", lw=1.5)
-            ax.annotate(
-                f"threshold {threshold:g}",
-                (threshold, 1),
-                (4, -3),
-                xycoords=("data", "axes fraction"),
-                textcoords="offset points",
-                color=ALARM,
-                fontsize=9,
-                va="top",
-                bbox={"fc": "#ffffff", "ec": "none", "alpha": 0.85, "pad": 1},
-            )
+            where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
+            plate = {"fc": "#ffffff", "ec": "none", "alpha": 0.85, "pad": 1}
+            text = f"threshold {threshold:g}"
+            ax.annotate(text, (threshold, 1), (4, -3), color=ALARM, fontsize=9, bbox=plate, **where)
         texts.append(
             f"{label} median {np.median(values):.2f} of {len(values)}" if len(values) else f"no {label}"
         )
@@ -240,24 +230,15 @@ def head_bars(heads: Sequence[HeadHealth]) -> Picture:
     for ax, (title, field) in zip(axes, kinds, strict=True):
         norms = np.nan_to_num([float(getattr(head, field)) for head in heads])
         shown = np.maximum(norms, 1e-9)
-        for i, head in enumerate(heads):
-            ax.barh(
-                names[i],
-                shown[i],
-                height=0.6,
-                ec=INK,
-                lw=0.6,
-                color=hex_colour(head.label, i) if head.alive else "#ffffff",
-                hatch="" if head.alive else "////",
-            )
-            ax.annotate(
-                f"{norms[i]:.1e}", (shown[i], i), (4, 0), textcoords="offset points", va="center", fontsize=9
-            )
+        colours = [hex_colour(head.label, i) if head.alive else "#ffffff" for i, head in enumerate(heads)]
+        hatches = ["" if head.alive else "////" for head in heads]
+        bars = ax.barh(names, shown, height=0.6, ec=INK, lw=0.6, color=colours, hatch=hatches)
+        ax.bar_label(bars, [f"{norm:.1e}" for norm in norms], padding=4, fontsize=9)
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlim(1e-9, 1e4)
         ax.set_xticks([1e-9, 1e-6, 1e-3, 1, 1e3])
-        ax.set_title(title, loc="left", gid=WRAPPED)
+        headline(ax, title)
         ax.set_xlabel("size of the weights (L2 norm)")
         ax.axvline(1e-4, color=FAINT, ls=":", lw=1)
     axes[0].invert_yaxis()

@@ -23,6 +23,7 @@ from peoplenet_nb.plots.canvas import (
     WIDTH_IN,
     Frame,
     draw_box,
+    explanation,
     frame_panels,
     note,
     outer_labels,
@@ -31,7 +32,6 @@ from peoplenet_nb.plots.canvas import (
     show_frame,
 )
 from peoplenet_nb.plots.picture import Picture, frame_picture
-from peoplenet_nb.plots.texts import WRAPPED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,15 +58,7 @@ def boxes(frame: Frame, detections: Detections, caption: str = "") -> Picture:
 
 
 def contact_sheet(frames: Sequence[SourceFrame], reports: Sequence[FrameReport]) -> Picture:
-    """Return some frames with their boxes on one sheet, two in a row.
-
-    Parameters
-    ----------
-    frames : sequence of sources.Frame
-        What was looked at; at least one.
-    reports : sequence of FrameReport
-        What was found in each.
-    """
+    """Return some frames, at least one, with the boxes that were found in each on one sheet, two in a row."""
     tiles = []
     for frame, report in zip(frames, reports, strict=True):
         drawn = draw_detections(frame.image, report.decoded.detections, labels=False)
@@ -109,22 +101,11 @@ def heatmaps(frame: Frame, grids: Grids, dead: Sequence[str] = ()) -> Picture:
     outer_labels(axes, 2)
     for ax in axes[classes:]:
         ax.set_axis_off()
-    figure.colorbar(
-        image, ax=axes[-1], location="left", fraction=0.06, shrink=0.7, label="coverage of a cell (0 to 1)"
-    )
-    peaks = ", ".join(
-        f"{label} up to {float(grids.coverage[c].max()):.2f}" for c, label in enumerate(grids.labels)
-    )
-    axes[-1].text(
-        0.12,
-        0.5,
-        _READING,
-        transform=axes[-1].transAxes,
-        va="center",
-        fontsize=10,
-        gid=WRAPPED,
-        in_layout=False,
-    )
+    scale: Any = {"fraction": 0.06, "shrink": 0.7, "label": "coverage of a cell (0 to 1)"}
+    figure.colorbar(image, ax=axes[-1], location="left", **scale)
+    highest = zip(grids.labels, grids.coverage.max((1, 2)), strict=True)
+    peaks = ", ".join(f"{label} up to {peak:.2f}" for label, peak in highest)
+    explanation(axes[-1], 0.12, 0.5, _READING, "center")
     return render(figure, f"Coverage heatmaps over the frame, one per class: {peaks}.", photo=True)
 
 
@@ -133,17 +114,10 @@ def _overlay(axes: Axes, grids: Grids, values: npt.NDArray[np.float32]) -> Any:
     _, rows, cols = grids.shape
     right, bottom = grids.fit.to_frame((cols * grids.stride, rows * grids.stride))
     shown = np.ma.masked_less(values, _SEEN)
-    limits = axes.get_xlim(), axes.get_ylim()
-    image = axes.imshow(
-        shown,
-        extent=(0, right, bottom, 0),
-        cmap="viridis",
-        vmin=0,
-        vmax=1,
-        alpha=0.85,
-        interpolation="nearest",
-    )
-    axes.set(xlim=limits[0], ylim=limits[1])
+    limits = {"xlim": axes.get_xlim(), "ylim": axes.get_ylim()}
+    look: Any = {"cmap": "viridis", "vmin": 0, "vmax": 1, "alpha": 0.85, "interpolation": "nearest"}
+    image = axes.imshow(shown, extent=(0, right, bottom, 0), **look)
+    axes.set(**limits)
     return image
 
 
@@ -188,9 +162,8 @@ def grid_and_field(
     draw_box(ax, inside, "#0072b2", line="--", width=2.5)
     draw_box(ax, cell, ALARM, width=2.5)
     best = grids.labels[int(grids.coverage[:, row, col].argmax())]
-    note(
-        ax, cell[2], cell[1], f"cell row {row}, column {col}: {best} {grids.coverage[:, row, col].max():.2f}"
-    )
+    peak = grids.coverage[:, row, col].max()
+    note(ax, cell[2], cell[1], f"cell row {row}, column {col}: {best} {peak:.2f}")
     text = f"It can see {field.width} x {field.height} network pixels"
     text += " (more than the whole input)" if field.covers(grids.fit.network_size) else ""
     note(ax, inside[0] + 6, inside[3] - 6, text)

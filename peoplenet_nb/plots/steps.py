@@ -20,16 +20,18 @@ from peoplenet_nb.plots.canvas import (
     Frame,
     class_colour,
     draw_box,
+    explanation,
     frame_panels,
+    headline,
     note,
     outer_labels,
+    rectangle,
     render,
     show_frame,
     window_around,
 )
 from peoplenet_nb.plots.frame import cell_rectangle
 from peoplenet_nb.plots.picture import Picture
-from peoplenet_nb.plots.texts import WRAPPED
 from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
 
 _PALE = 0.35
@@ -43,6 +45,13 @@ def _at_threshold(grids: Grids, threshold: float) -> Decoded:
 def _frame_boxes(grids: Grids, decoded: Decoded, class_id: int) -> npt.NDArray[np.float64]:
     """Return the candidates' boxes of a class in frame pixels."""
     return grids.fit.to_frame(decoded.candidates.network_xyxy[decoded.candidates.class_id == class_id])
+
+
+def _cells(grids: Grids, decoded: Decoded, class_id: int) -> list[tuple[float, float, float, float]]:
+    """Return the squares of the candidates' cells of a class in frame pixels."""
+    found = decoded.candidates
+    mine = np.flatnonzero(found.class_id == class_id)
+    return [cell_rectangle(grids, int(found.row[i]), int(found.col[i])) for i in mine]
 
 
 def candidates(
@@ -61,15 +70,10 @@ def candidates(
     for ax, threshold, decoded in zip(axes, thresholds, results, strict=False):
         boxes = _frame_boxes(grids, decoded, class_id)
         final = decoded.detections.of_class(label)
-        show_frame(
-            ax,
-            frame,
-            f"threshold {threshold}: {len(boxes)} candidates, {len(final)} after NMS",
-            pale=_PALE,
-            window=window,
-        )
-        for i in np.flatnonzero(decoded.candidates.class_id == class_id):
-            _fill_cell(ax, grids, int(decoded.candidates.row[i]), int(decoded.candidates.col[i]), colour)
+        title = f"threshold {threshold}: {len(boxes)} candidates, {len(final)} after NMS"
+        show_frame(ax, frame, title, pale=_PALE, window=window)
+        for cell in _cells(grids, decoded, class_id):
+            rectangle(ax, cell, fc=colour, ec="none", alpha=0.4)
         for box in boxes:
             draw_box(ax, box, INK, width=0.7, line="--")
         for box in final.xyxy:
@@ -77,15 +81,12 @@ def candidates(
         texts.append(f"{len(boxes)} at {threshold}")
     outer_labels(axes, 2)
     for ax in axes[len(thresholds) :]:
-        ax.set_axis_off()
         words = (
             f"filled: the cell of a {label} candidate\nthin dashes: the box that cell predicts\n"
             "thick: what NMS at IoU 0.5 keeps\n\nEvery cell on a person proposes its own box; they nearly agree, and "
             "clustering makes one of them."
         )
-        ax.text(
-            0.02, 0.95, words, transform=ax.transAxes, va="top", fontsize=10, gid=WRAPPED, in_layout=False
-        )
+        explanation(ax, 0.02, 0.95, words, "top")
     alt = f"Candidates of class {label} drawn on the frame per threshold: {', '.join(texts)}."
     return render(figure, alt, photo=True)
 
@@ -95,20 +96,19 @@ def cells_against_boxes(frame: Frame, grids: Grids, settings: Settings, label: s
     class_id = class_index(grids.labels, label)
     colour = class_colour(grids.labels, class_id)
     decoded = decode(grids, settings)
-    mine = decoded.candidates.class_id == class_id
+    cells = _cells(grids, decoded, class_id)
     final = decoded.detections.of_class(label)
     window = window_around(_frame_boxes(grids, decoded, class_id), frame)
     figure, axes = frame_panels(frame, 1, 2)
     show_frame(axes[0], frame, "coverage only: each cell taken for a box", window=window)
-    for i in np.flatnonzero(mine):
-        cell = cell_rectangle(grids, int(decoded.candidates.row[i]), int(decoded.candidates.col[i]))
+    for cell in cells:
         draw_box(axes[0], cell, ALARM, width=1.4)
     show_frame(axes[1], frame, "both outputs decoded, then NMS", window=window)
     for box in final.xyxy:
         draw_box(axes[1], box, colour)
     outer_labels(axes, 2)
     alt = (
-        f"Left, {int(mine.sum())} grid cells of {grids.stride} network pixels drawn as if they were boxes: none is the "
+        f"Left, {len(cells)} grid cells of {grids.stride} network pixels drawn as if they were boxes: none is the "
         f"size of a {label}. Right, the {len(final)} decoded boxes, each around a {label}."
     )
     return render(figure, alt, photo=True)
@@ -119,17 +119,13 @@ def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "pe
     class_id = class_index(grids.labels, label)
     colour = class_colour(grids.labels, class_id)
     base = settings.replace(top_k=None)
+    dbscan, count = base.replace(clustering=Clustering.DBSCAN), max(1, round(base.min_samples))
+    tao = dbscan.replace(flavour=Flavour.TAO, score=Score.SUM)
+    deepstream = dbscan.replace(flavour=Flavour.DEEPSTREAM, score=Score.MAX, min_samples=count)
     variants = {
         f"NMS, IoU {base.nms_iou:g}": base.replace(clustering=Clustering.NMS),
-        f"DBSCAN as TAO, eps {base.eps:g}, min_samples {base.min_samples:g}": base.replace(
-            clustering=Clustering.DBSCAN, flavour=Flavour.TAO, score=Score.SUM
-        ),
-        f"DBSCAN as DeepStream, eps {base.eps:g}, min_samples {max(1, round(base.min_samples)):g}": base.replace(
-            clustering=Clustering.DBSCAN,
-            flavour=Flavour.DEEPSTREAM,
-            score=Score.MAX,
-            min_samples=max(1, round(base.min_samples)),
-        ),
+        f"DBSCAN as TAO, eps {base.eps:g}, min_samples {base.min_samples:g}": tao,
+        f"DBSCAN as DeepStream, eps {base.eps:g}, min_samples {count:g}": deepstream,
         "hybrid, DBSCAN then NMS": base.replace(clustering=Clustering.HYBRID),
     }
     figure, axes = frame_panels(frame, 2, 2)
@@ -170,12 +166,10 @@ def cell_box(
     """
     class_id = class_index(grids.labels, label)
     if grids.boxes is None:
-        raise GridsError(
-            "A coverage-only model predicts no boxes", next_step="use a model with both outputs."
-        )
+        step = "use a model with both outputs."
+        raise GridsError("A coverage-only model predicts no boxes", next_step=step)
     if row is None or col is None:
-        _, columns = grids.coverage[class_id].shape
-        row, col = divmod(int(grids.coverage[class_id].argmax()), columns)
+        row, col = divmod(int(grids.coverage[class_id].argmax()), grids.shape[2])
     distances = grids.boxes[4 * class_id : 4 * class_id + 4, row, col].astype(float)
     network = cell_boxes(grids, [class_id], [row], [col])[0]
     box = grids.fit.to_frame(network)
@@ -200,7 +194,7 @@ def cell_box(
         note(ax, float(place[0]), float(place[1]), text, ha=place[2], va=place[3])
     ax.plot([x], [y], "o", color=INK, ms=5)
     coverage = grids.coverage[class_id, row, col]
-    ax.set_title(f"{label}, cell row {row}, column {col}, coverage {coverage:.2f}", loc="left", gid=WRAPPED)
+    headline(ax, f"{label}, cell row {row}, column {col}, coverage {coverage:.2f}")
     caption = (
         f"Cell ({row}, {col}) starts at network pixel ({origin[0]:g}, {origin[1]:g}), which is {grids.stride} x "
         f"(column, row) + 0.5. From there {_corners(network)} in network pixels, and in frame pixels {_corners(box)}. "
@@ -226,15 +220,6 @@ def missing(frame: Frame, grids: Grids, settings: Settings, report: CellReport) 
     draw_box(ax, own, ALARM, line="--", width=2.2)
     draw_box(ax, cell_rectangle(grids, report.row, report.col), ALARM, width=1.5)
     note(ax, float(own[2]) + 3, float(own[3]), f"{report.label} {report.coverage:.2f}: {report.fate}")
-    ax.set_title(f"row {report.row}, column {report.col} of class {report.label}", loc="left", gid=WRAPPED)
+    headline(ax, f"row {report.row}, column {report.col} of class {report.label}")
     alt = f"The frame with its boxes, and dashed the box of the cell in question. {report.sentence}"
     return render(figure, alt, photo=True, caption=report.sentence)
-
-
-def _fill_cell(axes: object, grids: Grids, row: int, col: int, colour: str) -> None:
-    from matplotlib.patches import Rectangle
-
-    x1, y1, x2, y2 = cell_rectangle(grids, row, col)
-    axes.add_patch(  # type: ignore[attr-defined]
-        Rectangle((x1, y1), x2 - x1, y2 - y1, fc=colour, ec="none", alpha=0.4)
-    )
