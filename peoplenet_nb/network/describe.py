@@ -1,7 +1,8 @@
-"""What is inside a loaded model and how it runs, as a table."""
+"""What is inside a model file and how it runs, as a table and for a notebook."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from peoplenet_nb.html_tables import fold, note, pairs, table
@@ -10,17 +11,14 @@ from peoplenet_nb.onnxfile import head_health
 if TYPE_CHECKING:
     import pandas as pd
 
-    from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.onnxfile import ModelFile, TensorInfo
 
 
-def describe(model: PeopleNet) -> pd.DataFrame:
-    """Return what is inside a model as a table with the columns ``what`` and ``value``."""
+def describe(file: ModelFile, running: Mapping[str, object]) -> pd.DataFrame:
+    """Return what is inside a file, and facts on how it runs, as a table with the columns ``what`` and ``value``."""
     import pandas as pd
 
-    file = model.file
     as_named = "" if file.qdq else ": runs as FP32, whatever the file's name says"
-    runs = "the file itself" if model.runs is model.file else f"its variant {model.runs.path}"
     layers = sorted(file.nodes.items(), key=lambda item: -item[1])
     rows: dict[str, object] = {
         "file": file.path,
@@ -35,10 +33,7 @@ def describe(model: PeopleNet) -> pd.DataFrame:
         "grid": f"{file.grid[0]} rows x {file.grid[1]} columns, stride {file.stride} px",
         **dict.fromkeys(("input", "coverage output", "box output"), "none: this model has no boxes"),
         **{what: f"{tensor.name} {tensor.dtype} {tensor.shape}" for what, tensor in _tensors(file)},
-        "runs": f"{runs}, in {model.precision}",
-        "device": f"{model.device} ({', '.join(model.providers)})",
-        "threads": model.backend.threads,
-        "fit": str(model.fit),
+        **running,
     }
     for head in head_health(file.path):
         rows[f"head '{head.label}'"] = f"alive: {head.reason}" if head.alive else head.reason
@@ -51,21 +46,20 @@ def _tensors(file: ModelFile) -> list[tuple[str, TensorInfo]]:
     return [(what, tensor) for what, tensor in tensors.items() if tensor is not None]
 
 
-def model_html(model: PeopleNet) -> str:
+def model_html(file: ModelFile, running: Mapping[str, object], dead: Sequence[str]) -> str:
     """Return the model in a few lines, its dead heads in words, and all of `describe` behind a fold."""
-    file, dead = model.file, [head.label for head in model.dead_heads]
-    kind = "the demo's small stand-in, not PeopleNet" if model.is_standin else "DetectNet_v2"
+    kind = "the demo's small stand-in, not PeopleNet" if file.standin else "DetectNet_v2"
     facts: list[tuple[str, object]] = [
         ("model", f"{file.path} ({kind})"),
-        ("runs on", f"{model.device} ({', '.join(model.providers)}), {model.precision}; fit: {model.fit}"),
+        ("runs on", f"{running['device']}: {running['runs']}; fit: {running['fit']}"),
     ]
     facts += [(what, f"{tensor.name}  {tensor.shape}") for what, tensor in _tensors(file)]
     facts.append(("classes", ", ".join(file.labels)))
     notes = []
-    if model.is_standin:
+    if file.standin:
         text = "the stand-in knows the rendered demo clip only; what it finds elsewhere means nothing."
         notes.append(note(f"{text} Notebook 02 fetches PeopleNet.", "instead"))
     if dead:
         text = "finds nothing, whatever its threshold: its weights in the last layer are next to nothing."
         notes.append(note(f"Dead head: {', '.join(dead)} {text}"))
-    return pairs(facts) + "".join(notes) + fold("all that is known of it", table(describe(model)))
+    return pairs(facts) + "".join(notes) + fold("all that is known of it", table(describe(file, running)))

@@ -261,12 +261,22 @@ class PeopleNet:
         """Return what is inside the model as a table with the columns ``what`` and ``value``."""
         from peoplenet_nb.network.describe import describe
 
-        return describe(self)
+        return describe(self.file, self._running())
 
     def _repr_html_(self) -> str:
         from peoplenet_nb.network.describe import model_html
 
-        return model_html(self)
+        return model_html(self.file, self._running(), [head.label for head in self.dead_heads])
+
+    def _running(self) -> dict[str, object]:
+        """Return how the model runs, as rows of `describe`."""
+        runs = "the file itself" if self.runs is self.file else f"its variant {self.runs.path}"
+        return {
+            "runs": f"{runs}, in {self.precision}",
+            "device": f"{self.device} ({', '.join(self.providers)})",
+            "threads": self.backend.threads,
+            "fit": str(self.fit),
+        }
 
     def __repr__(self) -> str:
         kind = " (stand-in)" if self.is_standin else ""

@@ -151,7 +151,7 @@ class Settings:
             raise _wrong(what, self.top_k, "leave it out to keep every box.")
 
     def _repr_html_(self) -> str:
-        return settings_html(self)
+        return settings_html(self.to_dict())
 
     def for_class(self, label: str) -> ClassSettings:
         """Return what applies to a class (case does not matter)."""

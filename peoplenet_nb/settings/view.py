@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import Any
 
 from peoplenet_nb.html_tables import fold, note, table
 
-if TYPE_CHECKING:
-    from peoplenet_nb.settings.values import Settings
 
-
-def settings_html(settings: Settings) -> str:
-    """Return settings as HTML."""
+def settings_html(data: Mapping[str, Any]) -> str:
+    """Return settings, given in the layout of their YAML file, as HTML."""
     import yaml
 
+    default, *named = data["classes"].items()
     rows = [
         {
             "class": label,
-            "coverage threshold": numbers.threshold,
-            "least width (px)": numbers.min_width,
-            "least height (px)": numbers.min_height,
-            "least confidence": numbers.min_confidence,
+            "coverage threshold": numbers["threshold"],
+            "least width (px)": numbers["min_width"],
+            "least height (px)": numbers["min_height"],
+            "least confidence": numbers["min_confidence"],
         }
-        for label, numbers in [*settings.classes.items(), ("any other", settings.default)]
+        for label, numbers in [*named, ("any other", default[1])]
     ]
-    text = html.escape(yaml.safe_dump(settings.to_dict(), sort_keys=False))
-    head = note(f"Preset: {settings.preset}. {clustering_text(settings)}", "ok")
+    text = html.escape(yaml.safe_dump(dict(data), sort_keys=False))
+    head = note(f"Preset: {data['preset']}. {_clustering_text(data)}", "ok")
     return head + table(rows) + fold("as YAML", f"<pre>{text}</pre>")
 
 
-def clustering_text(settings: Settings) -> str:
+def _clustering_text(data: Mapping[str, Any]) -> str:
     """Return how candidates become boxes, in a sentence."""
-    if settings.clustering == "nms":
-        how = f"NMS at IoU {settings.nms_iou:g}"
+    if data["clustering"] == "nms":
+        how = f"NMS at IoU {data['nms']['iou']:g}"
     else:
-        how = (
-            f"{settings.clustering} with eps {settings.eps:g} and min_samples {settings.min_samples:g} "
-            f"({settings.flavour}, score: {settings.score})"
-        )
-    most = "" if settings.top_k is None else f"; at most {settings.top_k} boxes of a class"
-    return f"Clustering: {how}{most}. Thresholds for frames preprocessed by {settings.fit}."
+        numbers = "eps {eps:g} and min_samples {min_samples:g} ({flavour}, score: {score})"
+        how = f"{data['clustering']} with {numbers.format(**data['dbscan'])}"
+    most = "" if data["top_k"] is None else f"; at most {data['top_k']} boxes of a class"
+    return f"Clustering: {how}{most}. Thresholds for frames preprocessed by {data['fit']}."
