@@ -99,6 +99,7 @@ fetch_model() {
     local code=0 found
     if [ -n "${PEOPLENET_MODEL:-}" ]; then
         result "using PEOPLENET_MODEL: $PEOPLENET_MODEL"
+        note "it is not remembered: export it in every shell, or put the file into $HOME_DIR/models"
         return
     fi
     run "$VENV/bin/peoplenet-nb" download --no-progress || code=$?

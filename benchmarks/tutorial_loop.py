@@ -2,7 +2,7 @@
 
 One session with default options, FP32, float input made by resize, cvtColor, ``/ 255`` and transpose; one frame
 after the other; coverage only, thresholded at five values, cells as boxes, a plain NMS; drawn, and written with
-OpenCV's ``mp4v``. Wrong as a detector (see ``peoplenet.md``), and what people run.
+OpenCV's ``mp4v``. Wrong as a detector (it reads one of two outputs), and what people run.
 
     python benchmarks/tutorial_loop.py MODEL.onnx VIDEO [--frames N] [--video OUT.mp4]
 """

@@ -16,7 +16,7 @@ from peoplenet_nb.fit import Fit, FitMode
 
 NetworkInput = npt.NDArray[Any]
 
-# The network takes RGB / 255 without a mean (peoplenet.md, section 1): every byte has one float32.
+# The network takes RGB / 255 without a mean (TAO DetectNet_v2): every byte has one float32.
 _SCALE = (np.arange(256, dtype=np.float32) / np.float32(255.0)).astype(np.float32)
 
 
@@ -32,7 +32,7 @@ def check_frame(frame: object) -> npt.NDArray[np.uint8]:
         raise SourceError(
             "A frame must be a numpy array",
             seen=type(frame).__name__,
-            next_step="read it with cv2.imread or a source.",
+            next_step="read it with pn.open_source, or with cv2.imread (None means: not read).",
         )
     if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or frame.size == 0:
         raise SourceError(

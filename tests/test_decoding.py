@@ -28,7 +28,7 @@ from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 
 ALL = Settings(default=ClassSettings(threshold=0.5))
 
-# peoplenet.md, section 1.
+# Worked out by hand from the formula in decoding/boxes.py.
 GOLDEN = [
     ((17, 30), (1, 2, 1, 2), (445.5, 202.5, 515.5, 342.5), (445.5, 202.5, 515.5, 342.5)),
     ((0, 0), (0, 0, 0.5, 1), (0.5, 0.5, 18.0, 35.5), (0.5, 0.5, 18.0, 35.5)),

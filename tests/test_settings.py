@@ -111,7 +111,10 @@ def test_with_class_changes_one_class_only() -> None:
 
 
 def test_a_slip_in_a_class_name_of_a_preset_is_met_at_once() -> None:
-    with pytest.raises(SettingsError, match=r"Unknown class.*'persn'.*did you mean 'person'"):
+    with pytest.raises(
+        SettingsError,
+        match=r"Unknown class.*'persn'.*did you mean 'person'\? known are: person, bag, face\.$",
+    ):
         preset().with_class("persn", threshold=0.3)
     assert preset().with_class("vehicle", threshold=0.3).for_class("Vehicle").threshold == 0.3
     assert Settings().with_class("persn", threshold=0.3).for_class("persn").threshold == 0.3

@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 
 from conftest import LABELS, make_grids, random_grids
-from peoplenet_nb.decoding import decode
+from peoplenet_nb.decoding import Fate, decode
 from peoplenet_nb.explain import explain_point
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
-from peoplenet_nb.tuner import TunerModel, wire
+from peoplenet_nb.settings import PRESETS, ClassSettings, Clustering, Settings, preset
+from peoplenet_nb.tuner import TunerModel, canvas, wire
 from peoplenet_nb.tuner.bundle import module_source
 
 
@@ -296,3 +296,16 @@ def test_the_module_fetches_nothing_and_imports_nothing() -> None:
     assert "import(" not in text
     for word in ("http:", "https:", "fetch(", "XMLHttpRequest", "eval("):
         assert word not in text, word
+
+
+def test_the_browser_has_pythons_names_in_pythons_order() -> None:
+    static = Path(canvas.__file__).with_name("static")
+
+    def listed(file: str, name: str) -> list[str]:
+        (text,) = re.findall(
+            rf"const {name} = \[(.*?)\]", (static / file).read_text(encoding="utf-8"), re.DOTALL
+        )
+        return re.findall(r'"([^"]+)"', text)
+
+    assert listed("decode.js", "FATES") == [fate.name.lower().replace("_", " ") for fate in Fate]
+    assert listed("dom.js", "CLUSTERINGS") == list(canvas.CHOICES["clustering"]) == list(Clustering)

@@ -112,6 +112,8 @@ class PeopleNet:
             When the device was asked for and is not there, or does not compute in that precision.
         """
         file = read_model_file(resolve_model(path_or_name))
+        if path_or_name is None and file.standin:
+            logger.warning("There is no PeopleNet on this machine. %s", STANDIN_WARNING)
         device = choose(Device, device, "device")
 
         def on(device: Device) -> PeopleNet:

@@ -172,7 +172,7 @@ class Settings:
         """
         refuse_unknown(changes, [f.name for f in fields(ClassSettings)], "class setting")
         name = _class_name(label)
-        known = [*PEOPLENET_LABELS, *self.classes]
+        known = list(dict.fromkeys([*PEOPLENET_LABELS, *self.classes]))
         # Other models have other classes, but a near miss of a known one is a slip, which `bind` would meet too late.
         for_people = not self.classes.keys().isdisjoint(PEOPLENET_LABELS)
         if name not in known and for_people and difflib.get_close_matches(name, known, n=1):

@@ -65,7 +65,7 @@ class VideoPictures:
         self._source = source.sampled(step, None, frames[0])
         self.fps = self._source.info.fps / step if self._source.info.fps else None
         """How many of these frames a second has; None where the source does not say."""
-        self._left = tempfile.TemporaryDirectory(prefix="peoplenet-tuner-")
+        self._left = tempfile.TemporaryDirectory(prefix="peoplenet-tuner-", ignore_cleanup_errors=True)
         self._folder = Path(self._left.name)
         self._lock = threading.Lock()
         self._waiting: dict[int, list[Arrived]] = {}
@@ -73,7 +73,8 @@ class VideoPictures:
         self._closed = threading.Event()
         self.error: Exception | None = None
         self._first = threading.Event()
-        threading.Thread(target=self._read, name="tuner-pictures", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="tuner-pictures", daemon=True)
+        self._reader.start()
 
     def _path(self, position: int) -> Path:
         return self._folder / f"{position}.jpg"
@@ -136,4 +137,6 @@ class VideoPictures:
     def close(self) -> None:
         """Stop reading and take the pictures away."""
         self._closed.set()
+        if threading.current_thread() is not self._reader:
+            self._reader.join(5.0)  # it may be writing the next picture
         self._left.cleanup()

@@ -1,4 +1,4 @@
-// NMS and weighted DBSCAN over the entries of a FrameData; the rules are those of peoplenet_nb/cluster.py.
+// NMS and weighted DBSCAN over the entries of a FrameData; the rules are those of peoplenet_nb/decoding/clustering.py.
 //
 // What NMS does to a box depends on better boxes only. So its outcome for the best m
 // boxes of a class stays true when a threshold falls and more come; it is kept, and only carried on. A
@@ -141,7 +141,7 @@ class Neighbours {
   extend(upTo) {
     const { order } = this;
     const { x1, x2 } = this.frame.box;
-    // IoU >= t leaves two left edges at most (1 - t) times the left box's width apart (cluster.py).
+    // IoU >= t leaves two left edges at most (1 - t) times the left box's width apart (overlap.py).
     const share = Math.min(1, this.eps + 1e-9);
     for (; this.done < upTo; this.done++) {
       const e = order[this.done];

@@ -1,4 +1,4 @@
-// From cells to boxes in the browser: the second implementation of peoplenet_nb/decode.py, tested against it.
+// From cells to boxes in the browser: the second implementation of peoplenet_nb/decoding/steps.py, tested against it.
 //
 // The result has the arrays of Python's Candidates and Detections, in their order, so
 // that fates can be compared one by one and everything drawn is read from them.

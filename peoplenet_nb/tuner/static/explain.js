@@ -1,7 +1,7 @@
 // Why a box is there or is not, where two settings differ, and how coverage is spread.
 //
 // Nothing is guessed. What a lower threshold would bring is found by decoding again
-// with that threshold, as peoplenet_nb/report.py does; the sentences say the same things.
+// with that threshold, as peoplenet_nb/explain/cells.py does; the sentences say the same things.
 
 import { iouOf } from "./cluster.js";
 import { decode, Fate, FATES } from "./decode.js";

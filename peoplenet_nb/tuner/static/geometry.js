@@ -1,6 +1,6 @@
 // One frame's cells with everything that does not depend on the settings, worked out once.
 //
-// All geometry is double precision and follows peoplenet_nb/decode.py operation by
+// All geometry is double precision and follows peoplenet_nb/decoding/boxes.py operation by
 // operation, so that both decide every tie alike. What a slider needs (boxes, areas, the order by coverage)
 // is ready before it moves.
 
