@@ -309,7 +309,7 @@ def test_narrow_frames_that_are_stretched_are_noted(tmp_path, caplog, size, note
     path = make_video(tmp_path / "a.mp4", 3, size)
     result = run(path, tmp_path / "out")
     assert ("letterbox usually finds more" in " ".join(result.notes)) is noted
-    assert ("letterbox usually finds more" in caplog.text) is noted
+    assert caplog.text == "", "once, in the result, is enough"
     letterboxed = FakeModel()
     letterboxed.fit = "letterbox"
     assert run(path, tmp_path / "box", letterboxed, preset("default", "letterbox")).notes == []
@@ -320,7 +320,7 @@ def test_a_dead_head_is_noted(clip, tmp_path, caplog):
     model.dead_heads = (HeadHealth("bag", 12.0, 1e-7, False, "dead: its box weights are about 1.0e-07"),)
     result = run(clip, tmp_path, model)
     assert result.notes == ["The bag head of this model is dead: its box weights are about 1.0e-07."]
-    assert result.notes[0] in caplog.text
+    assert caplog.text == ""
 
 
 def test_what_is_left_out_of_a_folder_reaches_the_summary(tmp_path):

@@ -14,10 +14,11 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
+from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.errors import OutputError, SourceError, printable
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.batching import best_batch
-from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
@@ -166,8 +167,8 @@ class _Run:
         # A video is read from its start again, which gives all of its notes again; images are not.
         self.earlier = folder.manifest.notes if source.info.kind == "images" else []
         self.notes = notes_on(source, self.model)
-        for note in self.notes:
-            logger.warning(note)
+        for note in self.notes:  # all of them stand in the result; only what makes it worthless interrupts
+            logger.log(logging.WARNING if note in (STANDIN_WARNING, COVERAGE_ONLY) else logging.INFO, note)
         self.image_names = image_names([file.name for file in source.files])
 
     def go(self, began: float, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
