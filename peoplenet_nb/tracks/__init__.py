@@ -1,0 +1,22 @@
+"""The same person in several frames: boxes matched, boxes between two frames, and which frames the network must see.
+
+Pure functions on `peoplenet_nb.detections.Detections`; `peoplenet_nb.video` calls them.
+"""
+
+from __future__ import annotations
+
+from peoplenet_nb.tracks.association import Matches, match_boxes
+from peoplenet_nb.tracks.cuts import scene_cut, thumbnail
+from peoplenet_nb.tracks.interpolate import interpolate
+from peoplenet_nb.tracks.keyframes import KeyFrames, choose_and_fill, window_frames
+
+__all__ = [
+    "KeyFrames",
+    "Matches",
+    "choose_and_fill",
+    "interpolate",
+    "match_boxes",
+    "scene_cut",
+    "thumbnail",
+    "window_frames",
+]
