@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from peoplenet_nb.tracks.association import Matches, match_boxes
 from peoplenet_nb.tracks.cuts import scene_cut, thumbnail
-from peoplenet_nb.tracks.interpolate import interpolate
+from peoplenet_nb.tracks.interpolation import interpolate
 from peoplenet_nb.tracks.keyframes import KeyFrames, choose_and_fill, window_frames
 
 __all__ = [

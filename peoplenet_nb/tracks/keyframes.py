@@ -15,7 +15,7 @@ import numpy as np
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.tracks.association import Matches, match_boxes
-from peoplenet_nb.tracks.interpolate import interpolate
+from peoplenet_nb.tracks.interpolation import interpolate
 
 _WINDOW_S = 0.8  # at most so far apart are two frames that the network sees
 _WINDOW_BYTES = 96_000_000
