@@ -1,7 +1,7 @@
 """What a source is: frames in order, with what is known of where they come from.
 
 ``Frame.index`` is the 0-based place in the source, whatever is sampled. Frames that are skipped are decoded (later
-ones build on them) but never converted to pixels.
+ones build on them) but never converted to pixels; those that are given are converted when somebody looks at them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fractions import Fraction
 from itertools import count
 from numbers import Integral
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,25 @@ class Decoder(StrEnum):
     NVDEC = "nvdec"
 
 
+class Pixels(Protocol):
+    """A picture that is not converted yet."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(width, height)`` of `image`."""
+        ...
+
+    @property
+    def image(self) -> Image:
+        """``(H, W, 3)`` BGR uint8."""
+        ...
+
+    @property
+    def grey(self) -> Image:
+        """``(H, W)`` uint8 brightness; it may lie as it is stored, where `image` is turned."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One picture of a source.
@@ -48,16 +67,21 @@ class Frame:
         0-based place in the source.
     time_s : float
         Seconds from the start of the video; NaN for images, which have no time.
-    image : ndarray
-        ``(H, W, 3)`` BGR uint8.
+    pixels : ndarray or Pixels
+        The picture as it came; `image` gives it.
     name : str
         The file's name for images, empty for frames of a video.
     """
 
     index: int
     time_s: float
-    image: Image
+    pixels: Image | Pixels
     name: str = ""
+
+    @property
+    def image(self) -> Image:
+        """``(H, W, 3)`` BGR uint8; a video's frame is converted when it is first asked for, by one thread at a time."""
+        return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.image
 
 
 @dataclass
@@ -90,11 +114,11 @@ class SourceInfo:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A frame that could be had: `image` makes its pixels, and returns None when they are damaged."""
+    """A frame that could be had: `pixels` returns its picture, and None when it is damaged."""
 
     index: int
     time_s: float
-    image: Callable[[], Image | None]
+    pixels: Callable[[], Image | Pixels | None]
     name: str = ""
 
 
@@ -133,10 +157,10 @@ class Source(ABC):
             for candidate in walk:
                 if candidate.index < due:
                     continue
-                image = candidate.image()
-                if image is None:
+                pixels = candidate.pixels()
+                if pixels is None:
                     continue
-                yield Frame(candidate.index, candidate.time_s, image, candidate.name)
+                yield Frame(candidate.index, candidate.time_s, pixels, candidate.name)
                 given += 1
                 if self.frames is not None and given >= self.frames:
                     return

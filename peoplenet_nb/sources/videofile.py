@@ -18,12 +18,12 @@ import av
 import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.error import FFmpegError
-from av.video.reformatter import VideoReformatter
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources.frames import Candidate, Decoder, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.frames import Candidate, Decoder, Source, SourceInfo, fingerprint_of
 from peoplenet_nb.sources.not_a_video import not_a_video
-from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of, turned
+from peoplenet_nb.sources.pixels import VideoPixels
+from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of
 from peoplenet_nb.urls import hide_secrets_in
 
 logger = logging.getLogger(__name__)
@@ -65,6 +65,9 @@ class VideoFile(Source):
         self._turn = UPRIGHT
         self._nvdec = False
         self._notes: dict[str, str] = {}
+        self._convertible: set[tuple[str, int, int]] = (
+            set()
+        )  # formats and sizes of which one frame was converted
         info = SourceInfo(name or Path(path).name, spec or str(path), "video", 0, 0)
         super().__init__(info)
         with closing(self._open()) as container:
@@ -162,7 +165,7 @@ class VideoFile(Source):
         if info.frame_count is None:
             about = f"; about {self.expected} by its duration" if self.expected else ""
             info.notes.append(f"The video does not state its number of frames{about}.")
-        if self._pixels(frame, VideoReformatter()) is None:
+        if self._pixels(frame) is None:
             what = "The video's pixel format cannot be read"
             raise SourceError(what, seen=frame.format.name, next_step="convert it to H.264.")
 
@@ -210,7 +213,6 @@ class VideoFile(Source):
             stream = self._stream(container)
             step = 1 / self.info.fps if self.info.fps else 0.04
             clock = Clock(self._start, stream.time_base, step)
-            reformatter = VideoReformatter()
             finished = False
             try:
                 for packet in self._packets(container, stream, damage):
@@ -228,7 +230,7 @@ class VideoFile(Source):
                         if index is None:
                             damage.packets += 1
                             continue
-                        yield Candidate(index, clock(frame.pts), partial(self._pixels, frame, reformatter))
+                        yield Candidate(index, clock(frame.pts), partial(self._pixels, frame))
                 if damage.broke_off and self._is_link:
                     raise SourceError(
                         "The connection to the video broke off",
@@ -239,12 +241,17 @@ class VideoFile(Source):
             finally:
                 self._note(damage, clock, counter.next if finished else None)
 
-    def _pixels(self, frame: Any, reformatter: VideoReformatter) -> Image | None:
-        try:
-            picture = reformatter.reformat(frame, format="bgr24", threads=1)
-        except (FFmpegError, ValueError):
-            return None
-        return turned(np.asarray(picture.to_ndarray(), np.uint8), self._turn)
+    def _pixels(self, frame: Any) -> VideoPixels | None:
+        """Return a frame's picture, to be converted when it is looked at; None where that does not go."""
+        pixels = VideoPixels(frame, self._turn)
+        kind = (frame.format.name, frame.width, frame.height)
+        if kind not in self._convertible:
+            try:
+                _ = pixels.image
+            except SourceError:
+                return None
+            self._convertible.add(kind)
+        return pixels
 
     def _note(self, damage: Damage, clock: Clock, count: int | None) -> None:
         """Put into the notes what reading showed; ``count`` is None when it stopped before the end."""

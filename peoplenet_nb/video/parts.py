@@ -17,8 +17,8 @@ import cv2
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
 from peoplenet_nb.sources.frames import Frame, Image, Source, unique_names
-from peoplenet_nb.video.pipeline import Done
 from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
+from peoplenet_nb.video.work import Done
 from peoplenet_nb.video.writer import VideoWriter
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
@@ -62,6 +62,8 @@ class PartWriter:
         part, counts = self.part, done.detections.counts()
         with writing(self._run.path):
             self._write_rows(frame, done.detections, counts)
+            if done.grids is not None:
+                done.grids.save(self._run.path / "grids" / f"{frame.index:06d}.npz")
             if done.picture is not None and frame.name:
                 part.images.append(self._image_names[frame.name])
                 write_image(self._run.path / "images" / part.images[-1], done.picture)

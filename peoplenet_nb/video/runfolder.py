@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 #: What is timed, in the order in which a frame goes through it.
-STAGES = ("read", "preprocess", "infer", "decode", "cluster", "draw", "encode")
+STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "draw", "encode")
 
 _MANIFEST, _PARTS = "run.json", "parts"
 # Files of a part, with those that are being written; a file of the user's in the same folder is left alone.

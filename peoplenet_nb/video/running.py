@@ -146,7 +146,7 @@ def run(
             settings,
             draw=video,
             overlay="stand-in" if model.is_standin else "",
-            grids=path / "grids" if save_grids else None,
+            keep_grids=save_grids,
             workers=workers,
             batch=batch or best_batch(model, (source.info.width, source.info.height)),
         )
@@ -207,9 +207,10 @@ class _Run:
         writer, began = self._part(), perf_counter()
         try:
             with closing(iter(self.pipeline)) as line:
-                for done in line:
-                    part = writer.add(done)
-                    tick()
+                for window in line:  # a part ends with a window, so that the next run begins one
+                    for done in window:
+                        part = writer.add(done)
+                        tick()
                     manifest.first_s = manifest.first_s or perf_counter() - run_began
                     if part.frames >= part_frames or perf_counter() - began >= part_seconds:
                         self._close(writer, began, keep=True)
