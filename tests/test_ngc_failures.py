@@ -23,10 +23,9 @@ from ngc_server import (
     secrets_in,
     shown_by,
 )
-from peoplenet_nb import ngc
+from peoplenet_nb import ngc, web
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.ngc import fetch as ngc_fetch
-from peoplenet_nb.ngc import session as ngc_session
 
 pytest_plugins = ("ngc_fixtures",)
 pytestmark = pytest.mark.usefixtures("no_ngc_environment")
@@ -119,7 +118,7 @@ def test_more_bytes_than_listed_are_not_taken(
     server.fault("storage", MODEL, Answer(200, WEIGHTS * 40, {"Content-Length": ""}))  # until the stream ends
     with pytest.raises(DownloadError, match="expected"):
         fetch()
-    assert len(WEIGHTS) < sum(written) <= len(WEIGHTS) + ngc_session._CHUNK
+    assert len(WEIGHTS) < sum(written) <= len(WEIGHTS) + web._CHUNK
 
 
 def test_right_hash_of_another_network_is_refused(server: Ngc, fetch: Fetch, tmp_path: Path) -> None:

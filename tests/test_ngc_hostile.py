@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from ngc_server import HALF, MODEL, SIGNATURE, VERSION, WEIGHTS, Answer, Fetch, Ngc, break_off, folder
-from peoplenet_nb import ngc
+from peoplenet_nb import ngc, web
 from peoplenet_nb.errors import DownloadError
 from peoplenet_nb.ngc import fetch as ngc_fetch
-from peoplenet_nb.ngc import session as ngc_session
 from peoplenet_nb.ngc.errors import redact
 
 pytest_plugins = ("ngc_fixtures",)
@@ -26,7 +25,7 @@ NO_NUMBERS = ["²", "9" * 5000, "-1", "1e3", "0x10", " "]
 
 
 def test_continue_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngc_session, "_HEAD_LIMIT", 0.3)
+    monkeypatch.setattr(web, "_HEAD_LIMIT", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def play() -> None:
@@ -50,7 +49,7 @@ def test_continue_without_end_is_cut_off(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_listing_that_drips_is_given_up(server: Ngc, fetch: Fetch, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ngc_session, "_BODY_LIMIT", 0.2)
+    monkeypatch.setattr(web, "_BODY_LIMIT", 0.2)
     server.fault("api", "/versions/", *[Answer(200, b" " * 10_000, pause=0.02)] * 2)
     begun = time.monotonic()
     with pytest.raises(ngc.Unreachable):

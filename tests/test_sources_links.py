@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import http.server
 import threading
+import time
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 
 import av
 import cv2
 import pytest
 
+from peoplenet_nb import web
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources import open_source, videofile
+from peoplenet_nb.sources import links, open_source, videofile
 from peoplenet_nb.urls import hide_secrets
 from videos import make_video, number_of, picture
 
@@ -38,6 +41,8 @@ def server(tmp_path, asked) -> Iterator[str]:
     playlists = {
         "media": "#EXT-X-TARGETDURATION:1\n#EXTINF:0.48,\npart.ts\n#EXT-X-ENDLIST",
         "master": "#EXT-X-STREAM-INF:BANDWIDTH=5\nloop.m3u8\n#EXT-X-STREAM-INF:BANDWIDTH=40\nmedia.m3u8",
+        "live": "#EXT-X-TARGETDURATION:1\n#EXTINF:0.48,\npart.ts",
+        "nested": "#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nloop.m3u8\n#EXT-X-ENDLIST",
         "loop": "#EXT-X-STREAM-INF:BANDWIDTH=1\nloop.m3u8",
         "sound": '#EXT-X-MEDIA:TYPE=AUDIO,GROUP-ID="a",NAME="a",URI="sound.m3u8"',
         "local": f"#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{folder / 'part.ts'}\n#EXT-X-ENDLIST",
@@ -54,7 +59,24 @@ def server(tmp_path, asked) -> Iterator[str]:
             if self.path.startswith("/turncoat"):  # a video for all but FFmpeg
                 ours = "python-requests" in self.headers["User-Agent"]
                 self.path = "/video.mp4" if ours else "/loop.m3u8"
-            if self.path.startswith("/private"):
+            if self.path.startswith("/two-faced"):  # a list of videos for all but FFmpeg
+                self.path = "/media.m3u8" if "python-requests" in self.headers["User-Agent"] else "/loop.m3u8"
+            if self.path.startswith("/live"):  # a live stream that becomes something else
+                self.path = "/live.m3u8" if asked.count(self.path) < 4 else self.path.partition("?")[2]
+            if self.path.startswith("/drip"):
+                self.send_response(200)
+                self.send_header("Content-Type", "image/png" if "png" in self.path else "video/mp4")
+                self.end_headers()
+                with suppress(OSError):
+                    for _ in range(2000):
+                        self.wfile.write(b"\0" * (100 if "head" not in self.path else 1))
+                        time.sleep(0.01)
+            elif self.path.startswith("/continue"):
+                with suppress(OSError):
+                    for _ in range(2000):
+                        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+                        time.sleep(0.01)
+            elif self.path.startswith("/private"):
                 self.send_error(403)
             elif self.path.startswith("/hang-up"):
                 self.close_connection = True
@@ -104,6 +126,74 @@ def test_what_was_no_playlist_is_not_read_as_one(server, asked):
     with pytest.raises(SourceError, match="not a video"):
         open_source(f"{server}/turncoat")
     assert len(asked) <= 3
+
+
+def test_ffmpeg_reads_the_playlist_that_was_checked_not_the_one_it_would_be_given(server, asked):
+    source = open_source(f"{server}/two-faced.m3u8")
+    assert [number_of(f.image) for f in source] == list(range(12))
+    assert asked == ["/two-faced.m3u8", "/part.ts", "/part.ts"]
+
+
+def test_a_piece_of_video_that_is_a_playlist_ends_at_once(server, asked):
+    with pytest.raises(SourceError, match="not a video"):
+        open_source(f"{server}/nested.m3u8")
+    assert len(asked) <= 3
+
+
+@pytest.mark.parametrize(
+    ("becomes", "reason"),
+    [("loop.m3u8", "names playlists"), ("page", "names playlists"), ("gone", "broke off")],
+)
+def test_a_live_stream_whose_playlist_turns_into_something_else_ends(server, becomes, reason):
+    """FFmpeg itself crashes on the first."""
+    with pytest.raises(SourceError, match=reason):
+        list(open_source(f"{server}/live.m3u8?/{becomes}"))
+
+
+def test_a_live_stream_is_read_over_a_lost_piece(server, asked, tmp_path):
+    live = tmp_path / "web" / "live.m3u8"
+    live.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.48,\ngone.ts\n#EXTINF:0.48,\npart.ts\n")
+    source = open_source(f"{server}/live.m3u8?/media.m3u8")
+    assert [number_of(f.image) for f in source] == list(range(12))
+    assert "/gone.ts" in asked
+
+
+def test_a_live_stream_opens_no_file_of_this_machine(server, tmp_path):
+    live = tmp_path / "web" / "live.m3u8"
+    live.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{tmp_path}/web/part.ts\n")
+    with pytest.raises(SourceError):
+        open_source(f"{server}/live.m3u8?/live.m3u8")
+
+
+@pytest.mark.parametrize("path", ["drip.png", "drip-head", "continue"])
+def test_what_drips_or_never_begins_is_given_up(server, monkeypatch, path):
+    monkeypatch.setattr(web, "_GRACE", 0.2)
+    monkeypatch.setattr(web, "_HEAD_LIMIT", 0.2)
+    monkeypatch.setattr(web, "LEAST_RATE", 10**6)
+    begun = time.monotonic()
+    with pytest.raises(SourceError, match="does not answer"):
+        open_source(f"{server}/{path}")
+    assert time.monotonic() - begun < 10
+
+
+def test_an_image_may_not_take_for_ever_however_fast_it_comes(server, monkeypatch):
+    monkeypatch.setattr(links, "_LONGEST", 0.2)
+    with pytest.raises(SourceError, match="does not answer"):
+        open_source(f"{server}/drip.png")
+
+
+def test_an_image_without_end_fills_no_memory(server, monkeypatch):
+    monkeypatch.setattr(links, "_LARGEST_IMAGE", 5000)
+    with pytest.raises(SourceError, match="too large"):
+        open_source(f"{server}/drip.png")
+
+
+def test_a_video_that_drips_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(videofile, "_OPEN_LIMIT", 0.5)
+    begun = time.monotonic()
+    with pytest.raises(SourceError, match="too slowly"):
+        open_source(f"{server}/drip.mp4")
+    assert time.monotonic() - begun < 10
 
 
 def test_a_playlist_behind_an_address_reads_no_file_of_this_machine(server):

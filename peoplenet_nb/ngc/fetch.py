@@ -23,13 +23,13 @@ from peoplenet_nb.ngc.errors import Destination
 from peoplenet_nb.ngc.http import Client
 from peoplenet_nb.ngc.listing import RemoteFile
 from peoplenet_nb.ngc.record import json_object
-from peoplenet_nb.ngc.session import number_in, pause_before, pieces, read_up_to
+from peoplenet_nb.ngc.session import pause_before
 from peoplenet_nb.onnxfile.kind import HEAD, what_it_is
+from peoplenet_nb.web import LEAST_RATE, number_in, pieces, read_up_to, too_slow
 
 _SPARE = 8 << 20  # bytes that stay free: a disk that is full to the last byte breaks everything else
 _LARGEST = 2 << 30  # bytes of a file whose size NGC does not list
-_LEAST_RATE = 10_000  # bytes a second on average; a file that comes slower is given up ...
-_GRACE = 300.0  # ... after so many seconds
+_GRACE = 300.0  # seconds until a file that comes slower than `web.LEAST_RATE` is given up
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +73,7 @@ class _Part:
     @property
     def too_slow(self) -> bool:
         """Whether too little has come for the time that has gone by."""
-        return time.monotonic() - self._began > _GRACE + self.received / _LEAST_RATE
+        return too_slow(time.monotonic() - self._began, self.received, _GRACE)
 
     def headers(self) -> dict[str, str]:
         """Ask for the rest only, and only if the file is still the same."""
@@ -166,7 +166,7 @@ def _fill(client: Client, path: str, query: Mapping[str, str], part: _Part, move
         # A connection over which something came counts as a fresh start: only dead ones use up the attempts.
         failures = 0 if part.size > before else failures + 1
         if part.too_slow:
-            reason = f"{reason}, and less than {_LEAST_RATE / 1000:g} kB a second came"
+            reason = f"{reason}, and less than {LEAST_RATE / 1000:g} kB a second came"
         if part.too_slow or max(failures, part.restarts) > client.retries:
             row = "cut" if part.size else "unreachable"
             raise client.destination.failure(row, f"{part.expected.name}: {reason}")

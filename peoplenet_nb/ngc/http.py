@@ -19,11 +19,10 @@ from peoplenet_nb.ngc.session import (
     Session,
     UnsafeRedirect,
     authorization,
-    read_up_to,
-    reason_of,
     safe_redirect,
 )
 from peoplenet_nb.urls import hide_secrets
+from peoplenet_nb.web import read_up_to, reason_of
 
 API = "https://api.ngc.nvidia.com/v2"
 AUTH = "https://authn.nvidia.com/token"

@@ -8,30 +8,39 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 from collections.abc import Iterator
-from itertools import islice
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import unquote, urlsplit
+
+import requests
 
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.files import write_bytes
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.sources import stills
 from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.sources.playlists import (
+    LARGEST,
+    MARK,
+    OPTIONS,
+    PLAYLIST_OPTIONS,
+    Playlist,
+    ask,
+    best_of,
+    refused,
+)
 from peoplenet_nb.urls import hide_secrets
+from peoplenet_nb.web import pieces_in_time, reason_of
 
 logger = logging.getLogger(__name__)
 
-_TIMEOUT = (10, 30)  # seconds to connect, seconds between bytes
 _RECONNECT = {"reconnect": "1", "reconnect_delay_max": "5", "rw_timeout": "30000000"}
 _HEAD = 64  # bytes that tell what it is; a server may send them one by one
 _LARGEST_IMAGE = 256 << 20
+_LONGEST = 600.0  # seconds that an image may take
 _PAGE = (b"<!doctype", b"<html", b"<head")
-_PLAYLIST_CHUNKS = 128  # of 64 KiB
-_VARIANT = re.compile(rb"#EXT-X-STREAM-INF:([^\r\n]*)[\r\n]+([^#\r\n][^\r\n]*)")
-_BANDWIDTH = re.compile(rb"(?<!-)BANDWIDTH=(\d{1,15})")
 _ADVICE = {
     401: "the address wants a login: download the file in a browser and name it here.",
     403: "the server refuses: the link may have expired or want a login; download the file and name it here.",
@@ -44,26 +53,23 @@ _ADVICE = {
 def open_link(address: str, *, nested: bool = False) -> Source:
     """Open a video or image behind an address; of a playlist of playlists, the one with most bits per second.
 
-    FFmpeg follows playlists without an end, so it is given the innermost; ``nested`` is for that one, which must
-    name no further playlists.
+    ``nested`` is for that one, which must name no further playlists.
 
     Raises
     ------
     SourceError
         When nobody answers, the server refuses, or what is there is neither video nor image.
     """
-    import requests
-
+    playlist = None
     try:
-        with requests.get(address, stream=True, timeout=_TIMEOUT) as answer:
+        with ExitStack() as held:
+            answer = ask(address, held)
             if (code := answer.status_code) >= 400:
                 step = _ADVICE.get(code, "try again later, or download the file and name it here.")
                 raise _refused(f"The server answers {code} ({answer.reason})", address, step)
             kind = answer.headers.get("content-type", "").split(";")[0].strip().lower()
-            chunks = answer.iter_content(65536)
-            head = next(chunks, b"")
-            while 0 < len(head) < _HEAD and (more := next(chunks, b"")):
-                head += more
+            body = pieces_in_time(answer, _LONGEST)
+            head = _up_to(_HEAD, body)
             if not head:
                 raise _refused("The address holds nothing (0 bytes)", address, "check the address.")
             if kind == "text/html" or head.lstrip()[:9].lower().startswith(_PAGE):
@@ -73,54 +79,57 @@ def open_link(address: str, *, nested: bool = False) -> Source:
                 raise _refused("The address leads to a web page, not to a video", answer.url, step)
             named_image = kind.startswith("image/") and kind != "image/gif"
             if named_image or stills.is_image(Path(urlsplit(address).path), head):
-                return _download(address, head, chunks)
-            playlist = head.startswith(b"#EXTM3U")
-            if playlist and (variant := _variant(answer.url, head, chunks, nested)):
-                source = open_link(variant, nested=True)
-                source.info.name, source.info.spec = _name(address), hide_secrets(address)
-                return source
+                return _image(address, head + _up_to(_LARGEST_IMAGE, body))
+            if head.startswith(MARK):
+                text = head + _up_to(LARGEST, body)
+                variant = best_of(answer.url, text)
+                if len(text) > LARGEST or (variant and nested):
+                    raise refused(address)
+                if variant:
+                    source = open_link(variant, nested=True)
+                    source.info.name, source.info.spec = _name(address), hide_secrets(address)
+                    return source
+                playlist = Playlist(answer.url, text)
             final, fingerprint = answer.url, _fingerprint(answer)
     except (requests.RequestException, ValueError) as error:  # some odd host names pass requests unseen
         raise SourceError(
             "The address does not answer",
-            seen=f"{hide_secrets(address)}: {type(error).__name__}",
+            seen=f"{hide_secrets(address)}: {reason_of(error)}",
             next_step="check the spelling and this machine's network, or download the file and name it here.",
         ) from None  # the original error quotes the whole address, with its secrets
     from peoplenet_nb.sources.videofile import NO_PLAYLISTS, VideoFile
 
-    options = _RECONNECT if playlist else _RECONNECT | NO_PLAYLISTS
-    name, spec = _name(address), hide_secrets(address)
-    return VideoFile(final, name=name, spec=spec, fingerprint=fingerprint, options=options)
+    options = PLAYLIST_OPTIONS if playlist else OPTIONS | NO_PLAYLISTS
+    return VideoFile(
+        final,
+        name=_name(address),
+        spec=hide_secrets(address),
+        fingerprint=fingerprint,
+        options=_RECONNECT | options,
+        playlist=playlist,
+    )
+
+
+def _up_to(most: int, body: Iterator[bytes]) -> bytes:
+    """Return the next bytes of a body: little more than so many, or all there are."""
+    data = bytearray()
+    while len(data) <= most and (piece := next(body, b"")):
+        data += piece
+    return bytes(data)
 
 
 def _refused(what: str, address: str, next_step: str) -> SourceError:
     return SourceError(what, seen=hide_secrets(address), next_step=next_step)
 
 
-def _variant(address: str, head: bytes, chunks: Iterator[bytes], nested: bool) -> str:
-    """Return the address of the best playlist that a playlist names; empty where it names videos only."""
-    text = head + b"".join(islice(chunks, _PLAYLIST_CHUNKS))
-    complete, inner = next(chunks, b"") == b"", re.search(rb"#EXT-X-(STREAM-INF|MEDIA):", text)
-    if complete and not inner:
-        return ""
-    if complete and not nested and (named := _VARIANT.findall(text)):
-        _, best = max(named, key=lambda found: int((_BANDWIDTH.findall(found[0]) or [b"0"])[0]))
-        return str(urljoin(address, best.decode("utf-8", "replace").strip()))
-    what = "This playlist cannot be read: it is very long, or names playlists that name playlists again"
-    raise _refused(what, address, "name the address of one of its videos, or download it and name the file.")
-
-
-def _download(address: str, head: bytes, chunks: Any) -> Source:
-    """Download an image into the cache and open it."""
+def _image(address: str, data: bytes) -> Source:
+    """Keep an image in the cache and open it."""
+    if len(data) > _LARGEST_IMAGE:
+        raise _refused("The image is too large", address, "make it smaller.")
     folder = cache_dir() / "links" / hashlib.sha256(address.encode()).hexdigest()[:16]
     target = folder / _name(address)
-    data = bytearray(head)
-    for chunk in chunks:
-        data += chunk
-        if len(data) > _LARGEST_IMAGE:
-            raise _refused("The image is too large", address, "make it smaller.")
     try:
-        write_bytes(target, bytes(data))
+        write_bytes(target, data)
     except OutputError as error:
         what, step = "The image cannot be written to the cache", "free some space, or set PEOPLENET_HOME."
         raise SourceError(what, seen=error.seen, next_step=step) from error

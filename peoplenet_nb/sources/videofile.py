@@ -17,7 +17,7 @@ from typing import Any, Self
 import av
 import numpy as np
 from av.codec.hwaccel import HWAccel
-from av.error import FFmpegError
+from av.error import ExitError, FFmpegError
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources.frames import Candidate, Decoder, Source, SourceInfo, fingerprint_of
@@ -34,6 +34,7 @@ _DECODER_THREADS = 4
 _PROBE_PACKETS = 2000  # packets that may fail before the first frame
 _DEMUX_FAILURES = 10_000  # in a row; each passes over some 64 KB of a hole in an MPEG transport stream
 _LINK_FAILURES = 3
+_OPEN_LIMIT, _PACKET_LIMIT = 20.0, 30.0  # seconds until a link is open, and until each packet is whole
 # What may name other files and addresses is left out, whatever its name and its first bytes are.
 NO_PLAYLISTS = {"format_whitelist": ",".join(av.formats_available - {"hls", "concat", "dash", "imf", "sdp"})}
 
@@ -45,8 +46,8 @@ class VideoFile(Source):
     ----------
     path : Path or str
         A file, or an ``http(s)`` address.
-    name, spec, fingerprint, options : optional
-        What to call it, and FFmpeg's options (dict of str to str), for addresses.
+    name, spec, fingerprint, options, playlist : optional
+        For addresses: what to call it, FFmpeg's options (dict of str to str), and the `Playlist` that is there.
 
     Raises
     ------
@@ -55,9 +56,17 @@ class VideoFile(Source):
     """
 
     def __init__(
-        self, path: Path | str, *, name: str = "", spec: str = "", fingerprint: str = "", options: Any = None
+        self,
+        path: Path | str,
+        *,
+        name: str = "",
+        spec: str = "",
+        fingerprint: str = "",
+        options: Any = None,
+        playlist: Any = None,
     ) -> None:
         self._is_link = isinstance(path, str)
+        self._playlist = playlist
         self._options = options or NO_PLAYLISTS | {"protocol_whitelist": "file"}
         # "file:" keeps FFmpeg from taking "12:30.mp4" for an address.
         self._target = path if isinstance(path, str) else f"file:{path}"
@@ -89,14 +98,20 @@ class VideoFile(Source):
         return self._container(None)
 
     def _container(self, hwaccel: HWAccel | None) -> Any:
+        file, io_open = self._playlist.open() if self._playlist else (self._target, None)
         try:
             container = av.open(
-                self._target,
+                file,
+                format="hls" if self._playlist else None,
+                io_open=io_open,
                 metadata_errors="replace",
-                timeout=(20.0, 30.0) if self._is_link else None,
+                timeout=(_OPEN_LIMIT, _PACKET_LIMIT) if self._is_link else None,
                 container_options=self._options,
                 hwaccel=hwaccel,
             )
+        except ExitError:
+            what, step = "The video comes too slowly to be opened", "download the file and name it here."
+            raise SourceError(what, seen=self.info.spec, next_step=step) from None
         except (FFmpegError, ValueError) as error:
             # The original error quotes the whole address, with its secrets.
             raise not_a_video(self._path, error) from (None if self._is_link else error)
