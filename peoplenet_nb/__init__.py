@@ -48,9 +48,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
 
 __version__ = "0.1.0"
 
-# Both are read when the libraries are loaded. A small file may hold a billion pixels (see `sources.stills`).
-_os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", "200000000")
-# ONNX Runtime keeps a device id and queued events for Microsoft under the user's cache otherwise.
+# ONNX Runtime, once it is imported, keeps a device id and queued events for Microsoft under the user's cache otherwise.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __getattr__, __dir__, __all__ = _lazy.attach(

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import onnxruntime
 import pytest
 
+from peoplenet_nb.network import PeopleNet
 from peoplenet_nb.network.engines import loader
 
 
@@ -61,3 +62,15 @@ def test_onnx_runtime_leaves_no_device_id_in_the_home(tmp_path: Path) -> None:
     environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True)
     assert not [path for path in tmp_path.rglob("*") if "onnxruntime" in path.name]
+
+
+@pytest.mark.parametrize(("variable", "calls"), [(None, 1), ("1", 1), ("0", 0)])
+def test_telemetry_stops_where_onnx_runtime_came_first_unless_it_is_asked_for(monkeypatch, variable, calls):
+    told: list[int] = []
+    monkeypatch.setattr(onnxruntime, "disable_telemetry_events", lambda: told.append(1))
+    if variable is None:
+        monkeypatch.delenv("ORT_DISABLE_TELEMETRY", raising=False)
+    else:
+        monkeypatch.setenv("ORT_DISABLE_TELEMETRY", variable)
+    PeopleNet.load("standin", device="cpu")
+    assert len(told) == calls

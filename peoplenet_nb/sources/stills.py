@@ -11,8 +11,8 @@ import hashlib
 import math
 import os
 import re
-import struct
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,6 +21,7 @@ import numpy as np
 
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.sources.imagesize import image_size
 from peoplenet_nb.sources.repair import some
 
 #: Names that count as images in a folder, as far as OpenCV's wheels read them.
@@ -32,7 +33,7 @@ _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 # Pictures that OpenCV's wheels do not read.
 _UNREADABLE = re.compile(r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.I)
 _MOST_BYTES = 512 << 20
-_MOST_PIXELS = 200_000_000  # OpenCV's limit too, see the package's start
+_MOST_PIXELS = 200_000_000
 _SHOWN = 3  # names that a note lists
 
 
@@ -74,15 +75,13 @@ def read_image(path: Path) -> Image:
             seen=f"{path}, {len(data):,} bytes",
             next_step="copy or download it again.",
         )
-    # OpenCV's own limit holds for all formats, unless it was loaded before this package.
-    if data.startswith(b"\x89PNG") and math.prod(struct.unpack(">2I", data[16:24].ljust(8))) > _MOST_PIXELS:
+    size = image_size(data)
+    if size is not None and math.prod(size) > _MOST_PIXELS:
         raise _too_large(path)
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        if "validateInputImageSize" in str(error):
-            raise _too_large(path) from error
-        image = None
+    image = None
+    if size is not None:
+        with suppress(cv2.error):
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
     if image is None or image.size == 0:
         raise SourceError(
             "The file is not an image that can be decoded",

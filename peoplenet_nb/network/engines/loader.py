@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import logging
+import os
 import re
 from pathlib import Path
 
@@ -51,11 +52,14 @@ def shorten(text: str) -> str:
 
 
 def preload(provider: str) -> None:
-    """Let ONNX Runtime find CUDA, cuDNN and TensorRT in their pip wheels, where the system has none."""
-    if provider not in _LIBRARY:
-        return
+    """Let ONNX Runtime find CUDA, cuDNN and TensorRT in their pip wheels, where the system has none; no telemetry."""
     import onnxruntime as ort
 
+    # The variable is read when ONNX Runtime is imported, which may have been before this package was.
+    if os.environ.get("ORT_DISABLE_TELEMETRY") != "0":
+        ort.disable_telemetry_events()
+    if provider not in _LIBRARY:
+        return
     preload_dlls = getattr(ort, "preload_dlls", None)
     if preload_dlls is not None:
         try:
