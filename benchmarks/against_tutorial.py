@@ -27,8 +27,9 @@ from tutorial_loop import run_tutorial
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import PeopleNetError
-from peoplenet_nb.evaluate import Truth, precision_recall, read_mot
 from peoplenet_nb.hardware import available_threads
+from peoplenet_nb.labels import read_labels
+from peoplenet_nb.metrics import Truth, precision_recall
 from peoplenet_nb.network.devices import precisions_of
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.variants import Target
@@ -161,7 +162,7 @@ def import_seconds() -> float:
 
 def score(models: dict[str, PeopleNet], video: Path, labels: Path) -> None:
     """Write the section of average precisions."""
-    truth = read_mot(labels)
+    truth = read_labels(labels).truth("person")
     scores = {name: average_precision(model, video, truth, 8) for name, model in models.items()}
     exact = next(iter(scores.values()))
     write_section(

@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.evaluate import IGNORED, Truth, match, precision_recall, read_mot
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.labels import read_labels
+from peoplenet_nb.metrics import IGNORED, Truth, match, precision_recall
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import PRESETS, Settings, preset
 from peoplenet_nb.sources import open_source
@@ -64,7 +65,7 @@ def shared_folder() -> Path:
 
 def main() -> None:
     shared = shared_folder()
-    truth = read_mot(shared / "data" / "vtest_gt.txt")
+    truth = read_labels(shared / "data" / "vtest_gt.txt").truth("person")
     (weights,) = (shared / "models").glob("*/*.onnx")
     for fit in ("stretch", "letterbox"):
         model = PeopleNet.load(weights, device="cpu", fit=fit)

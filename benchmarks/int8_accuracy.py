@@ -22,8 +22,9 @@ from results_file import show_section, table
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import demo_clip
-from peoplenet_nb.evaluate import Truth, precision_recall, read_mot
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.labels import read_labels
+from peoplenet_nb.metrics import Truth, precision_recall
 from peoplenet_nb.network.engines import open_backend
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.preprocess import Preprocessor
@@ -73,7 +74,7 @@ def main() -> None:
         name: [frame.image for frame in open_source(path, every=26 if "vtest" in name else 10)]
         for name, path in videos.items()
     }
-    boxes = read_mot(shared / "data" / "vtest_gt.txt")
+    boxes = read_labels(shared / "data" / "vtest_gt.txt").truth("person")
     scored = list(open_source(videos["vtest.avi"], every=options.every))
     images = [frame.image for frame in scored]
     truth = [boxes.get(frame.index, Truth.of([])) for frame in scored]

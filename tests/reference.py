@@ -118,5 +118,6 @@ def average_precision(frames: list, least_iou: float) -> float:
             hits.append(False)
     total = sum(int((~ignore).sum()) for *_, ignore in frames)
     points = [(sum(hits[: n + 1]) / total, sum(hits[: n + 1]) / (n + 1)) for n in range(len(hits))]
-    levels = [k / 100 for k in range(101)]
-    return sum(max((p for r, p in points if r >= level - 1e-12), default=0.0) for level in levels) / 101
+    return (
+        sum(max((p for r, p in points if r >= level), default=0.0) for level in np.linspace(0, 1, 101)) / 101
+    )

@@ -9,9 +9,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.metrics import precision_recall
 
 SCRIPT = Path(__file__).parent.parent / "benchmarks" / "default_settings.py"
 

@@ -9,8 +9,9 @@ import pytest
 
 import reference
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.evaluate import Truth, precision_recall, read_mot
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.labels import read_labels
+from peoplenet_nb.metrics import Truth, precision_recall
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.onnxfile import head_health
 from peoplenet_nb.settings import PRESETS, preset
@@ -24,7 +25,7 @@ Clip = list[tuple[Grids, Truth]]
 @pytest.fixture(scope="module", params=["stretch", "letterbox"])
 def clip(request: pytest.FixtureRequest, shared: Path, real_model_path: Path) -> Clip:
     """Raw output and ground truth of every 4th frame from the first."""
-    truth = read_mot(shared / "data" / "vtest_gt.txt")
+    truth = read_labels(shared / "data" / "vtest_gt.txt").truth("person")
     model = PeopleNet.load(real_model_path, device="cpu", fit=request.param)
     frames = open_source(str(shared / "data" / "vtest.avi"), every=4)
     made = [(model.infer(frame.image), truth[frame.index]) for frame in frames]

@@ -14,8 +14,8 @@ import numpy.typing as npt
 from peoplenet_nb.decoding import BBOX_NORM, decode
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.evaluate import precision_recall
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.metrics import precision_recall
 from peoplenet_nb.network.engines import open_backend
 from peoplenet_nb.network.variants import Agreement
 from peoplenet_nb.onnxfile import ModelFile

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import Truth
-from peoplenet_nb.evaluate import precision_recall
+from peoplenet_nb.metrics import precision_recall
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Settings
 from tools.standin.patch import Bytes

@@ -32,7 +32,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import STANDIN, STANDIN_RECORD
-from peoplenet_nb.evaluate import precision_recall
+from peoplenet_nb.metrics import precision_recall
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Settings

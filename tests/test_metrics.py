@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import reference
-from peoplenet_nb.errors import SourceError
-from peoplenet_nb.evaluate import IGNORED, Truth, match, precision_recall, read_mot
+from peoplenet_nb.metrics import IGNORED, Truth, match, precision_recall
 
 A, B, C = [0, 0, 10, 10], [100, 0, 110, 10], [200, 0, 210, 10]
 NONE = np.zeros((0, 4))
@@ -91,19 +88,6 @@ def test_average_precision_is_that_of_a_plain_implementation(seed: int, iou: flo
     )
 
 
-def test_mot_counts_frames_and_pixels_from_one_and_flags_what_to_ignore(tmp_path: Path) -> None:
-    path = tmp_path / "gt.txt"
-    path.write_text("1,7,10,20,30,40,1,-1,-1,0\n3,7,1,2,3,4,1,-1,-1,0\n3,8,5,5,5,5,0,-1,-1,0\n")
-    truth = read_mot(path)
-    assert sorted(truth) == [0, 2]
-    assert truth[0].xyxy.tolist() == [[9, 19, 39, 59]]
-    assert truth[2].xyxy.tolist() == [[0, 1, 3, 5], [4, 4, 9, 9]]
-    assert truth[2].ignore.tolist() == [False, True]
-    path.write_text("hello")
-    with pytest.raises(SourceError, match="ground truth cannot be read"):
-        read_mot(path)
-
-
 def test_of_equally_confident_boxes_the_first_chooses() -> None:
     # Enough of them that a sort which is not stable would show.
     boxes, confidence = [A] * 40, [0.5] * 20 + [0.9] * 20
@@ -118,19 +102,6 @@ def test_boxes_beside_an_ignored_one_are_false_however_small_they_are() -> None:
     beside, tiny_inside = [90, 100, 92, 102], [101, 101, 101.5, 101.5]
     assert match([beside, tiny_inside], [0.9, 0.8], truth, iou=0.2).tolist() == [-1, IGNORED]
     assert match([[1, 1, 1, 1]], [0.9], truth).tolist() == [-1], "a box without area"
-
-
-@pytest.mark.parametrize("more", ["", ",person", ",-1,-1,-1"], ids=["seven columns", "a word", "ten columns"])
-def test_mot_needs_its_first_seven_columns_only(more: str, tmp_path: Path) -> None:
-    path = tmp_path / "gt.txt"
-    path.write_text(f"2,7,10.5,20,30,40,1{more}\n")
-    truth = read_mot(path)
-    assert list(truth) == [1]
-    assert isinstance(next(iter(truth)), int)
-    assert truth[1].xyxy.tolist() == [[9.5, 19, 39.5, 59]]
-    path.write_text("2,7,10,20,30,40\n")
-    with pytest.raises(SourceError):
-        read_mot(path)
 
 
 def test_whole_numbers_are_boxes_too() -> None:
