@@ -56,7 +56,7 @@ def test_detect_writes_table_and_summary(model: Path, images: Path, tmp_path: Pa
     assert code == 0, output
     folder = out / "pictures"
     header = (folder / "detections.csv").read_text().splitlines()[0]
-    assert header == "source,frame,time_s,class,confidence,x1,y1,x2,y2,row,col"
+    assert header == "source,frame,time_s,class,confidence,x1,y1,x2,y2,row,col,origin"
     assert json.loads((folder / "summary.json").read_text())["frames"] == 3
     code, output = invoke("detect", images, "--model", model, "-o", out, "--no-progress")
     assert code == 1

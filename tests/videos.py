@@ -177,3 +177,40 @@ class FakeModel:
             coverage[class_id, row, col] = 0.5 + (number % 40) / 100
             boxes[4 * class_id : 4 * class_id + 4, row, col] = 1.0
         return Grids(coverage, boxes if self.file.boxes else None, fit, LABELS)
+
+
+class MovingModel(FakeModel):
+    """One person who walks in a straight line, 3.5 network pixels a frame, but for jumps to the other side.
+
+    Parameters
+    ----------
+    jumps : sequence of int
+        Numbers of pictures from which on the person is elsewhere.
+    delay : callable, optional
+        Seconds to sleep for a frame's number.
+    **options
+        As for `FakeModel`.
+
+    Attributes
+    ----------
+    seen : list of int
+        The numbers of the pictures that the network was given.
+    """
+
+    def __init__(
+        self, jumps: Sequence[int] = (), delay: Callable[[int], float] | None = None, **options: Any
+    ) -> None:
+        super().__init__(delay, **options)
+        self.jumps, self.seen = jumps, list[int]()
+
+    def _grids(self, number: int, fit: Fit) -> Grids:
+        self.seen.append(number)
+        if self.delay is not None:
+            time.sleep(self.delay(number))
+        coverage = np.zeros((3, 34, 60), np.float32)
+        boxes = np.zeros((12, 34, 60), np.float32)
+        row, col = (26, 20) if sum(number >= jump for jump in self.jumps) % 2 == 0 else (10, 30)
+        step = number % 100 / 10  # cells' distances are in units of 35 network pixels
+        coverage[0, row, col] = 0.9
+        boxes[:4, row, col] = 3 - step, 4, 3 + step, 3
+        return Grids(coverage, boxes, fit, LABELS)

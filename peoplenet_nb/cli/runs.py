@@ -17,6 +17,7 @@ from peoplenet_nb.cli.options import (
     Every,
     FitName,
     Frames,
+    KeyFramesName,
     Model,
     Output,
     PrecisionName,
@@ -71,6 +72,7 @@ def detect(
         bool, typer.Option(help="Write the video or images with boxes drawn on them.", show_default=False)
     ] = True,
     batch: Batch = None,
+    keyframes: KeyFramesName = "off",
     decoder: Annotated[str, one_of("--decoder", DECODERS, "What decodes videos.")] = "cpu",
     encoder: Annotated[
         str, one_of("--encoder", ENCODERS, "What writes the video. auto: nvenc where it opens.")
@@ -104,6 +106,7 @@ def detect(
         save_grids=save_grids,
         video=video,
         batch=batch,
+        keyframes=keyframes,
         encoder=encoder,
         resume=resume,
         overwrite=overwrite,

@@ -8,23 +8,23 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
-from itertools import count
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.html_tables import note, pairs
+from peoplenet_nb.sources.names import folder_name
 
 Image = npt.NDArray[np.uint8]
 
@@ -82,6 +82,20 @@ class Frame:
     def image(self) -> Image:
         """``(H, W, 3)`` BGR uint8; a video's frame is converted when it is first asked for, by one thread at a time."""
         return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """``(width, height)``."""
+        if isinstance(self.pixels, np.ndarray):
+            return self.pixels.shape[1], self.pixels.shape[0]
+        return self.pixels.size
+
+    @property
+    def grey(self) -> Image:
+        """``(H, W)`` uint8 brightness, to compare frames by; where it is stored so, without converting the frame."""
+        if isinstance(self.pixels, np.ndarray):
+            return np.asarray(cv2.cvtColor(self.pixels, cv2.COLOR_BGR2GRAY), np.uint8)
+        return self.pixels.grey
 
 
 @dataclass
@@ -257,31 +271,6 @@ class Source(ABC):
         if info.fps:
             facts.append(("frames per second", f"{info.fps:.4g}"))
         return pairs(facts) + "".join(note(text) for text in info.notes)
-
-
-def folder_name(name: str) -> str:
-    """Return a name with what no folder should be called replaced."""
-    return re.sub(r"[^\w.-]+", "_", name).strip("._") or "source"
-
-
-def unique_names(wanted: Sequence[tuple[str, str]]) -> list[str]:
-    """Return a different name for each ``(stem, suffix)``: the first keeps its own, later ones get a number.
-
-    Examples
-    --------
-    >>> unique_names([("f", ""), ("f", ""), ("f-2", "")])
-    ['f', 'f-3', 'f-2']
-    """
-    own = {stem + suffix for stem, suffix in wanted}
-    used: set[str] = set()
-    names = []
-    for stem, suffix in wanted:
-        name = stem + suffix
-        if name in used:
-            name = next(n for i in count(2) if (n := f"{stem}-{i}{suffix}") not in own | used)
-        used.add(name)
-        names.append(name)
-    return names
 
 
 def fingerprint_of(path: Path) -> str:

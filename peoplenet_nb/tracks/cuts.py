@@ -40,5 +40,5 @@ def scene_cut(before: Thumbnail, after: Thumbnail) -> bool:
         What `thumbnail` gave for each.
     """
     one, other = (grey.astype(np.float32) - grey.mean(dtype=np.float32) for grey in (before, after))
-    contrast = np.sqrt((one * one).mean() * (other * other).mean())
+    contrast = np.sqrt(one.std() * other.std())
     return bool(np.abs(one - other).mean() > _DIFFERENT * max(float(contrast), 4.0))

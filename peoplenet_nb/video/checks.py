@@ -18,6 +18,7 @@ from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.settings import Settings, bind
 from peoplenet_nb.sources.frames import Decoder, Source
+from peoplenet_nb.tracks import KeyFrames
 
 # Width over height below which a letterbox finds more than stretching, measured on photographs of all shapes.
 _NARROW = 1.45
@@ -48,7 +49,12 @@ def check_request(source: Source, model: PeopleNet, settings: Settings, folder: 
 
 
 def fingerprint(
-    source: Source, model: PeopleNet, settings: Settings, video: bool, save_grids: bool
+    source: Source,
+    model: PeopleNet,
+    settings: Settings,
+    video: bool,
+    save_grids: bool,
+    keyframes: KeyFrames,
 ) -> dict[str, Any]:
     """Return everything that the tables and the video depend on."""
     chosen = settings.to_dict()
@@ -64,6 +70,7 @@ def fingerprint(
             **({"int8_sha256": model.runs.sha256} if model.precision == Precision.INT8 else {}),
         },
         **({"decoder": str(source.decoder)} if source.decoder is not Decoder.CPU else {}),
+        **({} if keyframes.off else {"keyframes": str(keyframes)}),
         "settings": chosen,
         "video": video,
         "save_grids": save_grids,
@@ -87,12 +94,29 @@ def notes_on(source: Source, model: PeopleNet) -> list[str]:
     return notes
 
 
-def run_name(source: Source, model: PeopleNet, settings: Settings) -> str:
+def key_frames_for(source: Source, asked: KeyFrames | str | int) -> tuple[KeyFrames, list[str]]:
+    """Return which frames of a source the network sees, and what a person should know of that.
+
+    Raises
+    ------
+    SettingsError
+        When it is neither ``off`` nor ``auto`` nor a number.
+    """
+    keyframes = KeyFrames.parse(asked)
+    if keyframes.off or source.info.kind == "video":
+        return keyframes, []
+    return KeyFrames(), ["The network sees every image: key frames are for videos."]
+
+
+def run_name(
+    source: Source, model: PeopleNet, settings: Settings, keyframes: KeyFrames | str | int = "off"
+) -> str:
     """Return a folder's name for a run, another one whenever its results would be others.
 
     So the same cell can be run again and again, with other settings too: a run that is there is continued or returned
     at once, and none is overwritten.
     """
-    depends = fingerprint(source, model, settings, video=True, save_grids=True)
+    chosen, _ = key_frames_for(source, keyframes)
+    depends = fingerprint(source, model, settings, video=True, save_grids=True, keyframes=chosen)
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
     return f"{source.info.stem}-{digest}"

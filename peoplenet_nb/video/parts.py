@@ -14,15 +14,16 @@ from time import perf_counter
 
 import cv2
 
-from peoplenet_nb.detections import Detections
 from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
-from peoplenet_nb.sources.frames import Frame, Image, Source, unique_names
+from peoplenet_nb.sources.frames import Image, Source
+from peoplenet_nb.sources.names import unique_names
 from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
 from peoplenet_nb.video.work import Done
 from peoplenet_nb.video.writer import VideoWriter
 
-#: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels.
-COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col")
+#: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels; ``origin`` is
+#: ``inferred`` (by the network) or ``interpolated`` (between the two nearest frames that are inferred).
+COLUMNS = ("source", "frame", "time_s", "class", "confidence", "x1", "y1", "x2", "y2", "row", "col", "origin")
 
 _JPEG_QUALITY = 92
 
@@ -61,7 +62,7 @@ class PartWriter:
             self.part.seconds = dict.fromkeys(STAGES, 0.0)
         part, counts = self.part, done.detections.counts()
         with writing(self._run.path):
-            self._write_rows(frame, done.detections, counts)
+            self._write_rows(done, counts)
             if done.grids is not None:
                 done.grids.save(self._run.path / "grids" / f"{frame.index:06d}.npz")
             if done.picture is not None and frame.name:
@@ -71,6 +72,7 @@ class PartWriter:
                 self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
         part.last = frame.index
         part.frames += 1
+        part.interpolated = (part.interpolated or 0) + (not done.inferred)
         for label, number in counts.items():
             part.counts[label] += number
             part.frames_with[label] += number > 0
@@ -78,8 +80,10 @@ class PartWriter:
             part.seconds[stage] += took
         return part
 
-    def _write_rows(self, frame: Frame, detections: Detections, counts: Mapping[str, int]) -> None:
+    def _write_rows(self, done: Done, counts: Mapping[str, int]) -> None:
         """Write a frame's lines to both tables; images have no time."""
+        frame, detections = done.frame, done.detections
+        origin = "inferred" if done.inferred else "interpolated"
         found, frames = (csv.writer(table, lineterminator="\n") for table in self._tables)
         name, time_s = frame.name or self._source.info.name, frame.time_s
         head = (name, frame.index, "" if math.isnan(time_s) else f"{time_s:.4f}")
@@ -87,8 +91,8 @@ class PartWriter:
             box = (f"{value:.2f}" for value in detections.xyxy[i].tolist())
             label = detections.labels[int(detections.class_id[i])]
             cell = (int(detections.row[i]), int(detections.col[i]))
-            found.writerow((*head, label, f"{float(detections.confidence[i]):.4f}", *box, *cell))
-        frames.writerow((*head, *counts.values()))
+            found.writerow((*head, label, f"{float(detections.confidence[i]):.4f}", *box, *cell, origin))
+        frames.writerow((*head, *counts.values(), origin))
 
     def _write_video(self, picture: Image, at_s: float) -> None:
         manifest = self._run.manifest

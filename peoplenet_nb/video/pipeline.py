@@ -1,10 +1,12 @@
 """Frames through the network, overlapped, and out again in order.
 
-One thread reads, and gathers the frames in windows. As many workers as there are cores each take windows all the way
+One thread reads, and gathers frames in windows. As many workers as there are cores each take windows all the way
 through preprocessing, network, decode and drawing (`peoplenet_nb.video.work`), on one shared session with one thread
 per inference: ``session.run`` releases the GIL, and whole frames side by side waste less than one frame cut into
-pieces. A window is one frame, or a batch of them for a GPU. The caller takes the windows in order, and writes them
-meanwhile.
+pieces. The caller takes the windows in order, and writes them meanwhile.
+
+A window is one frame, or a batch of them for a GPU. With key frames it reaches from one frame that the network sees for
+certain to the next such frame, which it shares with the window after it.
 
 What bounds the memory is the queue between reader and caller, a small multiple of the workers. A caller that is slow
 makes the reader wait; nothing is dropped.
@@ -25,8 +27,11 @@ from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Source
-from peoplenet_nb.video.work import Done, Worker
+from peoplenet_nb.tracks import KeyFrames, scene_cut, thumbnail, window_frames
+from peoplenet_nb.tracks.cuts import Thumbnail
+from peoplenet_nb.video.work import Done, Taken, Worker
 
+_EVERY_FRAME = KeyFrames()
 _AHEAD = 2  # windows of one frame in flight per worker; more only costs memory
 _BATCH_WORKERS = 2
 _GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one batch after the other
@@ -47,6 +52,8 @@ class Pipeline:
         A line on every picture.
     keep_grids : bool
         Whether the raw grids come out too.
+    keyframes : KeyFrames
+        Which frames the network sees; others than all of them are inferred one by one, whatever ``batch`` says.
     workers, batch : int
         As in `peoplenet_nb.video.run`.
     """
@@ -60,6 +67,7 @@ class Pipeline:
         draw: bool = True,
         overlay: str = "",
         keep_grids: bool = False,
+        keyframes: KeyFrames = _EVERY_FRAME,
         workers: int | None = None,
         batch: int = 1,
     ) -> None:
@@ -68,16 +76,23 @@ class Pipeline:
         # ONNX Runtime wastes least with one thread per inference; OpenVINO is faster with all of them in each.
         alone = device is Device.CPU
         self.model = model.with_threads(max(1, cores // self.workers)) if alone else model
-        self.batch = max(1, batch)
+        self.batch = max(1, batch) if keyframes.off else 1
         if self.batch > 1:  # one is prepared while another is on the device; more would only cost memory
             self.workers = min(self.workers, _BATCH_WORKERS)
-        self._source = source
-        self._work = Worker(self.model, settings, draw=draw, overlay=overlay, keep_grids=keep_grids)
+        self._source, self.keyframes = source, keyframes
+        if keyframes.off:
+            self._window, self._shared = self.batch, 0
+        else:
+            fps, size = source.info.fps, (source.info.width, source.info.height)
+            self._window = window_frames(keyframes, fps / source.every if fps else None, size)
+            self._shared = 1  # frame that a window has in common with the next one
+        self._work = Worker(
+            self.model, settings, keyframes, draw=draw, overlay=overlay, keep_grids=keep_grids
+        )
         self._stop = threading.Event()
-        self._gone = threading.Event()  # nobody takes results any more
         self.stopped_early = False  #: whether `stop` left a part of the source unread
         self._line: queue.Queue[Future[list[Done]] | BaseException | None] = queue.Queue(
-            _AHEAD * self.workers if self.batch == 1 else self.workers
+            _AHEAD * self.workers if self._window + self._shared == 1 else self.workers
         )
 
     def stop(self) -> None:
@@ -95,7 +110,7 @@ class Pipeline:
                     yield item.result()
             finally:
                 self._stop.set()
-                self._gone.set()
+                self._work.gone.set()
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._clear(reader)
 
@@ -110,7 +125,9 @@ class Pipeline:
     def _read(self, executor: ThreadPoolExecutor) -> None:
         """Put the frames into the line, in order, as work in progress."""
         end: BaseException | None = None
-        taken: list[tuple[Frame, float]] = []
+        taken: list[Taken] = []
+        last: Thumbnail | None = None
+        whole = False
         try:
             # Every source's iterator is a generator; closing it closes the video and completes its notes.
             with closing(cast("Generator[Frame]", iter(self._source))) as frames:
@@ -118,17 +135,29 @@ class Pipeline:
                     began = perf_counter()
                     frame = next(frames, None)
                     if frame is None:
+                        whole = True
                         break
                     if self._stop.is_set():
                         self.stopped_early = True
                         break
-                    taken.append((frame, perf_counter() - began))
-                    if len(taken) == self.batch:
-                        self._line.put(executor.submit(self._work, taken))
-                        taken = []
+                    cut = False
+                    if self._shared:
+                        before, last = last, thumbnail(frame.grey)
+                        cut = before is not None and scene_cut(before, last)
+                        if taken and taken[-1].frame.size != frame.size:  # nothing goes on across that
+                            self._put(executor, taken, len(taken))
+                            taken = []
+                    taken.append(Taken(frame, perf_counter() - began, cut))
+                    if len(taken) == self._window + self._shared:
+                        self._put(executor, taken, self._window)
+                        taken = taken[self._window :]
         except BaseException as error:
             end = error
-        if taken and not self._gone.is_set():  # the last ones, or those before the video broke off
+        # What is left ends with the source. Before its end, the rest of a window must wait for the frames that follow.
+        if taken and (whole or not self._shared) and not self._work.gone.is_set():
             with suppress(RuntimeError):  # the caller has gone away this very moment
-                self._line.put(executor.submit(self._work, taken))
+                self._put(executor, taken, len(taken))
         self._line.put(end)
+
+    def _put(self, executor: ThreadPoolExecutor, taken: list[Taken], count: int) -> None:
+        self._line.put(executor.submit(self._work, taken, count))

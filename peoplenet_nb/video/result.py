@@ -87,7 +87,10 @@ class RunResult:
         return "".join(parts)
 
     def _title(self) -> str:
-        return f"{self.summary['source']['name']}: {some(self.summary['frames'], 'frame')}"
+        title = f"{self.summary['source']['name']}: {some(self.summary['frames'], 'frame')}"
+        if self.summary.get("keyframes", "off") != "off":
+            title += f" ({self.summary['frames_inferred']} inferred, the others interpolated)"
+        return title
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the detections as a table."""

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 #: What is timed, in the order in which a frame goes through it.
-STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "draw", "encode")
+STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "interpolate", "draw", "encode")
 
 _MANIFEST, _PARTS = "run.json", "parts"
 # Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
@@ -45,6 +45,7 @@ class Part:
     last: int
     begins_s: float
     frames: int = 0
+    interpolated: int | None = None  #: None where an earlier version wrote it, whose tables do not tell
     rescaled: int = 0
     wall_s: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
@@ -132,7 +133,8 @@ class RunFolder:
                 seen=f"{self.path}: {', '.join(results)}",
                 next_step=f"{resumable}begin anew with --overwrite (overwrite=True), or choose another --output.",
             )
-        changed = _differences(manifest.fingerprint, fingerprint)
+        default = {"keyframes": "off"}
+        changed = _differences(default | manifest.fingerprint, default | fingerprint)
         if changed:
             raise OtherRunError(
                 "The folder holds another run, which cannot be continued with what is asked for now",
@@ -146,9 +148,11 @@ class RunFolder:
     def _is_whole(self, part: Part) -> bool:
         """Return whether a part's files are those that were written; the run goes on from the first that are not."""
         paths = {self.parts / name: digest for name, digest in part.files.items()}
-        if all(path.is_file() and sha256_of(path) == digest for path, digest in paths.items()):
+        whole = all(path.is_file() and sha256_of(path) == digest for path, digest in paths.items())
+        if whole and part.interpolated is not None:
             return True
-        logger.warning("Part %s of %s was changed or lost; the run goes on before it", part.name, self.path)
+        reason = "was changed or lost, or an earlier version wrote it"
+        logger.warning("Part %s of %s %s; the run goes on before it", part.name, self.path, reason)
         return False
 
     def _load(self) -> Manifest:

@@ -23,7 +23,8 @@ from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
-from peoplenet_nb.video.checks import check_request, fingerprint, notes_on
+from peoplenet_nb.tracks import KeyFrames
+from peoplenet_nb.video.checks import check_request, fingerprint, key_frames_for, notes_on
 from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
 from peoplenet_nb.video.parts import PartWriter, image_names
 from peoplenet_nb.video.pipeline import Pipeline
@@ -57,6 +58,7 @@ def run(
     encoder: str = "auto",
     workers: int | None = None,
     batch: int | None = None,
+    keyframes: KeyFrames | str | int = "off",
     part_seconds: float = 10.0,
     part_frames: int = 3000,
 ) -> RunResult:
@@ -91,7 +93,12 @@ def run(
     workers : int, optional
         Batches worked on at once; the cores this process may use when left out.
     batch : int, optional
-        Frames per inference. When left out: one on a CPU, and on a GPU what a short probe finds best.
+        Frames per inference. When left out: one on a CPU, and on a GPU what a short probe finds best. With key
+        frames it is always one.
+    keyframes : str or int
+        Which frames of a video the network sees; the boxes of the others are interpolated between them, and the
+        tables say which is which. ``off``: every frame. A number N: every N-th. ``auto``: two a second, and more where
+        people move fast, appear or meet.
     part_seconds, part_frames : float, int
         A part is finished after so many seconds or frames; a run that is killed loses one part at most.
 
@@ -104,7 +111,8 @@ def run(
     SourceError
         When the source cannot be opened, breaks off or gives no frame at all.
     SettingsError
-        When the settings name a class that the model has not, or were chosen for another preprocessing.
+        When the settings name a class that the model has not, or were chosen for another preprocessing, or
+        ``keyframes`` is none of the above.
     OutputError
         When the folder cannot be written, holds other results (see ``resume`` and ``overwrite``), or the source.
     RunInterrupted
@@ -123,16 +131,17 @@ def run(
             seen=repr(name),
             next_step="name the folder above it with output=.",
         )
+    chosen, more_notes = key_frames_for(source, keyframes)
     path = Path(output or outputs_dir()).expanduser() / name
     check_request(source, model, settings, path)
     if video and source.info.kind == "video":
         encoder = choose_encoder(encoder, (source.info.width, source.info.height))
     else:
         encoder = ""
-    depends = fingerprint(source, model, settings, video, save_grids)
+    depends = fingerprint(source, model, settings, video, save_grids, chosen)
     folder = RunFolder(path, depends, resume=resume, overwrite=overwrite)
     try:
-        manifest = folder.manifest
+        manifest, info = folder.manifest, source.info
         if manifest.state == "complete":
             logger.info("%s is complete", path)
             return load_result(path)
@@ -148,9 +157,10 @@ def run(
             overlay="stand-in" if model.is_standin else "",
             keep_grids=save_grids,
             workers=workers,
-            batch=batch or best_batch(model, (source.info.width, source.info.height)),
+            keyframes=chosen,
+            batch=batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1),
         )
-        work = _Run(folder, source, rest, settings, pipeline)
+        work = _Run(folder, source, rest, settings, pipeline, more_notes)
         return work.go(began, progress, part_seconds, part_frames)
     finally:
         folder.release()
@@ -160,13 +170,19 @@ class _Run:
     """One run in progress: takes what the pipeline gives of the rest of a source, and writes it."""
 
     def __init__(
-        self, folder: RunFolder, source: Source, rest: Source, settings: Settings, pipeline: Pipeline
+        self,
+        folder: RunFolder,
+        source: Source,
+        rest: Source,
+        settings: Settings,
+        pipeline: Pipeline,
+        notes: list[str],
     ) -> None:
         self.folder, self.source, self.rest, self.settings = folder, source, rest, settings
         self.pipeline, self.model = pipeline, pipeline.model
         # A video is read from its start again, which gives all of its notes again; images are not.
         self.earlier = folder.manifest.notes if source.info.kind == "images" else []
-        self.notes = notes_on(source, self.model)
+        self.notes = notes_on(source, self.model) + notes
         for note in self.notes:  # all of them stand in the result; only what makes it worthless interrupts
             logger.log(logging.WARNING if note in (STANDIN_WARNING, COVERAGE_ONLY) else logging.INFO, note)
         self.image_names = image_names([file.name for file in source.files])
@@ -255,6 +271,7 @@ class _Run:
                 "batch": self.pipeline.batch,
                 "threads_per_worker": model.backend.threads,
             },
+            "keyframes": str(self.pipeline.keyframes),
             "settings": self.settings.to_dict(),
             "notes": [*self.notes, *self.folder.manifest.notes],
         }

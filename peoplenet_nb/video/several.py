@@ -12,7 +12,8 @@ from peoplenet_nb.errors import DeviceError, InstallationError, ModelError, Sett
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.sources.frames import Source, folder_name, unique_names
+from peoplenet_nb.sources.frames import Source
+from peoplenet_nb.sources.names import folder_name, unique_names
 from peoplenet_nb.sources.stills import videos_in
 from peoplenet_nb.urls import hide_secrets
 from peoplenet_nb.video.result import RunResult

@@ -48,7 +48,7 @@ def finish_run(
     """
     manifest, folder = run.manifest, run.path
     with writing(folder):
-        heads = {"detections": COLUMNS, "frames": ("source", "frame", "time_s", *labels)}
+        heads = {"detections": COLUMNS, "frames": ("source", "frame", "time_s", *labels, "origin")}
         for table, columns in heads.items():
             paths = [run.parts / f"{part.name}.{table}.csv" for part in manifest.parts]
             _join_tables(paths, columns, folder / f"{table}.csv")
@@ -97,7 +97,8 @@ def _write_parquet(table: Path) -> Path | None:
     except ImportError:
         logger.debug("pyarrow is not installed; no Parquet is written")
         return None
-    kinds = [pa.string(), pa.int64(), pa.float64(), pa.string(), *[pa.float32()] * 5, pa.int32(), pa.int32()]
+    text, cell = pa.string(), pa.int32()
+    kinds = [text, pa.int64(), pa.float64(), text, *[pa.float32()] * 5, cell, cell, text]
     types = dict(zip(COLUMNS, kinds, strict=True))
     options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False)
     out = table.with_suffix(".parquet")
@@ -139,6 +140,7 @@ def _totals(manifest: Manifest) -> dict[str, Any]:
     stages = {stage: 1e3 * sum(part.seconds.get(stage, 0.0) for part in parts) / frames for stage in STAGES}
     return {
         "frames": frames,
+        "frames_inferred": frames - sum(part.interpolated or 0 for part in parts),
         "first_frame": parts[0].first,
         "last_frame": parts[-1].last,
         "counts": {label: sum(part.counts[label] for part in parts) for label in labels},

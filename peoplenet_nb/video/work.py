@@ -1,12 +1,14 @@
-"""What a worker does with a window of frames: the network, decode and drawing.
+"""What a worker does with a window of frames: the network, decode, the boxes between key frames, and drawing.
 
-What comes out of a window depends on nothing but its own frames, so it does not matter how many workers there are, and
-a run that was cut goes on from the end of any window.
+What comes out of a window depends on nothing but its own frames and the first one of the next, so it does not matter
+how many workers there are, and a run that was cut goes on from the end of any window.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from time import perf_counter
@@ -20,6 +22,7 @@ from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Image
+from peoplenet_nb.tracks import KeyFrames, choose_and_fill
 
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 
@@ -30,8 +33,9 @@ class Done:
 
     frame: Frame  #: without its pixels
     detections: Detections
+    inferred: bool  #: by the network, else interpolated between the two nearest frames that are
     picture: Image | None  #: the frame with what was found drawn on it, ``(H, W, 3)`` BGR uint8
-    grids: Grids | None  #: where they are to be kept
+    grids: Grids | None  #: where they are to be kept and the frame is inferred
     seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
 
 
@@ -44,6 +48,24 @@ class Found:
     seconds: dict[str, float]  #: as in `Done`
 
 
+class Taken:
+    """One frame on its way, and what the network found in it, for whichever of two windows asks first.
+
+    Parameters
+    ----------
+    frame : Frame
+    read_s : float
+        Seconds that reading it took.
+    cut : bool
+        Whether a shot begins with it.
+    """
+
+    def __init__(self, frame: Frame, read_s: float, cut: bool = False) -> None:
+        self.frame, self.read_s, self.cut = frame, read_s, cut
+        self.lock = threading.Lock()
+        self.found: Found | None = None
+
+
 class Worker:
     """Takes windows to what is written of them; used by several threads at once.
 
@@ -51,27 +73,76 @@ class Worker:
     ----------
     model, settings
         As in `peoplenet_nb.video.run`.
+    keyframes : KeyFrames
+        Which frames the network sees.
     draw : bool
         Whether to draw what was found.
     overlay : str
         A line on every picture.
     keep_grids : bool
         Whether the raw grids come out too.
+
+    Attributes
+    ----------
+    gone : threading.Event
+        Set it when nobody takes results any more.
     """
 
     def __init__(
-        self, model: PeopleNet, settings: Settings, *, draw: bool, overlay: str, keep_grids: bool
+        self,
+        model: PeopleNet,
+        settings: Settings,
+        keyframes: KeyFrames,
+        *,
+        draw: bool,
+        overlay: str,
+        keep_grids: bool,
     ) -> None:
-        self._model, self._settings = model, settings
+        self._model, self._settings, self._keyframes = model, settings, keyframes
         self._draw, self._overlay, self._keep_grids = draw, overlay, keep_grids
+        self.gone = threading.Event()
 
-    def __call__(self, window: Sequence[tuple[Frame, float]]) -> list[Done]:
-        """Return what is to be written of frames, each of which comes with the seconds that reading it took."""
-        found = self._infer([frame for frame, _ in window])
-        return [self._finish(frame, read, one) for (frame, read), one in zip(window, found, strict=True)]
+    def __call__(self, taken: Sequence[Taken], count: int) -> list[Done]:
+        """Return what is to be written of the first ``count`` frames; one that follows is the next window's first."""
+        if self._keyframes.off:
+            for one, found in zip(taken, self._infer([one.frame for one in taken]), strict=True):
+                one.found = found
+            outcome, seconds = [(one.found.detections, True) for one in taken if one.found], 0.0
+        else:
+            outcome, seconds = self._interpolate(taken)
+        return [
+            self._finish(one, *which, seconds)
+            for one, which in zip(taken[:count], outcome[:count], strict=True)
+        ]
+
+    def _interpolate(self, taken: Sequence[Taken]) -> tuple[list[tuple[Detections, bool]], float]:
+        """Return detections and whether they are inferred for each frame, and the seconds a frame beside inferring."""
+        inferring, began = 0.0, perf_counter()
+
+        def detect(index: int) -> Detections:
+            nonlocal inferring
+            start = perf_counter()
+            one = taken[index]
+            with one.lock:
+                if one.found is None:
+                    (one.found,) = self._infer([one.frame])
+            inferring += perf_counter() - start
+            return one.found.detections
+
+        outcome = choose_and_fill(
+            len(taken),
+            detect,
+            lambda index: taken[index].cut,
+            [one.frame.time_s for one in taken],
+            self._keyframes,
+            taken[0].frame.size,
+        )
+        return outcome, (perf_counter() - began - inferring) / len(taken)
 
     def _infer(self, frames: Sequence[Frame]) -> list[Found]:
         """Take frames through the network at once, and each to its detections."""
+        if self.gone.is_set():
+            raise CancelledError
         marks = [perf_counter()]
         images = [frame.image for frame in frames]
         marks.append(perf_counter())
@@ -90,15 +161,22 @@ class Worker:
         marks.append(perf_counter())
         return Found(detections, grids, before | _lengths(("decode", "cluster"), marks))
 
-    def _finish(self, frame: Frame, read: float, found: Found) -> Done:
+    def _finish(self, one: Taken, detections: Detections, inferred: bool, seconds: float) -> Done:
         """Draw what was found in a frame, and let go of its pixels."""
-        began = perf_counter()
-        picture = None
+        marks, picture, grids = [perf_counter()], None, None
+        spent = {"read": one.read_s, "convert": 0.0, "interpolate": seconds}
+        if inferred and one.found is not None:
+            spent |= one.found.seconds
+            grids = one.found.grids if self._keep_grids else None
         if self._draw:
-            picture = draw_detections(frame.image, found.detections, note=self._overlay)
-        seconds = found.seconds | {"read": read, "draw": perf_counter() - began}
-        grids = found.grids if self._keep_grids else None
-        return Done(replace(frame, pixels=_NO_PIXELS), found.detections, picture, grids, seconds)
+            image = one.frame.image
+            marks.append(perf_counter())
+            picture = draw_detections(image, detections, note=self._overlay)
+            marks.append(perf_counter())
+            drawing = _lengths(("convert", "draw"), marks)
+            spent |= {"convert": spent["convert"] + drawing["convert"], "draw": drawing["draw"]}
+        one.frame = replace(one.frame, pixels=_NO_PIXELS)
+        return Done(one.frame, detections, inferred, picture, grids, spent)
 
 
 def _lengths(stages: Sequence[str], marks: Sequence[float], count: int = 1) -> dict[str, float]:
