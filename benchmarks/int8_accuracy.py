@@ -4,7 +4,7 @@
 
 INT8 is built twice from the real weights: calibrated on ``vtest.avi`` and on the demo clip. Each is scored against the
 ground truth of ``vtest.avi``, and its boxes are compared with FP32's on held-out frames of its own video, on frames of
-the other video and on pictures unlike both (`peoplenet_nb.speed.agreement.unlike`). The speed is the median of the
+the other video and on pictures unlike both (`peoplenet_nb.network.agreement.unlike`). The speed is the median of the
 ratios of single inferences on the CPU, FP32 and INT8 in turn, both with a uint8 input.
 """
 
@@ -25,13 +25,13 @@ from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.labels import read_labels
 from peoplenet_nb.metrics import Truth, precision_recall
+from peoplenet_nb.network.agreement import compare, infer_all
 from peoplenet_nb.network.engines import open_backend
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8
-from peoplenet_nb.speed.agreement import compare, infer_all
 
 
 def accuracy(found: Sequence[Grids], truth: Sequence[Truth]) -> list[str]:

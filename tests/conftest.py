@@ -44,6 +44,12 @@ def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     monkeypatch.delenv("PEOPLENET_MODEL", raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _auto_is_onnx_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a CPU without VNNI, ``auto`` would put each test's little model into MNN's format first."""
+    monkeypatch.setattr("peoplenet_nb.network.model.mnn_pays", lambda _: False)
+
+
 def stretched(frame_size: tuple[int, int] = (960, 544)) -> Fit:
     return Fit.of(frame_size, (960, 544), "stretch")
 

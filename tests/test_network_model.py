@@ -164,7 +164,7 @@ def test_a_device_that_is_not_there_is_an_error_with_the_reason(small: Path) -> 
     for device in missing:
         with pytest.raises(DeviceError, match=rf"'{device}' is not there.*built with .*CPUExecutionProvider"):
             PeopleNet.load(small, device=device)
-    with pytest.raises(SettingsError, match="Unknown device.*auto, cpu, openvino"):
+    with pytest.raises(SettingsError, match="Unknown device.*auto, cpu, mnn, openvino"):
         PeopleNet.load(small, device="tpu")
 
 

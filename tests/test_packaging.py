@@ -119,7 +119,7 @@ def test_every_python_gets_the_same_versions(runtime: str) -> None:
 
 def test_runtimes_share_everything_but_the_runtime() -> None:
     def others(runtime: str) -> dict[str, list[str]]:
-        own = re.compile(r"onnxruntime|nvidia-")
+        own = re.compile(r"onnxruntime|nvidia-|mnn$")  # MNN is for those without a GPU
         found = pins(f"{runtime}.txt")
         return {name: sorted(map(str, lines)) for name, lines in found.items() if not own.match(name)}
 

@@ -20,6 +20,7 @@ from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import ModelError, OutputError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network import variants
+from peoplenet_nb.network.agreement import compare, infer_all, unlike
 from peoplenet_nb.network.engines import open_backend
 from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path, variants_dir
 from peoplenet_nb.ngc import find_model
@@ -29,7 +30,6 @@ from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8
-from peoplenet_nb.speed.agreement import compare, infer_all, unlike
 from peoplenet_nb.speed.int8 import pair_safe_scales
 
 

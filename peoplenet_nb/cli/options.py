@@ -39,7 +39,7 @@ def one_of(flag: str, names: str, about: str) -> Any:
 
 
 # Spelled out, because importing the enums costs a second on every start; a test compares them.
-DEVICES = "auto|cpu|cuda|tensorrt|openvino"
+DEVICES = "auto|cpu|mnn|cuda|tensorrt|openvino"
 PRECISIONS = "auto|fp32|tf32|fp16|bf16|int8"
 DECODERS = "cpu|nvdec"
 ENCODERS = "auto|x264|nvenc"

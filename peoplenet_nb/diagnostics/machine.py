@@ -125,6 +125,17 @@ def _tensorrt_provider(built_with: list[str]) -> list[Check]:
     return [Check("Provider TensorRT", "ok", f"not available: {answer['reason']}", hint)]
 
 
+def check_mnn() -> list[Check]:
+    """Return whether MNN loads, which is faster than ONNX Runtime on CPUs without VNNI and comes with the extra cpu."""
+    if not installed(["MNN"]):
+        hint = f"optional, for the CPU: {pip_command('install', 'MNN')}"
+        return [Check("MNN", "ok", "not installed", hint)]
+    answer = ask("mnn")
+    if answer["ok"]:
+        return [Check("MNN", "ok", answer["version"])]
+    return [Check("MNN", "warn", answer["reason"], pip_command("install", "--force-reinstall", "MNN"))]
+
+
 def check_openvino() -> list[Check]:
     """Return whether OpenVINO, which is optional, loads."""
     if not installed(["openvino"]):
@@ -195,6 +206,7 @@ CHECKS = (
     ("Threads", check_threads),
     ("GPU", check_gpu),
     ("ONNX Runtime", check_onnxruntime),
+    ("MNN", check_mnn),
     ("OpenVINO", check_openvino),
     ("OpenCV", check_opencv),
     ("H.264 (PyAV)", check_codecs),

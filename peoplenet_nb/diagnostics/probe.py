@@ -29,7 +29,7 @@ def ask(*question: str, timeout: float = 120.0) -> Answer:
     Parameters
     ----------
     *question : str
-        ``("provider", "CUDAExecutionProvider")``, ``("opencv",)``, ``("pyav",)`` or ``("openvino",)``.
+        ``("provider", "CUDAExecutionProvider")``, ``("opencv",)``, ``("pyav",)``, ``("mnn",)`` or ``("openvino",)``.
     timeout : float
         Seconds after which the child is stopped.
 
@@ -108,6 +108,14 @@ def try_pyav() -> Answer:
     return _works(version=av.__version__, nvenc=not nvenc, nvenc_reason=nvenc)
 
 
+def try_mnn() -> Answer:
+    """Load MNN."""
+    from peoplenet_nb.network.engines import mnn
+
+    mnn.check_installed()
+    return _works(version=mnn.version())
+
+
 def try_openvino() -> Answer:
     """Load OpenVINO and list its devices."""
     import openvino as ov
@@ -149,7 +157,8 @@ def _encode(codec: str) -> None:
 def main(question: list[str]) -> None:
     """Answer one question on standard output."""
     trials: dict[str, Callable[..., Answer]]
-    trials = {"provider": try_provider, "opencv": try_opencv, "pyav": try_pyav, "openvino": try_openvino}
+    trials = {"provider": try_provider, "opencv": try_opencv, "pyav": try_pyav, "mnn": try_mnn}
+    trials["openvino"] = try_openvino
     try:
         answer = trials[question[0]](*question[1:])
     except Exception as error:  # a trial may fail in any way: that is its answer

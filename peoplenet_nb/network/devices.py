@@ -16,6 +16,7 @@ class Device(StrEnum):
 
     AUTO = "auto"
     CPU = "cpu"
+    MNN = "mnn"
     OPENVINO = "openvino"
     CUDA = "cuda"
     TENSORRT = "tensorrt"
@@ -42,6 +43,7 @@ class Precision(StrEnum):
 
 _PRECISIONS_OF = {
     Device.CPU: (Precision.FP32, Precision.INT8),
+    Device.MNN: (Precision.FP32,),
     Device.OPENVINO: (Precision.FP32, Precision.BF16, Precision.INT8),
     Device.CUDA: (Precision.FP32, Precision.TF32),
     Device.TENSORRT: (Precision.FP32, Precision.FP16, Precision.INT8),

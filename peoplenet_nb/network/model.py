@@ -24,6 +24,7 @@ from peoplenet_nb.fit import Fit, FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines import Backend, check_device, open_backend
+from peoplenet_nb.network.mnnfile import build_mnn, in_mnn, mnn_pays
 from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.network.variants import variant_for
 from peoplenet_nb.onnxfile import HeadHealth, ModelFile, head_health, read_model_file
@@ -37,8 +38,6 @@ logger = logging.getLogger(__name__)
 
 Frame = npt.NDArray[np.uint8]
 
-# TensorRT is left out of `auto`: its first engine takes minutes to build. OpenVINO too: it must be asked for.
-_AUTO = (Device.CUDA, Device.CPU)
 
 STANDIN_WARNING = (
     "This is the small stand-in network of the demo clip, not NVIDIA's PeopleNet: what it finds in other videos "
@@ -93,7 +92,9 @@ class PeopleNet:
             An ``.onnx`` file or a folder that holds one, the name of an NGC version that was downloaded, or
             ``"standin"``. When left out: the model that was downloaded, else the stand-in.
         device : Device or str
-            ``auto``, ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``.
+            ``auto``, ``cpu``, ``mnn``, ``cuda``, ``tensorrt`` or ``openvino``. ``auto`` takes CUDA where it loads; else
+            MNN where it was found faster on this machine, which is tried once on CPUs without VNNI and AMX
+            (`peoplenet_nb.network.mnnfile`); else the CPU.
         fit : FitMode or str
             ``stretch`` (NVIDIA's pipelines) or ``letterbox``.
         threads : int, optional
@@ -119,15 +120,19 @@ class PeopleNet:
         def on(device: Device) -> PeopleNet:
             check_device(device)
             runs = variant_for(file, precision, device)
+            if device is Device.MNN:
+                runs = in_mnn(file, build_mnn(file).path)
             return cls(file, open_backend(runs, device, threads, precision), fit, runs=runs)
 
-        *before, last = _AUTO if device is Device.AUTO else (device,)
-        for candidate in before:
-            try:
-                return on(candidate)
-            except DeviceError as error:
-                logger.info("auto passes over %s: %s", candidate, error)
-        return on(last)
+        if device is not Device.AUTO:
+            return on(device)
+        # TensorRT is left out: its first engine takes minutes to build. OpenVINO too: it must be asked for.
+        try:
+            return on(Device.CUDA)
+        except DeviceError as error:
+            logger.info("auto passes over cuda: %s", error)
+        may_take_mnn = choose(Precision, precision, "precision") in (Precision.AUTO, Precision.FP32)
+        return on(Device.MNN if may_take_mnn and mnn_pays(file) else Device.CPU)
 
     def with_threads(self, threads: int) -> PeopleNet:
         """Return the same model on the same device with another number of threads per inference."""

@@ -1,7 +1,8 @@
 """Variants of a model: where they are kept, the record that stands beside each, and which one runs.
 
 One decision to know: nothing is built here. `peoplenet_nb.speed` builds and measures; a load only takes what is on disk
-with a record that names the SHA-256 of the model at hand, so that what runs is always something that was measured.
+with a record that names the SHA-256 of the model at hand, so that what runs is always something that was measured. Only
+the form that MNN runs is made at a load (`peoplenet_nb.network.mnnfile`): it takes seconds, and measures too.
 """
 
 from __future__ import annotations
@@ -90,8 +91,8 @@ class Agreement:
 class Variant:
     """A variant and the record that stands beside it as JSON."""
 
-    path: Path  #: the variant's ``.onnx``
-    kind: str  #: ``uint8-input`` or ``int8``
+    path: Path  #: the variant's ``.onnx`` or ``.mnn``
+    kind: str  #: ``uint8-input``, ``int8`` or ``mnn``
     source_sha256: str  #: of the model that it was made from
     recipe: dict[str, object]  #: how it was made: method, frames, options, versions of the tools
     agreement: Agreement  #: with its source, on frames that were not used in making it
@@ -169,6 +170,8 @@ def _path(source: ModelFile, kind: str, target: Target) -> Path:
 def variant_for(file: ModelFile, precision: Precision | str, device: Device | str = Device.CPU) -> ModelFile:
     """Return the file to run a model in a precision on a device; ``auto`` takes INT8 on the CPU only.
 
+    For MNN it is the model itself, from which `peoplenet_nb.network.mnnfile` makes MNN's own.
+
     Raises
     ------
     DeviceError
@@ -177,7 +180,7 @@ def variant_for(file: ModelFile, precision: Precision | str, device: Device | st
         When INT8 was asked for and has not been built, or TensorRT's variant has not been.
     """
     precision, device = choose(Precision, precision, "precision"), choose(Device, device, "device")
-    if file.quantized and precision in (Precision.AUTO, Precision.INT8):
+    if file.quantized and precision in (Precision.AUTO, Precision.INT8) and device is not Device.MNN:
         return file
     if precision is not Precision.AUTO and precision not in precisions_of(device):
         raise DeviceError(
@@ -185,6 +188,8 @@ def variant_for(file: ModelFile, precision: Precision | str, device: Device | st
             seen=f"{device} runs {', '.join(precisions_of(device))}",
             next_step=f"choose one of them, or a device that has {precision}.",
         )
+    if device is Device.MNN:
+        return file
     target = Target.of(device)
     if precision is not Precision.FP32 and device is not Device.CUDA:
         int8 = Variant.load(int8_path(file, target), file)

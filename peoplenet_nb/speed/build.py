@@ -13,14 +13,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.files import writing
+from peoplenet_nb.network.agreement import Frame, compare, infer_all, noise, unlike
+from peoplenet_nb.network.graph import stamp, with_uint8_input
 from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
-from peoplenet_nb.speed.agreement import Frame, compare, infer_all, unlike
-from peoplenet_nb.speed.graph import stamp, with_uint8_input
 from peoplenet_nb.speed.int8 import METHODS, quantize
 
 logger = logging.getLogger(__name__)
@@ -56,8 +54,8 @@ def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool =
     with _temporary_folder(path) as folder:
         made = folder / path.name
         onnx.save(model, str(made))
-        noise = _noise(3)
-        agreement = compare(infer_all(source, noise), infer_all(read_model_file(made), noise))
+        pictures = noise(3)
+        agreement = compare(infer_all(source, pictures), infer_all(read_model_file(made), pictures))
         if agreement.coverage > 1e-3 or agreement.box_px > 0.5:
             raise ModelError(
                 "The variant with a uint8 input does not agree with the model",
@@ -73,7 +71,8 @@ def build_int8(
     """Return the static INT8 variant of a model, built if it is not on disk yet.
 
     Every calibration method is tried on two thirds of the frames. It is measured on the others, and on pictures
-    unlike all of them (`peoplenet_nb.speed.agreement.unlike`); the one whose boxes agree best with the model's is kept.
+    unlike all of them (`peoplenet_nb.network.agreement.unlike`); the one whose boxes agree best with the model's is
+    kept.
 
     Parameters
     ----------
@@ -131,15 +130,6 @@ def build_int8(
         }
         made, *agreements = tried[best]
         return Variant(path, "int8", source.sha256, recipe, *agreements).save(made)
-
-
-def _noise(count: int) -> list[Frame]:
-    """Return frames of smooth noise: every value of every channel occurs, and red is not blue."""
-    import cv2
-
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (count, 34, 60, 3), dtype=np.uint8)
-    return [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in coarse]
 
 
 def _versions(target: Target) -> dict[str, object]:

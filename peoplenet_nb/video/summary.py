@@ -29,7 +29,7 @@ from peoplenet_nb.video.writer import padding_note
 
 logger = logging.getLogger(__name__)
 
-_ENGINES = ("onnxruntime", "onnxruntime-gpu", "openvino")
+_ENGINES = ("onnxruntime", "onnxruntime-gpu", "MNN", "openvino")
 _PACKAGES = ("peoplenet-nb", "av", "numpy", "opencv-python", "opencv-python-headless", *_ENGINES)
 
 

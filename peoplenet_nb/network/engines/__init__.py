@@ -1,4 +1,4 @@
-"""The engines that run the network: ONNX Runtime with its providers, and OpenVINO.
+"""The engines that run the network: ONNX Runtime with its providers, MNN, and OpenVINO.
 
 One decision to know: an engine is what answered after construction; asked for a device that is not there,
 it raises, with the loader's own reason, and never takes another one instead.
@@ -35,7 +35,7 @@ def open_backend(
     threads: int | None = None,
     precision: Precision | str = Precision.FP32,
 ) -> Backend:
-    """Load a model file, the variant that fits a device (`variant_for`), on that device, which is not ``auto``.
+    """Load a model file, the one that fits a device (`variant_for`, `in_mnn`), on that device, which is not ``auto``.
 
     Raises
     ------
@@ -51,6 +51,10 @@ def open_backend(
         precision = Precision.INT8
     elif precision is Precision.AUTO:
         precision = Precision.FP32
+    if device is Device.MNN:
+        from peoplenet_nb.network.engines.mnn import MnnBackend
+
+        return MnnBackend(runs, threads)
     if device is Device.OPENVINO:
         from peoplenet_nb.network.engines.openvino import OpenVinoBackend
 
@@ -62,10 +66,14 @@ def open_backend(
 
 def check_device(device: Device) -> None:
     """Raise a DeviceError where what is installed cannot know a device; whether it loads shows in loading."""
-    if device is Device.OPENVINO:
-        from peoplenet_nb.network.engines.openvino import check_installed
+    if device is Device.MNN:
+        from peoplenet_nb.network.engines import mnn
 
-        check_installed()
+        mnn.check_installed()
+    elif device is Device.OPENVINO:
+        from peoplenet_nb.network.engines import openvino
+
+        openvino.check_installed()
     else:
         from peoplenet_nb.network.engines.ort import check_provider
 

@@ -12,13 +12,13 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.decoding import BBOX_NORM, decode
-from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.metrics import precision_recall
-from peoplenet_nb.network.engines import open_backend
+from peoplenet_nb.network.engines import Backend, open_backend
 from peoplenet_nb.network.variants import Agreement
 from peoplenet_nb.onnxfile import ModelFile
+from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import ClassSettings, preset
 from peoplenet_nb.sources import open_source
@@ -31,9 +31,9 @@ _SHARES = (0.6, 0.9)  # of a picture's height that the tallest detection takes o
 _DEMO_FRAMES = 6
 
 
-def infer_all(file: ModelFile, frames: Sequence[Frame]) -> list[Grids]:
-    """Run a model file on frames on the CPU, stretched."""
-    backend = open_backend(file)
+def infer_all(file: ModelFile, frames: Sequence[Frame], backend: Backend | None = None) -> list[Grids]:
+    """Run a model file on frames, stretched: on an engine that has loaded it, else on the CPU."""
+    backend = backend or open_backend(file)
     preprocess = Preprocessor(file.network_size, as_bytes=file.channels_last)
     made = []
     for frame in frames:
@@ -77,9 +77,18 @@ def unlike(frames: Sequence[Frame], found: Sequence[Grids]) -> list[Frame]:
         x1, y1, x2, y2 = max(boxes if len(boxes) else middle, key=lambda box: float(box[3] - box[1]))
         for share in _SHARES:
             made.append(_enlarged(frame, (x1 + x2) / 2, (y1 + y2) / 2, min(1.0, (y2 - y1) / share / height)))
-    demo = open_source(demo_clip())
+    demo = open_source(DEMO_CLIP)
     step = max(1, (demo.expected or _DEMO_FRAMES) // _DEMO_FRAMES)
     return made + [frame.image for frame in demo.sampled(step, _DEMO_FRAMES)]
+
+
+def noise(count: int) -> list[Frame]:
+    """Return frames of smooth noise: every value of every channel occurs, and red is not blue."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, 34, 60, 3), dtype=np.uint8)
+    return [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in coarse]
 
 
 def _enlarged(frame: Frame, x: float, y: float, part: float) -> Frame:
