@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import lazy_loader as _lazy
 
 if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds the two lists to each other
+    from peoplenet_nb.cells import open_grids as open_grids
     from peoplenet_nb.decoding import Decoded as Decoded
     from peoplenet_nb.decoding import Fate as Fate
     from peoplenet_nb.decoding import decode as decode
@@ -34,7 +35,6 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.explain import report_frame as report_frame
     from peoplenet_nb.fit import Fit as Fit
     from peoplenet_nb.grids import Grids as Grids
-    from peoplenet_nb.grids import GridsFolder as GridsFolder
     from peoplenet_nb.network import PeopleNet as PeopleNet
     from peoplenet_nb.ngc.download import download as download
     from peoplenet_nb.settings import ClassSettings as ClassSettings
@@ -54,6 +54,7 @@ _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "cells": ["open_grids"],
         "decoding": ["Decoded", "Fate", "decode"],
         "demo": ["demo_clip"],
         "detections": ["Detections"],
@@ -62,7 +63,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "errors": ["PeopleNetError"],
         "explain": ["explain_point", "report_frame"],
         "fit": ["Fit"],
-        "grids": ["Grids", "GridsFolder"],
+        "grids": ["Grids"],
         "network": ["PeopleNet"],
         "ngc": ["download"],
         "settings": ["ClassSettings", "Settings", "preset"],

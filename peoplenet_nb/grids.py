@@ -6,8 +6,6 @@ never meet a wrong shape or NaN. It is 122 KB for PeopleNet, so a whole clip fit
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +37,9 @@ class Grids:
         One name per class.
     stride : int
         Network pixels per cell.
+    floor : float
+        Cells of a lower coverage were not kept and stand as 0, so that no threshold below it can be decoded;
+        0 for what comes from the network.
 
     Raises
     ------
@@ -51,6 +52,7 @@ class Grids:
     fit: Fit
     labels: tuple[str, ...]
     stride: int = 16
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         shape = np.shape(self.coverage)
@@ -130,6 +132,7 @@ class Grids:
             "sizes": np.array([self.fit.frame_size, self.fit.network_size, self.fit.content_size], np.int64),
             "labels": np.array(self.labels, dtype=np.str_),
             "stride": np.array(self.stride),
+            "floor": np.array(self.floor),
         }
         if self.boxes is not None:
             arrays["boxes"] = self.boxes
@@ -173,41 +176,5 @@ class Grids:
             sizes = [(int(w), int(h)) for w, h in data["sizes"]]
             fit = Fit(choose(FitMode, data["fit_mode"].item(), "fit"), sizes[0], sizes[1], sizes[2])
             labels = tuple(str(label) for label in data["labels"])
-            return cls(data["coverage"], data.get("boxes"), fit, labels, int(data["stride"]))
-
-
-class GridsFolder(Sequence[Grids]):
-    """The saved grids of a run, read when asked for: ``grids/000000.npz``, named by frame index.
-
-    Parameters
-    ----------
-    folder : str or Path
-        The folder that ``--save-grids`` made.
-
-    Raises
-    ------
-    GridsError
-        When there are none in it.
-    """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        # Whole numbers only: a browser's second download is "000001 (1).npz".
-        files = (path for path in self.folder.glob("*.npz") if re.fullmatch("[0-9]{6,18}", path.stem))
-        self.paths = sorted(files, key=lambda path: int(path.stem))
-        if not self.paths:
-            raise GridsError(
-                "No saved grids in this folder",
-                seen=self.folder,
-                next_step="run the video with --save-grids first.",
-            )
-        self.frames = [int(path.stem) for path in self.paths]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> Grids:  # type: ignore[override]
-        return Grids.load(self.paths[index])
-
-    def __iter__(self) -> Iterator[Grids]:
-        return (Grids.load(path) for path in self.paths)
+            floor = float(data.get("floor", np.array(0.0)))  # earlier versions kept everything
+            return cls(data["coverage"], data.get("boxes"), fit, labels, int(data["stride"]), floor)

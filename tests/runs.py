@@ -10,7 +10,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.video import running
 from videos import FakeModel
 
-TABLES = ("detections.csv", "frames.csv")
+TABLES = ("detections.csv", "frames.csv", "cells.parquet")
 
 
 def run(source, output, model=None, settings=None, **options):
@@ -19,7 +19,8 @@ def run(source, output, model=None, settings=None, **options):
 
 
 def tables(folder: Path) -> list[bytes]:
-    return [(folder / name).read_bytes() for name in TABLES]
+    """The tables of a run, and its cells where they were saved."""
+    return [path.read_bytes() for path in (folder / name for name in TABLES) if path.exists()]
 
 
 def interrupt_at(number: int):

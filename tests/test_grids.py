@@ -12,7 +12,7 @@ import pytest
 from conftest import LABELS, random_grids, stretched
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.fit import Fit
-from peoplenet_nb.grids import Grids, GridsFolder
+from peoplenet_nb.grids import Grids
 
 GOOD = np.zeros((3, 34, 60), np.float32)
 BOXES = np.zeros((12, 34, 60), np.float32)
@@ -107,17 +107,6 @@ def test_another_npz_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "g.npz", coverage=GOOD)
     with pytest.raises(GridsError, match="does not hold saved grids"):
         Grids.load(tmp_path / "g.npz")
-
-
-def test_folder_reads_by_frame_number(tmp_path: Path) -> None:
-    for index in (1_000_000, 200, 7):
-        random_grids(index).save(tmp_path / f"{index:06d}.npz")
-    (tmp_path / "000007 (1).npz").write_bytes((tmp_path / "000007.npz").read_bytes())
-    folder = GridsFolder(tmp_path)
-    assert (folder.frames, len(folder)) == ([7, 200, 1_000_000], 3)
-    assert np.array_equal(folder[1].coverage, random_grids(200).coverage)
-    with pytest.raises(GridsError, match="No saved grids"):
-        GridsFolder(tmp_path / "none")
 
 
 def test_cell_at_finds_the_cell_of_a_frame_pixel() -> None:

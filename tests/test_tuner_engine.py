@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from conftest import LABELS, make_grids, random_grids
+from peoplenet_nb.cells import Cells
 from peoplenet_nb.decoding import Fate, decode
 from peoplenet_nb.explain import explain_point
 from peoplenet_nb.fit import Fit
@@ -263,7 +264,7 @@ def test_browser_compares_two_settings_as_the_model_does(node: Run) -> None:
 @needs_node
 def test_browser_counts_a_clip_as_the_model_does(node: Run) -> None:
     clip = [random_grids(seed, objects=seed) for seed in (3, 9, 20)]
-    packed = wire.pack_clip(clip, floors=(0.1, 0.2), limit=10**9)
+    packed = wire.pack_clip(map(Cells.of, clip), floors=(0.1, 0.2), limit=10**9)
     for settings in (preset("default"), preset("deepstream").replace(clustering="hybrid")):
         for start in (0, 2):
             asked = job("counts", clip[0], settings, clip=packed.data, frame=start)
@@ -275,11 +276,28 @@ def test_browser_counts_a_clip_as_the_model_does(node: Run) -> None:
 @needs_node
 def test_a_packed_frame_decodes_as_the_whole_one_above_its_floor(node: Run) -> None:
     clip = [random_grids(1), random_grids(2, ties=True)]
-    packed = wire.pack_clip(clip, floors=(0.2,), limit=10**9)
+    packed = wire.pack_clip(map(Cells.of, clip), floors=(0.2,), limit=10**9)
     settings = preset("deepstream")
     found = node([job("decode", grids, settings, clip=packed.data, frame=i) for i, grids in enumerate(clip)])
     for i, grids in enumerate(clip):
         check_same(found[i], grids, settings, f"packed frame {i}")
+
+
+@needs_node
+def test_browser_explains_saved_cells_as_python(node: Run) -> None:
+    """They come without the weaker cells, which no threshold of the answers asks for."""
+    settings, weak = Settings(), {(0, 20, 30): (0.0058, (1, 1, 1, 1)), (0, 5, 5): (0.9, (1, 1, 1, 1))}
+    for grids in (make_grids(weak), random_grids(3)):
+        saved = Cells.of(grids).grids()
+        points = [(16 * 30.5, 16 * 20.5), (16 * 5.5, 16 * 5.5), (300, 300)]
+        found = node([job("explain", saved, settings, x=x, y=y, class_id=0) for x, y in points])
+        for answer, (x, y) in zip(found, points, strict=True):
+            report = explain_point(saved, settings, x, y)
+            if answer is None:
+                assert "were not saved" in report.sentence
+                continue
+            assert answer["sentence"] == report.sentence
+            assert answer["rescue"] == report.rescue
 
 
 @needs_node

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from conftest import make_grids, random_grids
+from peoplenet_nb.cells import Cells
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.fit import Fit
@@ -287,7 +288,8 @@ def test_an_empty_clip_is_refused() -> None:
 
 
 def test_a_packed_clip_keeps_to_its_limit_by_raising_its_floor() -> None:
-    clip = [random_grids(seed) for seed in range(4)]
+    grids = [random_grids(seed) for seed in range(4)]
+    clip = [Cells.of(frame, 0.0) for frame in grids]
     whole = wire.pack_clip(clip, floors=(0.0, 0.04, 0.1), limit=10**9)
     assert whole.floor == 0.0
     assert len(whole.data) == 4 * (2 + 4) + 24 * 4 * 6120
@@ -296,4 +298,4 @@ def test_a_packed_clip_keeps_to_its_limit_by_raising_its_floor() -> None:
     assert len(small.data) <= 200_000 + 4 * (2 + 4)
     assert len(wire.pack_clip(clip, floors=(0.0, 0.04, 0.1), limit=len(whole.data)).data) == len(whole.data)
     offsets = np.frombuffer(small.data, "<u4", 5, 4)
-    assert offsets[-1] == sum(int((g.coverage >= small.floor).sum()) for g in clip)
+    assert offsets[-1] == sum(int((g.coverage >= small.floor).sum()) for g in grids)

@@ -15,10 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from conftest import make_grids, random_grids
-from peoplenet_nb.errors import GridsError, SourceError
+from peoplenet_nb.cells import Cells, CellsWriter, open_grids
+from peoplenet_nb.errors import GridsError, SettingsError, SourceError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import load_settings, preset
-from peoplenet_nb.tuner import Tuner, tune, tune_run, wire
+from peoplenet_nb.tuner import Tuner, TunerModel, tune, tune_run, wire
 from peoplenet_nb.tuner.marks import LETTERS, marks_under
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
@@ -262,6 +263,43 @@ def test_a_fast_video_plays_no_faster_than_a_page_can_show(run_folder: Path) -> 
     panel = tune_run(run_folder / "run", path)
     assert panel.canvas.fps == 30, "every second frame of 120 a second"
     panel.close()
+
+
+@pytest.fixture
+def stored_run(tmp_path: Path) -> Path:
+    """A run's folder with the cells of every second frame in one file."""
+    writer = CellsWriter(tmp_path / "run" / "cells.parquet")
+    for i in range(0, 8, 2):
+        writer.add(i, Cells.of(random_grids(i)))
+    writer.finish()
+    return tmp_path / "run"
+
+
+def test_a_clip_of_saved_cells(stored_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = tune_run(stored_run)
+    assert panel.canvas.frame_names == [0, 2, 4, 6]
+    assert panel.canvas.floor == panel.canvas.shape["floor"] == 0.005
+    frames = sent(panel, monkeypatch)
+    panel._on_message(None, {"type": "frame", "index": 3}, [])
+    cells = Cells.of(random_grids(6))
+    assert frames[3][1] == wire.pack_clip([cells], floors=[0.005], limit=0).data
+    full = TunerModel([random_grids(i) for i in range(0, 8, 2)], panel.settings)
+    for name in ("default", "tao", "triton"):
+        assert panel.model.counts(preset(name)).tolist() == full.counts(preset(name)).tolist()
+    assert tune_run(open_grids(stored_run), most=2).canvas.frame_names == [0, 4]
+
+
+def test_no_slider_goes_below_what_was_saved(stored_run: Path, tmp_path: Path) -> None:
+    panel = tune_run(stored_run)
+    assert [panel.controls.tied[f"threshold_{c}"].min for c in range(3)] == [0.005] * 3
+    lower = panel.settings.with_class("person", threshold=0.001)
+    panel.controls.path.value = str(lower.to_yaml(tmp_path / "lower.yaml"))
+    before = panel.settings
+    panel.controls.load.click()
+    assert "only cells with a coverage of 0.005 or more were saved" in panel.errors[-1]
+    assert panel.settings == before
+    with pytest.raises(SettingsError, match=r"threshold of 0\.001 for person"):
+        tune_run(stored_run, settings=lower)
 
 
 def test_a_clip_without_its_video_is_tuned_on_dark(run_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

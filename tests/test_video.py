@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 
 import peoplenet_nb
+from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.onnxfile import HeadHealth
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.sources import open_source
@@ -208,9 +208,9 @@ def test_what_goes_wrong_while_a_video_is_written_is_an_output_error(tmp_path, e
     assert error.strerror in str(raised.value.seen)
 
 
-def test_grids_are_kept_by_frame_number(clip, tmp_path):
+def test_cells_are_kept_by_frame_number(clip, tmp_path):
     result = run(clip, tmp_path, every=7, save_grids=True)
-    grids = GridsFolder(result.folder / "grids")
+    grids = open_grids(result.folder)
     assert grids.frames == [0, 7, 14, 21, 28, 35]
     assert grids[1].coverage.max() == pytest.approx(0.57)
 

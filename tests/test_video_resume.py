@@ -14,8 +14,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from peoplenet_nb.cells import open_grids
 from peoplenet_nb.errors import DeviceError, GridsError, OutputError, SettingsError, SourceError
-from peoplenet_nb.grids import GridsFolder
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
@@ -96,7 +96,7 @@ def test_killed_run_continues_to_the_same_tables(long_video, uncut, tmp_path, pa
     assert check_video(result.video, frames=200).problems == ()
     assert [number_of(f.image) for f in open_source(result.video)] == list(range(200))
     assert min(seen) >= 10 * parts  # finished parts are not inferred again
-    assert GridsFolder(result.folder / "grids").frames == list(range(200))
+    assert open_grids(result.folder).frames == list(range(200))
     assert result.summary["complete"]
     assert result.summary["counts"] == uncut.summary["counts"]
     assert not (folder / "parts").exists()
@@ -214,7 +214,27 @@ def test_overwrite_begins_anew_and_leaves_other_files_alone(clip, tmp_path):
     second = run(clip, tmp_path, every=2, overwrite=True)
     assert len(second.frames_to_pandas()) == 20
     assert (first.folder / "mine.txt").read_text() == "keep me"
-    assert not (first.folder / "grids").exists()
+    assert not (first.folder / "cells.parquet").exists()
+
+
+def made_by_an_earlier_version(folder: Path) -> Path:
+    """Leave a run's grids as they were kept before there was one file for them: a file a frame."""
+    saved = open_grids(folder)
+    for frame, grids in zip(saved.frames, saved, strict=True):
+        grids.save(folder / "grids" / f"{frame:06d}.npz")
+    (folder / "cells.parquet").unlink()
+    manifest = (folder / "run.json").read_text()
+    (folder / "run.json").write_text(manifest.replace('"save_grids": "cells.parquet"', '"save_grids": true'))
+    return folder / "grids"
+
+
+def test_overwrite_removes_what_an_earlier_version_saved(clip, tmp_path):
+    old = made_by_an_earlier_version(run(clip, tmp_path, save_grids=True).folder)
+    with pytest.raises(OutputError, match="save_grids was True and is cells.parquet"):
+        run(clip, tmp_path, save_grids=True, resume=True)
+    assert len(list(old.iterdir())) == 40
+    run(clip, tmp_path, overwrite=True)
+    assert not old.exists()
 
 
 def test_overwrite_removes_nothing_that_the_run_did_not_write(tmp_path):
@@ -222,6 +242,7 @@ def test_overwrite_removes_nothing_that_the_run_did_not_write(tmp_path):
     folder.mkdir()
     cv2.imwrite(str(folder / "1.png"), picture(1))
     first = run(folder, tmp_path / "out", save_grids=True)
+    made_by_an_earlier_version(first.folder)
     mine = [first.folder / name for name in ("images/mine.png", "grids/1.npz", "parts/mine.mp4")]
     for path in mine:
         path.parent.mkdir(exist_ok=True)
@@ -235,6 +256,7 @@ def test_overwrite_removes_nothing_that_the_run_did_not_write(tmp_path):
 
 def test_overwrite_removes_nothing_through_a_link(clip, tmp_path):
     first = run(clip, tmp_path, save_grids=True)
+    made_by_an_earlier_version(first.folder)
     (first.folder / "grids").rename(tmp_path / "elsewhere")
     (first.folder / "grids").symlink_to(tmp_path / "elsewhere")
     run(clip, tmp_path, overwrite=True)
@@ -310,17 +332,19 @@ def test_an_unknown_encoder_leaves_no_folder(clip, tmp_path):
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone"])
-@pytest.mark.parametrize("name", ["00001.frames.csv", "00001.detections.csv", "00001.mp4"])
+@pytest.mark.parametrize(
+    "name", ["00001.frames.csv", "00001.detections.csv", "00001.cells.parquet", "00001.mp4"]
+)
 def test_a_part_that_was_harmed_is_made_again(clip, tmp_path, name, harm):
     with pytest.raises(RunInterrupted):
-        run(clip, tmp_path / "out", FakeModel(interrupt_at(25)), part_frames=8, workers=1)
+        run(clip, tmp_path / "out", FakeModel(interrupt_at(25)), part_frames=8, workers=1, save_grids=True)
     path = tmp_path / "out" / "clip" / "parts" / name
     if harm == "cut":
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     else:
         path.unlink()
-    result = run(clip, tmp_path / "out", resume=True, part_frames=8)
-    assert tables(result.folder) == tables(run(clip, tmp_path / "whole").folder)
+    result = run(clip, tmp_path / "out", resume=True, part_frames=8, save_grids=True)
+    assert tables(result.folder) == tables(run(clip, tmp_path / "whole", save_grids=True).folder)
     assert check_video(result.video, frames=40).problems == ()
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from peoplenet_nb.decoding.boxes import BBOX_NORM, BBOX_OFFSET, cell_boxes
-from peoplenet_nb.decoding.candidates import Candidates, find_candidates
+from peoplenet_nb.decoding.candidates import Candidates, check_floor, find_candidates
 from peoplenet_nb.decoding.clustering import dbscan, nms
 from peoplenet_nb.decoding.overlap import iou_matrix
 from peoplenet_nb.decoding.steps import (
@@ -24,6 +24,7 @@ __all__ = [
     "Fate",
     "Outcome",
     "cell_boxes",
+    "check_floor",
     "cluster_candidates",
     "dbscan",
     "decode",

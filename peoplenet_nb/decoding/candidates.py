@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.decoding.boxes import box_columns, lattice
 from peoplenet_nb.decoding.overlap import Floats, Ints
+from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Settings, bind
 
@@ -58,8 +59,10 @@ def find_candidates(grids: Grids, settings: Settings) -> Candidates:
     Raises
     ------
     SettingsError
-        When the settings name a class that the model has not.
+        When the settings name a class that the model has not, or a threshold is below the floor of saved grids.
     """
+    if grids.floor:
+        check_floor(grids, settings)
     least = bind(settings, grids.labels).least_coverage
     where = lattice(grids.shape, grids.stride)
     cells = (grids.coverage.reshape(len(least), -1) >= least).ravel().nonzero()[0]
@@ -79,3 +82,22 @@ def find_candidates(grids: Grids, settings: Settings) -> Candidates:
         grids.coverage.reshape(-1).take(cells),
         boxes,
     )
+
+
+def check_floor(grids: Grids, settings: Settings) -> None:
+    """Refuse thresholds that ask for cells which were not saved.
+
+    Raises
+    ------
+    SettingsError
+        When a threshold is below the floor of the grids, or the settings name a class that the model has not.
+    """
+    threshold = bind(settings, grids.labels).threshold
+    if threshold.min() < grids.floor:
+        label = grids.labels[int(threshold.argmin())]
+        raise SettingsError(
+            f"Of these grids only cells with a coverage of {grids.floor:g} or more were saved",
+            seen=f"a threshold of {threshold.min():g} for {label}",
+            next_step=f"choose thresholds from {grids.floor:g} up; for lower ones take the grids of single frames "
+            "from model.infer().",
+        )

@@ -129,7 +129,8 @@ def decode(grids: Grids, settings: Settings) -> Decoded:
     Raises
     ------
     SettingsError
-        When the settings are for another fit than the grids', or name a class that the model has not.
+        When the settings are for another fit than the grids', name a class that the model has not, or have a
+        threshold below the floor of saved grids.
     """
     return cluster_candidates(find_candidates(grids, settings), grids, settings)
 

@@ -57,17 +57,20 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
     threshold = settings.for_class(label).threshold
     coverage = float(grids.coverage[class_id, row, col])
     xyxy = None
+    decoded = decode(grids, settings)
+    if coverage < grids.floor:
+        sentence = f"Its coverage is below {grids.floor:g}, and weaker cells were not saved."
+        return CellReport(label, row, col, coverage, threshold, "below threshold", sentence, xyxy)
     if grids.boxes is not None:
         box = grids.fit.to_frame(cell_boxes(grids, [class_id], [row], [col]))[0]
         xyxy = (float(box[0]), float(box[1]), float(box[2]), float(box[3]))
-    decoded = decode(grids, settings)
     index = decoded.candidates.find(class_id, row, col)
     if index is not None:
         sentence = _fate_sentence(decoded, index, settings)
         fate = fate_name(Fate(int(decoded.outcome.fate[index])))
         return CellReport(label, row, col, coverage, threshold, fate, sentence, xyxy)
 
-    lower = settings.with_class(label, threshold=max(0.0, np.floor(coverage * 1000) / 1000))
+    lower = settings.with_class(label, threshold=max(grids.floor, np.floor(coverage * 1000) / 1000))
     after = decode(grids, lower)
     again = after.candidates.find(class_id, row, col)
     added = len(after.detections.of_class(label)) - len(decoded.detections.of_class(label))

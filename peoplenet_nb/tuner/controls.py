@@ -36,7 +36,7 @@ _IDLE = {"idle_nms": ("nms_iou",), "idle_dbscan": ("eps", "min_samples", "flavou
 class Controls:
     """All controls of a panel, with marks for the presets' numbers (`wire.preset_numbers`).
 
-    ``dead`` names the classes whose head cannot work.
+    ``dead`` names the classes whose head cannot work; below ``floor`` no cell was saved.
     """
 
     def __init__(
@@ -45,6 +45,7 @@ class Controls:
         presets: Mapping[str, Mapping[str, Any]],
         frames: int,
         dead: Sequence[str],
+        floor: float = 0.0,
     ) -> None:
         self.labels = tuple(labels)
         self._marks = {name: traits_of(numbers) for name, numbers in presets.items()}
@@ -53,6 +54,7 @@ class Controls:
         for c, label in enumerate(self.labels):
             # Steps of 0.001, as fine as the thresholds that the answer to a click proposes.
             self._slider(f"threshold_{c}", label, 1.0, 0.001, f"Least coverage of a {label} cell", ".3f")
+            self.tied[f"threshold_{c}"].min = floor
             if label in dead:
                 text = f"The {html.escape(label)} head of this model is dead: no threshold finds any."
                 self._rows[f"threshold_{c}"].children += (_note(text, "pnb-warning"),)

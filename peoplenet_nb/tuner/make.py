@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from peoplenet_nb.cells import FLOOR, Cells, Layout, SavedGrids, open_grids
 from peoplenet_nb.errors import GridsError
-from peoplenet_nb.grids import Grids, GridsFolder
+from peoplenet_nb.fit import Fit
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.preprocess import check_frame
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.panel import Tuner
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
-from peoplenet_nb.tuner.wire import pack_clip, same_shape
+from peoplenet_nb.tuner.wire import pack_clip
 
 if TYPE_CHECKING:
     from peoplenet_nb.sources import Source
 
-# The lowest threshold of any preset is 0.005 (Triton, TAO); longer clips leave weaker cells out.
-FLOORS = (0.005, 0.01, 0.02, 0.05)
+FLOORS = (FLOOR, 0.01, 0.02, 0.05)  # longer clips leave weaker cells out
 CLIP_BYTES = 24_000_000
 
 
@@ -77,7 +78,7 @@ def tune(
 
 
 def tune_run(
-    folder: str | Path | GridsFolder,
+    folder: str | Path | SavedGrids,
     source: str | Path | Source | None = None,
     settings: Settings | None = None,
     *,
@@ -89,8 +90,8 @@ def tune_run(
 
     Parameters
     ----------
-    folder : str or Path or GridsFolder
-        A run's folder, or the ``grids`` folder in it.
+    folder : str or Path or SavedGrids
+        A run's folder, or what `peoplenet_nb.open_grids` opened.
     source : str, Path or Source, optional
         The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
     most : int
@@ -102,15 +103,14 @@ def tune_run(
     ------
     GridsError
         When there are no saved grids, or they are not all of one kind.
+    SettingsError
+        When a threshold is below the floor from which cells were saved.
     SourceError
         When the source cannot be opened.
     """
-    if not isinstance(folder, GridsFolder):
-        inside = Path(folder) / "grids"
-        folder = GridsFolder(inside if inside.is_dir() else folder)
-    clip = Clip(folder, most)
+    clip = Clip(folder if isinstance(folder, SavedGrids) else open_grids(folder), most)
     model = TunerModel(clip, settings or preset("default", clip[0].fit.mode))
-    packed = pack_clip(clip, floors=FLOORS, limit=CLIP_BYTES)
+    packed = pack_clip(map(clip.cells, range(len(clip))), floors=FLOORS, limit=CLIP_BYTES)
     pictures = VideoPictures(source, clip.frames) if source is not None else None
     return Tuner(
         model,
@@ -127,24 +127,32 @@ def tune_run(
 class Clip(Sequence[Grids]):
     """At most so many of a run's frames, which must all be alike, since the browser has one shape for all."""
 
-    def __init__(self, folder: GridsFolder, most: int) -> None:
-        self._folder = folder
-        self._every = max(1, -(-len(folder) // max(1, most)))
-        self.frames = folder.frames[:: self._every]
+    def __init__(self, saved: SavedGrids, most: int) -> None:
+        self._saved = saved
+        self._every = max(1, -(-len(saved) // max(1, most)))
+        self.frames = saved.frames[:: self._every]
         """The frames' places in the source."""
-        self._first = folder[0]
+        self._first = saved.cells(0)
 
     def __len__(self) -> int:
         return len(self.frames)
 
+    def cells(self, index: int) -> Cells:
+        """Return the cells of a frame from the least floor up."""
+        cells = self._saved.cells(index * self._every)
+        self._refuse_other(index, cells.layout, cells.fit)
+        return cells
+
     def __getitem__(self, index: int) -> Grids:  # type: ignore[override]
         if index >= len(self):
             raise IndexError(index)
-        path = self._folder.paths[index * self._every]
-        grids = Grids.load(path)
-        if not same_shape(self._first, grids):
+        grids = self._saved[index * self._every]
+        self._refuse_other(index, Layout.of(grids), grids.fit)
+        return grids
+
+    def _refuse_other(self, index: int, layout: Layout, fit: Fit) -> None:
+        if (layout, fit) != (self._first.layout, self._first.fit):
             what = "The frames of this run are not all of one size or kind"
-            seen = f"{path.name} differs from {self._folder.paths[0].name}"
+            seen = f"frame {self.frames[index]} differs from frame {self.frames[0]}"
             fix = "run images of one size on their own, or tune single frames with tune()."
             raise GridsError(what, seen=seen, next_step=fix)
-        return grids

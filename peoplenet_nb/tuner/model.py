@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.decoding import Decoded, decode
+from peoplenet_nb.decoding import Decoded, check_floor, decode
 from peoplenet_nb.errors import GridsError
 from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
@@ -117,8 +117,9 @@ class TunerModel:
         return self.set(settings_from(numbers, self.labels, self.settings), gesture)
 
     def _check(self, settings: Settings) -> None:
-        """Refuse settings for another preprocessing, or with classes that the model has not."""
+        """Refuse settings for another preprocessing, with classes that the model has not, or for unsaved cells."""
         bind(settings, self.labels, self._grids.fit.mode)
+        check_floor(self._grids, settings)
 
     def _named(self, settings: Settings) -> Settings:
         """Keep the name of a preset only while its numbers stand."""

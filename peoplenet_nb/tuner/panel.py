@@ -93,7 +93,9 @@ class Tuner(w.VBox):  # type: ignore[misc]
         self._pictures = pictures
         self._showing = False
         frames, grids = len(model.clip), model.grids
-        self.controls = Controls(model.labels, preset_numbers(model.labels, grids.fit.mode), frames, dead)
+        self.controls = Controls(
+            model.labels, preset_numbers(model.labels, grids.fit.mode), frames, dead, grids.floor
+        )
         self.canvas = TunerCanvas(
             shape_of(grids, dead),
             numbers_of(model.settings, model.labels),

@@ -6,12 +6,13 @@ per-class lists in the model's class order, because a slider knows its class by 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from peoplenet_nb.cells import Cells
 from peoplenet_nb.draw import hex_colour
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.grids import Grids
@@ -37,12 +38,8 @@ def shape_of(grids: Grids, dead: Sequence[str] = ()) -> dict[str, Any]:
         "fit": str(grids.fit.mode),
         "classes": classes,
         "dead": [label in dead for label in grids.labels],
+        "floor": grids.floor,
     }
-
-
-def same_shape(first: Grids, other: Grids) -> bool:
-    """Tell whether two frames can be of one clip: same grid, labels, stride, fit and kind of output."""
-    return shape_of(first) == shape_of(other)
 
 
 def numbers_of(settings: Settings, labels: Sequence[str]) -> dict[str, Any]:
@@ -79,7 +76,12 @@ def preset_numbers(labels: Sequence[str], fit: str) -> dict[str, dict[str, Any]]
 
 
 def pack_grids(grids: Grids) -> bytes:
-    """Return one frame's coverage and, where there are any, boxes as little-endian float32."""
+    """Return one frame's coverage and, where there are any, boxes as little-endian float32.
+
+    Of saved grids, which have a floor, the cells that were saved, as a clip of one frame (`PackedClip`).
+    """
+    if grids.floor:
+        return pack_clip([Cells.of(grids, grids.floor)], floors=[grids.floor], limit=0).data
     parts = [grids.coverage] if grids.boxes is None else [grids.coverage, grids.boxes]
     return b"".join(np.ascontiguousarray(part, "<f4").tobytes() for part in parts)
 
@@ -97,36 +99,20 @@ class PackedClip:
     """The browser's counts are exact for thresholds from here on."""
 
 
-def pack_clip(clip: Sequence[Grids], *, floors: Sequence[float], limit: int) -> PackedClip:
+def pack_clip(clip: Iterable[Cells], *, floors: Sequence[float], limit: int) -> PackedClip:
     """Pack a clip with the first of the rising ``floors`` that keeps it within ``limit`` bytes, else the last."""
     floors = list(floors)
-    frames: list[tuple[Any, ...]] = []
+    frames: list[Cells] = []
     size = 0
-    for grids in clip:
-        frames.append(_above(grids, floors[0]))
-        size += 24 * len(frames[-1][0])
+    for cells in clip:
+        frames.append(cells.above(floors[0]))
+        size += 24 * len(frames[-1])
         while size > limit and len(floors) > 1:
             del floors[0]
-            frames = [_raised(frame, floors[0]) for frame in frames]
-            size = sum(24 * len(frame[0]) for frame in frames)
-    lengths = [len(frame[0]) for frame in frames]
-    head = np.concatenate([[len(lengths), 0], np.cumsum(lengths)]).astype("<u4")
-    columns = [np.concatenate(column) for column in zip(*frames, strict=True)] if frames else []
-    return PackedClip(b"".join([head.tobytes(), *(column.tobytes() for column in columns)]), floors[0])
-
-
-def _above(grids: Grids, floor: float) -> tuple[Any, ...]:
-    """Return the cells of a frame that reach a floor: flat indices, coverage, distances if there are any."""
-    flat = np.flatnonzero(grids.coverage.reshape(-1) >= floor)
-    cells, coverage = flat.astype("<u4"), grids.coverage.reshape(-1)[flat].astype("<f4")
-    if grids.boxes is None:
-        return cells, coverage
-    classes, rows, cols = grids.shape
-    class_id, cell = np.divmod(flat, rows * cols)
-    distances = grids.boxes.reshape(classes, 4, rows * cols)[class_id, :, cell]
-    return cells, coverage, np.ascontiguousarray(distances, "<f4")
-
-
-def _raised(frame: tuple[Any, ...], floor: float) -> tuple[Any, ...]:
-    keep = frame[1] >= floor
-    return tuple(column[keep] for column in frame)
+            frames = [frame.above(floors[0]) for frame in frames]
+            size = sum(24 * len(frame) for frame in frames)
+    head = np.concatenate([[len(frames), 0], np.cumsum([len(frame) for frame in frames])])
+    columns = [head.astype("<u4"), *(frame.flat.astype("<u4") for frame in frames)]
+    columns += [frame.coverage.astype("<f4") for frame in frames]
+    columns += [frame.distances.astype("<f4") for frame in frames if frame.distances is not None]
+    return PackedClip(b"".join(column.tobytes() for column in columns), floors[0])

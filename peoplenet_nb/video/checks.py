@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from peoplenet_nb.cells import CELLS
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
@@ -73,7 +74,7 @@ def fingerprint(
         **({} if keyframes.off else {"keyframes": str(keyframes)}),
         "settings": chosen,
         "video": video,
-        "save_grids": save_grids,
+        "save_grids": CELLS if save_grids else False,
     }
 
 

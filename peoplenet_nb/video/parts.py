@@ -14,6 +14,7 @@ from time import perf_counter
 
 import cv2
 
+from peoplenet_nb.cells import CELLS, Cells, CellsWriter
 from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
 from peoplenet_nb.sources.frames import Image, Source
 from peoplenet_nb.sources.names import unique_names
@@ -39,6 +40,8 @@ class PartWriter:
         self.part: Part | None = None
         self._name = f"{len(run.manifest.parts):05d}"
         self._video_path = run.parts / f"{self._name}.mp4"
+        self._cells: CellsWriter | None = None
+        self._cells_path = run.parts / f"{self._name}.{CELLS}"
         self._files = [
             PartialFile(run.parts / f"{self._name}.{table}.csv") for table in ("detections", "frames")
         ]
@@ -63,13 +66,14 @@ class PartWriter:
         part, counts = self.part, done.detections.counts()
         with writing(self._run.path):
             self._write_rows(done, counts)
-            if done.grids is not None:
-                done.grids.save(self._run.path / "grids" / f"{frame.index:06d}.npz")
             if done.picture is not None and frame.name:
                 part.images.append(self._image_names[frame.name])
                 write_image(self._run.path / "images" / part.images[-1], done.picture)
             elif done.picture is not None:
                 self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
+            if done.grids is not None:
+                self._cells = self._cells or CellsWriter(self._cells_path)
+                self._cells.add(frame.index, Cells.of(done.grids))
         part.last = frame.index
         part.frames += 1
         part.interpolated = (part.interpolated or 0) + (not done.inferred)
@@ -124,6 +128,9 @@ class PartWriter:
                 table.close()
                 file.keep()
             paths = [*(file.path for file in self._files), *([self._video_path] if self._video else [])]
+            if self._cells is not None:
+                self._cells.finish()
+                paths.append(self._cells_path)
             self.part.files = {path.name: sha256_of(path) for path in paths}
             self._run.manifest.parts.append(self.part)
             self._run.save()
@@ -132,6 +139,8 @@ class PartWriter:
         """Give the part up; what was written of it goes."""
         if self._video is not None:
             self._video.abandon()
+        if self._cells is not None:
+            self._cells.abandon()
         for table, file in zip(self._tables, self._files, strict=True):
             table.close()
             file.drop()

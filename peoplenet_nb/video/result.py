@@ -33,7 +33,7 @@ class RunResult:
     frames_table : Path
         ``frames.csv``: one line per frame with the counts per class, frames without detections included.
     parquet : Path or None
-        ``detections.parquet``, where pyarrow is installed.
+        ``detections.parquet``: the same; None where it was deleted.
     summary : dict
         What ``summary.json`` holds.
     interrupted : bool

@@ -20,6 +20,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from peoplenet_nb.cells import CELLS
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import lock, sha256_of, write_text, writing
 
@@ -31,9 +32,9 @@ STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "interp
 
 _MANIFEST, _PARTS = "run.json", "parts"
 # Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
-_PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|mp4)(\.part)?")
-_GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")
-_FILES = ("video.mp4", "detections.csv", "detections.parquet", "frames.csv", "summary.json", _MANIFEST)
+_PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
+_GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")  # of earlier versions, in a folder "grids"
+_FILES = ("video.mp4", "detections.csv", "detections.parquet", CELLS, "frames.csv", "summary.json", _MANIFEST)
 
 
 @dataclass
@@ -167,6 +168,11 @@ class RunFolder:
             what, seen = "The manifest of the run cannot be read", f"{self.path / _MANIFEST}: {error}"
             raise OutputError(what, seen=seen, next_step="begin anew with --overwrite.") from error
 
+    def files(self, ending: str) -> list[Path]:
+        """Return the finished parts' files of one kind, by what follows the part's name; not every part has one."""
+        named = ((f"{part.name}.{ending}", part) for part in self.manifest.parts)
+        return [self.parts / name for name, part in named if name in part.files]
+
     def save(self) -> None:
         """Write the manifest, atomically."""
         text = json.dumps({"format": _FORMAT} | asdict(self.manifest), indent=1)
@@ -191,7 +197,7 @@ class RunFolder:
         for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
         images = {name for part in manifest.parts for name in part.images}
-        grids = manifest.fingerprint.get("save_grids")
+        grids = manifest.fingerprint.get("save_grids") is True
         for folder in (self.path / "images", self.path / "grids"):
             for path in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():
                 if path.name in images or (grids and _GRIDS_FILE.fullmatch(path.name)):

@@ -81,7 +81,8 @@ def run(
     video : bool
         Whether to draw: ``video.mp4`` for videos, ``images/`` for images.
     save_grids : bool
-        Whether to keep the raw grids of every frame as ``grids/<frame:06d>.npz``.
+        Whether to keep the cells of the network's raw grids, for the tuner: ``cells.parquet``, which
+        `peoplenet_nb.open_grids` reads.
     resume : bool
         Continue a run that was cut; a complete one is returned at once.
     overwrite : bool

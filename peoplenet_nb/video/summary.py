@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import logging
 import platform
 import shutil
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from peoplenet_nb.cells import CELLS, join_cells
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import atomic, write_text, writing
 from peoplenet_nb.sources.repair import some
@@ -26,8 +26,6 @@ from peoplenet_nb.video.parts import COLUMNS
 from peoplenet_nb.video.result import RunResult, result_of
 from peoplenet_nb.video.runfolder import STAGES, Manifest, RunFolder
 from peoplenet_nb.video.writer import padding_note
-
-logger = logging.getLogger(__name__)
 
 _ENGINES = ("onnxruntime", "onnxruntime-gpu", "MNN", "openvino")
 _PACKAGES = ("peoplenet-nb", "av", "numpy", "opencv-python", "opencv-python-headless", *_ENGINES)
@@ -50,12 +48,12 @@ def finish_run(
     with writing(folder):
         heads = {"detections": COLUMNS, "frames": ("source", "frame", "time_s", *labels, "origin")}
         for table, columns in heads.items():
-            paths = [run.parts / f"{part.name}.{table}.csv" for part in manifest.parts]
-            _join_tables(paths, columns, folder / f"{table}.csv")
+            _join_tables(run.files(f"{table}.csv"), columns, folder / f"{table}.csv")
         parquet = _write_parquet(folder / "detections.csv")
+        join_cells(run.files(CELLS), folder / CELLS)
     video, check = _join_video(run)
     files = {"video": video, "detections": folder / "detections.csv", "frames": folder / "frames.csv"}
-    files |= {"parquet": parquet, "images": folder / "images", "grids": folder / "grids"}
+    files |= {"parquet": parquet, "images": folder / "images", "grids": folder / CELLS}
     about_video = None
     if check is not None:
         about_video = asdict(check) | {"starts_at_s": manifest.origin_s, "encoder": manifest.encoder}
@@ -88,15 +86,12 @@ def _join_tables(parts: Sequence[Path], columns: Sequence[str], out: Path) -> No
                 shutil.copyfileobj(stream, whole)
 
 
-def _write_parquet(table: Path) -> Path | None:
-    """Write the table as Parquet where pyarrow is installed, a block of lines at a time."""
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-        from pyarrow import csv as pa_csv
-    except ImportError:
-        logger.debug("pyarrow is not installed; no Parquet is written")
-        return None
+def _write_parquet(table: Path) -> Path:
+    """Write the table as Parquet too, a block of lines at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv as pa_csv
+
     text, cell = pa.string(), pa.int32()
     kinds = [text, pa.int64(), pa.float64(), text, *[pa.float32()] * 5, cell, cell, text]
     types = dict(zip(COLUMNS, kinds, strict=True))

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from conftest import random_grids
 from onnx_builder import detectnet
+from peoplenet_nb.cells import Cells, CellsWriter, open_grids
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.grids import Grids
@@ -41,6 +42,10 @@ def _boxes(path: Path) -> object:
     return sum(1 for _ in boxes_of(path))
 
 
+def _cells(path: Path) -> object:
+    return sum(len(grids.labels) for grids in open_grids(path))
+
+
 def seeds(name: str, folder: Path) -> list[bytes]:
     """Whole files to begin from."""
     if name == "model":
@@ -48,6 +53,12 @@ def seeds(name: str, folder: Path) -> list[bytes]:
         return [detectnet(size=(32, 32), style=style).SerializeToString() for style in styles]
     if name == "settings":
         return [preset(p).to_yaml(folder / "s.yaml").read_bytes() for p in ("default", "tao")]
+    if name == "cells":
+        writer = CellsWriter(folder / "c.parquet")
+        for frame in range(3):
+            writer.add(frame, Cells.of(random_grids(frame)).above(0.1))
+        writer.finish()
+        return [(folder / "c.parquet").read_bytes()]
     if name == "grids":
         return [random_grids(1).save(folder / "g.npz").read_bytes()]
     return [demo_clip().read_bytes()[:4096], b"\0\0\0\1mdat" + (1 << 40).to_bytes(8, "big") + b"\0" * 64]
@@ -57,6 +68,7 @@ READERS: dict[str, tuple[str, Reader]] = {
     "model": ("m.onnx", head_health),
     "settings": ("s.yaml", _settings),
     "grids": ("g.npz", Grids.load),
+    "cells": ("c.parquet", _cells),
     "mp4": ("v.mp4", _boxes),
 }
 BYTES = [b"\0", b"\xff" * 4, b"\x7f\xff\xff\xff", b"\xff" * 10]

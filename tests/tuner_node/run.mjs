@@ -20,7 +20,7 @@ function frameOf(job) {
   if (!frames.has(key)) {
     const frame = job.clip
       ? new engine.ClipData(job.shape, view(job.clip)).frame(job.frame)
-      : engine.frameFromGrids(job.shape, view(job.grids));
+      : engine.frameOf(job.shape, view(job.grids));
     frames.set(key, frame);
   }
   return frames.get(key);

@@ -133,7 +133,7 @@ export class Actions {
       this.view.histogram.setPointerCapture(event.pointerId);
       this.pulled = c;
     }
-    if (c === this.pulled) this.set(`threshold_${c}`, Math.round(value * 200) / 200);
+    if (c === this.pulled) this.set(`threshold_${c}`, Math.max(this.view.shape.floor, Math.round(value * 200) / 200));
   }
 
   #seek(event) {

@@ -4,7 +4,7 @@
 // steps between paints and started anew when a setting moves; the newest settings win, no work piles up.
 
 import { decode } from "./decode.js";
-import { FrameData } from "./geometry.js";
+import { FrameData, frameFromGrids } from "./geometry.js";
 
 export class ClipData {
   /** @param {DataView} view what peoplenet_nb/tuner/wire.py packs */
@@ -39,6 +39,11 @@ export class ClipData {
     }
     return this.frames[index];
   }
+}
+
+/** One frame as Python packs it (`wire.pack_grids`): of saved grids only the cells that were saved. */
+export function frameOf(shape, view) {
+  return shape.floor ? new ClipData(shape, view).frame(0) : frameFromGrids(shape, view);
 }
 
 /** Detections per frame and class under some settings, counted a few frames at a time. */

@@ -120,7 +120,7 @@ export function explainEntry(frame, settings, c, entry, result = decode(frame, s
       by: by >= 0 ? boxInFrame(frame, result.candidates.entry[by]) : null,
     };
   }
-  const lower = withThreshold(settings, c, Math.max(0, Math.floor(coverage * 1000) / 1000));
+  const lower = withThreshold(settings, c, Math.max(frame.shape.floor, Math.floor(coverage * 1000) / 1000));
   const after = decode(frame, lower);
   const again = after.candidates.indexOf[entry];
   const added = after.detections.counts[c] - result.detections.counts[c];

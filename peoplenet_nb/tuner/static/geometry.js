@@ -10,7 +10,8 @@ export const BBOX_OFFSET = 0.5; // pixels, not cells
 /**
  * What all frames of a clip share.
  * @typedef {{labels: string[], rows: number, cols: number, stride: number, hasBoxes: boolean,
- *   content: number[], scale: number[], frameSize: number[]}} Shape
+ *   content: number[], scale: number[], frameSize: number[], floor: number}} Shape
+ *   floor: the least coverage that was saved, 0 where all cells are known
  */
 
 export class FrameData {

@@ -86,7 +86,7 @@ export class Inspector {
   click(result, settings, x, y, c, clip) {
     const { frame } = result;
     const entry = cellAt(this.shape, x, y) && bestEntryAt(frame, x, y, c);
-    if (entry === null) return null;
+    if (entry === null) return cellAt(this.shape, x, y) ? this.#unsaved() : null;
     this.point = { x, y, c };
     const report = explainEntry(frame, settings, c, entry, result);
     this.report = report;
@@ -115,6 +115,13 @@ export class Inspector {
     const least = this.report.rescue < floor ? "at least " : "";
     const what = `${least}${added} ${this.shape.labels[c]} box(es)`;
     setText(this.inClip, `In the whole clip it would add ${what} to ${now.total(c)}.`);
+  }
+
+  /** No cell that was kept covers the point that was clicked. */
+  #unsaved() {
+    this.forget();
+    setText(this.answer, "No cell whose box covers this point reaches the floor from which cells were kept.");
+    return null;
   }
 
   #take() {

@@ -3,8 +3,7 @@
 // Boxes never wait for the kernel. The cells of the whole clip came with the widget; only
 // a picture and the cells below the clip's floor are asked for, and the last of them are kept.
 
-import { ClipData } from "./clip.js";
-import { frameFromGrids } from "./geometry.js";
+import { ClipData, frameOf } from "./clip.js";
 
 const KEEP = 48; // frames: about 8 MB of PeopleNet's grids and their pictures
 const AHEAD = 4;
@@ -55,7 +54,7 @@ export class FrameStore {
 
   async #take(index, jpeg, grids) {
     this.asked.delete(index);
-    const entry = { frame: frameFromGrids(this.shape, grids), picture: null, complete: true };
+    const entry = { frame: frameOf(this.shape, grids), picture: null, complete: true };
     this.held.set(index, entry);
     if (jpeg && jpeg.byteLength) {
       entry.picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));

@@ -1,0 +1,134 @@
+"""What the metadata of a file of cells says, which is no cell's own: written as JSON, read with distrust."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from peoplenet_nb.cells.values import Layout
+from peoplenet_nb.errors import GridsError, choose
+from peoplenet_nb.fit import Fit, FitMode
+
+LARGEST = 1 << 28
+"""Bytes of a row group, unpacked; PeopleNet's have some 100 KB."""
+_FORMAT = 1
+_KEY = b"peoplenet_nb"
+_MOST_FRAMES, _LARGEST_GROUP = 1 << 32, 1024
+
+
+def schema_of(has_boxes: bool) -> Any:
+    """Return the columns of a file, as a ``pyarrow.Schema``."""
+    import pyarrow as pa
+
+    whole = [("frame", pa.int64()), ("class", pa.string()), ("row", pa.uint16()), ("column", pa.uint16())]
+    floats = ("coverage", "left", "top", "right", "bottom") if has_boxes else ("coverage",)
+    return pa.schema([*whole, *((name, pa.float32()) for name in floats)])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class About:
+    """What a file's metadata says.
+
+    Parameters
+    ----------
+    layout : Layout
+        Of all frames.
+    floor : float
+        The least coverage that was kept.
+    group : int
+        Frames of each row group but the last.
+    frames : list of int
+        Which frames there are, rising; also those without any cell.
+    fits : list of Fit
+        One per frame.
+    """
+
+    layout: Layout
+    floor: float
+    group: int
+    frames: list[int]
+    fits: list[Fit]
+
+    def to_metadata(self) -> dict[bytes, bytes]:
+        """Return it as Parquet's key-value metadata."""
+        layout = self.layout
+        about = {
+            "format": _FORMAT,
+            "floor": self.floor,
+            "labels": layout.labels,
+            "rows": layout.rows,
+            "columns": layout.cols,
+            "stride": layout.stride,
+            "frames_per_row_group": self.group,
+            "frames": _runs(self.frames),
+            "fits": [
+                [len(list(same)), str(fit.mode), fit.frame_size, fit.content_size]
+                for fit, same in groupby(self.fits)
+            ],
+        }
+        return {_KEY: json.dumps(about).encode()}
+
+    @classmethod
+    def read(cls, parquet: Any) -> About:
+        """Return that of a ``pyarrow.parquet.ParquetFile``; for another file any `Exception` may come."""
+        metadata = parquet.metadata
+        if _KEY not in (said := metadata.metadata or {}):
+            raise ValueError("another program wrote it")
+        about = json.loads(said[_KEY])
+        if about["format"] != _FORMAT:
+            raise GridsError(
+                "The cells were saved by another version",
+                seen=f"format {about['format']}",
+                next_step="run the video again with --save-grids.",
+            )
+        rows, cols, stride = (int(about[name]) for name in ("rows", "columns", "stride"))
+        floor, group = float(about["floor"]), int(about["frames_per_row_group"])
+        has_boxes = metadata.num_columns > 5
+        layout = Layout(tuple(map(str, about["labels"])), rows, cols, stride, has_boxes)
+        if not parquet.schema_arrow.remove_metadata().equals(schema_of(has_boxes)):
+            raise ValueError("its columns are others")
+        fine = min(rows, cols, stride, group, layout.size) >= 1 and 20 * layout.size <= LARGEST
+        if not fine or group > _LARGEST_GROUP or not 0 <= floor <= 1:
+            raise ValueError(f"a grid of {rows} rows and {cols} columns from {floor} up")
+        runs = [(int(first), int(step), int(count)) for first, step, count in about["frames"]]
+        count = sum(count for _, _, count in runs)
+        if -(-count // group) != metadata.num_row_groups or min(min(run[1:]) for run in runs) < 1:
+            raise ValueError(f"{count} frames in {metadata.num_row_groups} row groups of {group}")
+        if not all(0 <= first + step * (count - 1) < _MOST_FRAMES for first, step, count in runs):
+            raise ValueError("frames that cannot be")
+        frames = [first + step * i for first, step, count in runs for i in range(count)]
+        if frames[0] < 0 or (np.diff(frames) < 1).any():
+            raise ValueError("its frames do not rise")
+        fits: list[Fit] = []
+        for number, mode, frame_size, content_size in about["fits"]:
+            sizes = [(int(w), int(h)) for w, h in (frame_size, content_size)]
+            fit = Fit(choose(FitMode, mode, "fit"), sizes[0], layout.network_size, sizes[1])
+            if not 1 <= number <= count - len(fits) or min(*sizes[0], *sizes[1]) < 1:
+                raise ValueError(f"the fit {fit} of {number} frames")
+            fits += [fit] * number
+        if len(fits) != count:
+            raise ValueError("frames without a fit")
+        return cls(layout, floor, group, frames, fits)
+
+
+def _runs(frames: list[int]) -> list[list[int]]:
+    """Return rising numbers as ``[first, step, count]``, where the steps are alike.
+
+    Examples
+    --------
+    >>> _runs([0, 1, 2, 10, 13, 16])
+    [[0, 1, 3], [10, 3, 3]]
+    """
+    runs: list[list[int]] = []
+    for frame in frames:
+        if runs and runs[-1][2] == 1:
+            runs[-1][1:] = [frame - runs[-1][0], 2]
+        elif runs and frame == runs[-1][0] + runs[-1][1] * runs[-1][2]:
+            runs[-1][2] += 1
+        else:
+            runs.append([frame, 1, 1])
+    return runs

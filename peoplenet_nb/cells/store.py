@@ -1,0 +1,265 @@
+"""One Parquet file for the cells of many frames: written as they come, read a frame at a time.
+
+A row is a cell: ``frame, class, row, column, coverage`` and, for models with boxes, ``left, top, right, bottom``, in
+the order frame, class, row, column. Any reader of Parquet takes it. What is no cell's own stands in the file's
+metadata under ``peoplenet_nb``, as JSON: the floor, labels, grid, stride, which frames there are (also those without
+any cell) and the fit of each.
+
+Every row group holds the same number of frames, so a frame's row group is known without searching. Floats are split
+by bytes before zstd has them, which saves a tenth, and stay exact.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.cells.about import LARGEST, About, schema_of
+from peoplenet_nb.cells.values import Cells, Layout, SavedGrids
+from peoplenet_nb.errors import GridsError, PeopleNetError
+from peoplenet_nb.files import PartialFile, writing
+from peoplenet_nb.fit import Fit
+
+_GROUP = 32  # frames of a row group: 16 take 1 % more room, 64 a third more time to reach a frame
+_DISTANCES = ("left", "top", "right", "bottom")
+
+
+class CellsWriter:
+    """Writes frames, in rising order, to a file that is there when `finish` returns.
+
+    Parameters
+    ----------
+    path : Path
+        Where it goes; its folder is made.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = PartialFile(path)
+        with writing(path):
+            self._stream = self._file.partial.open("wb")
+        self._first: Cells | None = None
+        self._writer: Any = None
+        self._pending: list[tuple[int, Cells]] = []
+        self._frames: list[int] = []
+        self._fits: list[Fit] = []
+
+    def add(self, frame: int, cells: Cells) -> None:
+        """Add a frame's cells.
+
+        Raises
+        ------
+        GridsError
+            When they are of another network or floor than those before, or the frame does not come after them.
+        OutputError
+            When they cannot be written.
+        """
+        first = self._first = self._first or cells
+        if (cells.layout, cells.floor) != (first.layout, first.floor) or frame <= (self._frames or [-1])[-1]:
+            raise GridsError(
+                "Frames of one file must rise and come from one network",
+                seen=f"frame {frame} after {self._frames[-1:]}, {cells.layout} with a floor of {cells.floor:g}",
+                next_step="write them in their order, those of another model to another file.",
+            )
+        self._frames.append(frame)
+        self._fits.append(cells.fit)
+        self._pending.append((frame, cells))
+        if len(self._pending) == _GROUP:
+            self._flush(cells.layout)
+
+    def _flush(self, layout: Layout) -> None:
+        """Write what is pending as one row group."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        schema = schema_of(layout.has_boxes)
+        with writing(self._file.path):
+            if self._writer is None:
+                encodings = dict.fromkeys(schema.names[4:], "BYTE_STREAM_SPLIT")
+                self._writer = pq.ParquetWriter(
+                    self._stream,
+                    schema,
+                    compression="zstd",
+                    use_dictionary=["class"],
+                    column_encoding=encodings | {"frame": "DELTA_BINARY_PACKED"},
+                    write_statistics=["frame"],
+                    store_schema=False,
+                )
+            if self._pending:
+                frames, cells = zip(*self._pending, strict=True)
+                class_id, row, col = _places(np.concatenate([one.flat for one in cells]), layout)
+                named = pa.DictionaryArray.from_arrays(pa.array(class_id.astype(np.int32)), layout.labels)
+                columns = [
+                    pa.array(np.repeat(np.array(frames, np.int64), [len(one) for one in cells])),
+                    named.cast(pa.string()),
+                    pa.array(row.astype(np.uint16)),
+                    pa.array(col.astype(np.uint16)),
+                    pa.array(np.concatenate([one.coverage for one in cells])),
+                ]
+                if layout.has_boxes:
+                    distances = np.concatenate([one.distances for one in cells])
+                    columns += [pa.array(np.ascontiguousarray(distances[:, k])) for k in range(4)]
+                self._writer.write_table(pa.table(columns, schema), row_group_size=1 << 62)
+        self._pending.clear()
+
+    def finish(self) -> None:
+        """Write the rest and the metadata, and move the file into place; without a frame there is none.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written.
+        """
+        first = self._first
+        if first is None:
+            self.abandon()
+            return
+        self._flush(first.layout)
+        about = About(first.layout, first.floor, _GROUP, self._frames, self._fits)
+        with writing(self._file.path):
+            self._writer.add_key_value_metadata(about.to_metadata())
+            self._writer.close()
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            self._file.keep()
+
+    def abandon(self) -> None:
+        """Give the file up; what was written of it goes. After `finish` nothing happens."""
+        if self._writer is not None:
+            self._writer.is_open = False  # else it writes its end when it is collected
+        self._stream.close()
+        self._file.drop()
+
+
+def _places(flat: npt.NDArray[np.uint32], layout: Layout) -> tuple[npt.NDArray[Any], ...]:
+    """Return class, row and column of cells."""
+    return np.unravel_index(flat, (len(layout.labels), layout.rows, layout.cols))
+
+
+class CellsFile(SavedGrids):
+    """The cells of many frames, read when asked for; what `CellsWriter` wrote.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Attributes
+    ----------
+    frames : list of int
+        Which frames there are, by their 0-based index in the source.
+    floor : float
+        The least coverage that was kept.
+
+    Raises
+    ------
+    GridsError
+        When there is no such file, or it is another.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.parquet as pq
+
+        if not path.is_file():  # nor a pipe, on which reading would wait for ever
+            raise GridsError("No such file of cells", seen=path, next_step="check the path.")
+        self.path = path
+        try:
+            self._parquet = pq.ParquetFile(path)
+            self._about = About.read(self._parquet)
+        except PeopleNetError:
+            raise
+        except Exception as error:  # pyarrow and JSON have a dozen kinds of them for broken files
+            raise self._refused(error) from error
+        self.frames, self.floor = self._about.frames, self._about.floor
+        self._lock = threading.Lock()
+        self._held: tuple[int, list[Cells]] = (-1, [])
+
+    def _refused(self, error: object) -> GridsError:
+        step = "run the video again with --save-grids."
+        return GridsError("The file does not hold saved cells", seen=f"{self.path}: {error}", next_step=step)
+
+    def cells(self, position: int) -> Cells:
+        """Return the cells of ``frames[position]``; neighbours are asked for together, so their group is kept."""
+        group, inside = divmod(range(len(self))[position], self._about.group)
+        with self._lock:
+            if self._held[0] != group:
+                try:
+                    self._held = (group, self._read(group))
+                except Exception as error:  # as above
+                    raise self._refused(error) from error
+            return self._held[1][inside]
+
+    def _read(self, group: int) -> list[Cells]:
+        """Return the cells of a row group's frames, in their order."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        about, layout = self._about, self._about.layout
+        here = slice(group * about.group, (group + 1) * about.group)
+        frames = np.array(about.frames[here])
+        said = self._parquet.metadata.row_group(group)
+        if said.num_rows > min(len(frames) * layout.size, LARGEST // 40) or said.total_byte_size > LARGEST:
+            raise ValueError(f"{said.num_rows:,} cells in {len(frames)} frames")
+        table = self._parquet.read_row_group(group, use_threads=False)
+        class_id = pc.index_in(table["class"], value_set=pa.array(layout.labels, pa.string()))
+        row, col = (table[name].to_numpy().astype(np.int64) for name in ("row", "column"))
+        shape = (len(layout.labels), layout.rows, layout.cols)
+        flat = np.ravel_multi_index((class_id.to_numpy(), row, col), shape)
+        frame = table["frame"].to_numpy()
+        edges = np.searchsorted(frame, [*frames, frames[-1] + 1])
+        place = np.repeat(np.arange(len(frames)), np.diff(edges)) * layout.size + flat
+        if edges[0] or (frames.repeat(np.diff(edges)) != frame).any() or (np.diff(place) < 1).any():
+            raise ValueError("its cells are not in order")
+        coverage = table["coverage"].to_numpy()
+        if not ((coverage >= np.float32(about.floor)) & (coverage <= 1)).all():
+            raise ValueError("a coverage that cannot be")
+        distances = np.stack([table[name].to_numpy() for name in _DISTANCES], 1) if layout.has_boxes else None
+        if distances is not None and not np.isfinite(distances).all():
+            raise ValueError("a distance that cannot be")
+        flat = flat.astype(np.uint32)
+        return [
+            Cells(
+                flat[a:b],
+                coverage[a:b],
+                None if distances is None else distances[a:b],
+                fit,
+                layout,
+                about.floor,
+            )
+            for (a, b), fit in zip(pairwise(edges), about.fits[here], strict=True)
+        ]
+
+
+def join_cells(parts: Iterable[Path], out: Path) -> None:
+    """Write the cells of files one after the other into one, a row group at a time.
+
+    The result does not depend on how many files there were.
+
+    Raises
+    ------
+    GridsError
+        When one is damaged, or is of another network.
+    OutputError
+        When it cannot be written.
+    """
+    writer = CellsWriter(out)
+    try:
+        for path in parts:
+            file = CellsFile(path)
+            for position, frame in enumerate(file.frames):
+                writer.add(frame, file.cells(position))
+        writer.finish()
+    finally:
+        writer.abandon()

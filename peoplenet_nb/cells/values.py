@@ -1,0 +1,157 @@
+"""The cells of one frame that reach a floor, and the grids that they are a part of."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.fit import Fit
+from peoplenet_nb.grids import Grids
+
+FLOOR = 0.005
+"""The least coverage that is kept: the lowest threshold of any preset (Triton's and TAO's)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What all frames of one network share.
+
+    Parameters
+    ----------
+    labels : tuple of str
+        One name per class.
+    rows, cols : int
+        Of the grid.
+    stride : int
+        Network pixels per cell.
+    has_boxes : bool
+        Whether the model has a box output.
+    """
+
+    labels: tuple[str, ...]
+    rows: int
+    cols: int
+    stride: int
+    has_boxes: bool
+
+    @classmethod
+    def of(cls, grids: Grids) -> Layout:
+        """Return the layout of one frame's grids."""
+        _, rows, cols = grids.shape
+        return cls(grids.labels, rows, cols, grids.stride, grids.boxes is not None)
+
+    @property
+    def size(self) -> int:
+        """Cells of all classes."""
+        return len(self.labels) * self.rows * self.cols
+
+    @property
+    def network_size(self) -> tuple[int, int]:
+        """Width and height of the network's input in pixels."""
+        return (self.cols * self.stride, self.rows * self.stride)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """The N cells of one frame whose coverage reaches a floor, in the order class, row, column.
+
+    Parameters
+    ----------
+    flat : ndarray
+        ``(N,)`` uint32: ``(class * rows + row) * cols + column``, rising.
+    coverage : ndarray
+        ``(N,)`` float32.
+    distances : ndarray or None
+        ``(N, 4)`` float32: left, top, right and bottom over 35, as in `Grids`; None for a coverage-only model.
+    fit : Fit
+        How the frame was resized to the network's input.
+    layout : Layout
+        Of the grids.
+    floor : float
+        The least coverage that was kept.
+    """
+
+    flat: npt.NDArray[np.uint32]
+    coverage: npt.NDArray[np.float32]
+    distances: npt.NDArray[np.float32] | None
+    fit: Fit
+    layout: Layout
+    floor: float
+
+    def __len__(self) -> int:
+        return len(self.flat)
+
+    @classmethod
+    def of(cls, grids: Grids, floor: float = FLOOR) -> Cells:
+        """Return the cells of a frame from a coverage of ``floor`` up, or of the grids' own where that is higher."""
+        classes, rows, cols = grids.shape
+        coverage = grids.coverage.reshape(-1)
+        flat = np.flatnonzero(coverage >= np.float32(floor))
+        distances = None
+        if grids.boxes is not None:
+            class_id, cell = np.divmod(flat, rows * cols)
+            distances = np.ascontiguousarray(
+                grids.boxes.reshape(classes, 4, rows * cols)[class_id, :, cell], np.float32
+            )
+        floor = max(floor, grids.floor)
+        return cls(flat.astype(np.uint32), coverage[flat], distances, grids.fit, Layout.of(grids), floor)
+
+    def above(self, floor: float) -> Cells:
+        """Return those that reach a higher floor."""
+        keep = self.coverage >= np.float32(floor)
+        distances = None if self.distances is None else self.distances[keep]
+        return replace(
+            self, flat=self.flat[keep], coverage=self.coverage[keep], distances=distances, floor=floor
+        )
+
+    def grids(self) -> Grids:
+        """Return whole grids that know their floor: what was not kept stands there as 0.
+
+        Raises
+        ------
+        GridsError
+            When the numbers cannot be those of a network.
+        """
+        layout = self.layout
+        shape = (len(layout.labels), layout.rows, layout.cols)
+        coverage = np.zeros(layout.size, np.float32)
+        coverage[self.flat] = self.coverage
+        boxes = None
+        if self.distances is not None:
+            planes = np.zeros((shape[0], 4, layout.rows * layout.cols), np.float32)
+            class_id, cell = np.divmod(self.flat, layout.rows * layout.cols)
+            planes[class_id, :, cell] = self.distances
+            boxes = planes.reshape(4 * shape[0], *shape[1:])
+        return Grids(coverage.reshape(shape), boxes, self.fit, layout.labels, layout.stride, self.floor)
+
+
+class SavedGrids(Sequence[Grids]):
+    """The grids of a run's frames, in their order, read when asked for.
+
+    Attributes
+    ----------
+    frames : list of int
+        Which frames they are, by their 0-based index in the source.
+    """
+
+    frames: list[int]
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @abstractmethod
+    def cells(self, position: int) -> Cells:
+        """Return what was saved of the cells of ``frames[position]``, from a coverage of `FLOOR` up.
+
+        Raises
+        ------
+        GridsError
+            When the file is damaged there.
+        """
+
+    def __getitem__(self, position: int) -> Grids:  # type: ignore[override]
+        return self.cells(position).grids()
