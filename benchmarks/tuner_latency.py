@@ -72,12 +72,15 @@ PROBE = """() => {
 
 
 def grids_of(video: Path, model_path: Path, folder: Path, frames: int) -> Path:
+    from peoplenet_nb.cells import CELLS, Cells, CellsWriter
     from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
     model = PeopleNet.load(model_path, device="cpu")
+    writer = CellsWriter(folder / CELLS)
     for frame in open_source(video, frames=frames):
-        model.infer(frame.image).save(folder / f"{frame.index:06d}.npz")
+        writer.add(frame.index, Cells.of(model.infer(frame.image)))
+    writer.finish()
     return folder
 
 

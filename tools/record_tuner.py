@@ -54,6 +54,7 @@ def video_and_model() -> tuple[Path, Path]:
 
 def save_grids(video: Path, model: Path, folder: Path, frames: int) -> Path:
     """Run the network and save its grids."""
+    from peoplenet_nb.cells import CELLS, Cells, CellsWriter
     from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
@@ -61,8 +62,10 @@ def save_grids(video: Path, model: Path, folder: Path, frames: int) -> Path:
     source = open_source(video)
     # The busier second half of the video, where there is one.
     start = 450 if (source.info.frame_count or 0) > 700 else 0
+    writer = CellsWriter(folder / CELLS)
     for frame in open_source(video, every=3, frames=frames, start=start):
-        network.infer(frame.image).save(folder / f"{frame.index:06d}.npz")
+        writer.add(frame.index, Cells.of(network.infer(frame.image)))
+    writer.finish()
     return folder
 
 
@@ -70,11 +73,11 @@ def liveliest(grids: Path) -> int:
     """Return the frame where a threshold changes most: boxes at 0.1 that are gone at 0.9."""
     import numpy as np
 
-    from peoplenet_nb.grids import GridsFolder
+    from peoplenet_nb.cells import open_grids
     from peoplenet_nb.settings import preset
     from peoplenet_nb.tuner import TunerModel
 
-    clip = GridsFolder(grids)
+    clip = open_grids(grids)
     model = TunerModel(clip, preset("default"))
     low, high = (model.counts(model.settings.with_class("person", threshold=t))[:, 0] for t in (0.1, 0.9))
     return int(np.argmax((low - high)[: max(1, len(clip) - 12)]))

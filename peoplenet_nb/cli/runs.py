@@ -66,7 +66,7 @@ def detect(
     every: Every = 1,
     frames: Frames = None,
     save_grids: Annotated[
-        bool, typer.Option("--save-grids", help="Keep the raw grids of every frame, for the tuner.")
+        bool, typer.Option("--save-grids", help="Keep what the network saw (cells.parquet), for the tuner.")
     ] = False,
     video: Annotated[
         bool, typer.Option(help="Write the video or images with boxes drawn on them.", show_default=False)
