@@ -9,12 +9,15 @@ from peoplenet_nb.tracks.association import Matches, match_boxes
 from peoplenet_nb.tracks.cuts import scene_cut, thumbnail
 from peoplenet_nb.tracks.interpolation import interpolate
 from peoplenet_nb.tracks.keyframes import KeyFrames, choose_and_fill, window_frames
+from peoplenet_nb.tracks.motion import Link, link_frames
 
 __all__ = [
     "KeyFrames",
+    "Link",
     "Matches",
     "choose_and_fill",
     "interpolate",
+    "link_frames",
     "match_boxes",
     "scene_cut",
     "thumbnail",

@@ -9,19 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.tracks.association import Matches, match_boxes
+from peoplenet_nb.tracks.association import Floats, Ints
+from peoplenet_nb.tracks.motion import Link
 
-HELD = 0.8
-"""What is left of the confidence of a box that only one of the two frames has."""
+FADING = 0.7
+"""What a tenth of a second leaves of the confidence of a box that only one of the two frames has."""
+
+_LEAST_LEFT = 0.25  # of a box that walks out of the frame
 
 
 def interpolate(
-    a: Detections, b: Detections, share: float, frame_size: tuple[int, int], matches: Matches | None = None
+    a: Detections, b: Detections, share: float, frame_size: tuple[int, int], link: Link
 ) -> Detections:
     """Return the detections at a moment between two frames.
 
-    Corners and confidence of a matched pair move in a straight line. A box of one frame alone stays where it is in
-    the half that is nearer to its frame, at `HELD` of its confidence (in the very middle both halves count).
+    Corners and confidence of a matched pair go in a straight line. A box of one frame alone goes on as it came (it
+    stays where that is unknown) in the half that is nearer to its frame, and fades; in the very middle both halves
+    count.
 
     Parameters
     ----------
@@ -31,8 +35,8 @@ def interpolate(
         0..1, how far on the way; 0 gives ``a`` itself, 1 gives ``b``.
     frame_size : tuple of int
         Width and height in pixels; no box leaves it.
-    matches : Matches, optional
-        ``match_boxes(a, b)``, where it is at hand.
+    link : Link
+        What `peoplenet_nb.tracks.link_frames` found between the two.
 
     Returns
     -------
@@ -43,35 +47,42 @@ def interpolate(
         return a
     if share >= 1:
         return b
-    matches = match_boxes(a, b) if matches is None else matches
-    pair_a, pair_b = a[matches.first], b[matches.second]
-    near = pair_a if share < 0.5 else pair_b
+    first, second = link.matches.first, link.matches.second
+    pair_a, pair_b = a[first], b[second]
     parts = [
-        Detections(
-            _between(pair_a.xyxy, pair_b.xyxy, share),
-            _between(pair_a.confidence, pair_b.confidence, share),
-            near.class_id,
-            near.row,
-            near.col,
-            near.labels,
+        replace(
+            pair_a if share < 0.5 else pair_b,
+            xyxy=_between(pair_a.xyxy, pair_b.xyxy, share),
+            confidence=_between(pair_a.confidence, pair_b.confidence, share),
         )
     ]
     if share <= 0.5:
-        parts.append(_held(a, matches.first))
+        parts.append(_alone(a, first, link.before, share * link.seconds, frame_size))
     if share >= 0.5:
-        parts.append(_held(b, matches.second))
-    joined = _joined(parts)
-    return replace(joined, xyxy=np.clip(joined.xyxy, 0, np.array([*frame_size, *frame_size], np.float32)))
+        parts.append(_alone(b, second, -link.after, (1 - share) * link.seconds, frame_size))
+    return _joined(parts)
 
 
 def _between(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32], share: float) -> npt.NDArray[np.float32]:
     return ((1 - share) * a.astype(np.float64) + share * b.astype(np.float64)).astype(np.float32)
 
 
-def _held(detections: Detections, matched: npt.NDArray[np.int64]) -> Detections:
-    """Return the unmatched, weakened."""
-    alone = detections[np.setdiff1d(np.arange(len(detections)), matched)]
-    return replace(alone, confidence=alone.confidence * np.float32(HELD))
+def _alone(
+    frame: Detections, matched: Ints, motion: Floats, seconds: float, frame_size: tuple[int, int]
+) -> Detections:
+    """Return the unmatched boxes of a frame that long after it (or before), moved and faded."""
+    index = np.setdiff1d(np.arange(len(frame)), matched)
+    boxes = frame[index]
+    moved = boxes.xyxy + np.tile(np.nan_to_num(motion[index]) * seconds, 2)
+    inside = np.clip(moved, 0, np.array([*frame_size, *frame_size])).astype(np.float32)
+    stays = _area(inside) > _LEAST_LEFT * _area(boxes.xyxy)
+    faded = boxes.confidence * np.float32(FADING ** (seconds / 0.1))
+    return replace(boxes, xyxy=inside, confidence=faded)[stays]
+
+
+def _area(xyxy: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    area: npt.NDArray[np.float32] = (xyxy[:, 2] - xyxy[:, 0]) * (xyxy[:, 3] - xyxy[:, 1])
+    return area
 
 
 def _joined(parts: list[Detections]) -> Detections:

@@ -7,22 +7,29 @@ gives what an uncut one gives.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import SettingsError
-from peoplenet_nb.tracks.association import Matches, match_boxes
+from peoplenet_nb.tracks.association import Floats, Ints
 from peoplenet_nb.tracks.interpolation import interpolate
+from peoplenet_nb.tracks.motion import Link, link_frames
 
-_WINDOW_S = 0.8  # at most so far apart are two frames that the network sees
+_WINDOW_S = 2.4
 _WINDOW_BYTES = 96_000_000
+_APART_S = 0.6  # at most so far apart are two frames that the network sees
 _UNKNOWN_FPS = 25.0
-_CONFIDENT = 0.25
-_FAR = 1.2  # cost of a match that is not trusted
-_BORDER = 0.02  # of the frame: who is nearer to its edge comes or goes
+# Chosen with benchmarks/keyframes.py's clips on the first half of vtest.avi; flat around these.
+_CLOSE = 0.05  # cost by which another pair must be dearer
+_EDGE = 0.02  # of the frame's width and height
+_FORESEEN = 0.5  # of the doubt about a box without a partner goes where it is known how it moved
+_DOUBT_S = 0.08  # seconds of doubt for each box
 
 
 @dataclass(frozen=True)
@@ -82,14 +89,14 @@ def window_frames(keyframes: KeyFrames, fps: float | None, frame_size: tuple[int
     fps : float, optional
         Of the frames that are read: that of the video over ``every``. Left out, 25 is assumed.
     frame_size : tuple of int
-        Width and height in pixels: the window's frames take 96 MB at most, at three bytes a pixel (one frame apart
-        is the least).
+        Width and height in pixels: the window's frames take 96 MB at most, at three bytes a pixel. With ``every`` it
+        is a multiple of that, and one of it at least.
     """
-    if keyframes.every is not None:
-        return keyframes.every
     fps = fps if fps is not None and fps > 0 else _UNKNOWN_FPS
     room = _WINDOW_BYTES // max(1, 3 * frame_size[0] * frame_size[1])
-    return max(1, min(round(_WINDOW_S * fps), room))
+    frames = max(1, min(round(_WINDOW_S * fps), room))
+    every = keyframes.every or 1
+    return max(1, frames // every) * every
 
 
 def choose_and_fill(
@@ -112,7 +119,7 @@ def choose_and_fill(
         Whether a shot ends between frames ``i - 1`` and ``i``, for ``1 <= i < count``. Both are then inferred, and
         nothing is interpolated across.
     times : sequence of float, optional
-        When each frame is shown, in seconds; left out, they are equally far apart.
+        When each frame is shown, in seconds; left out, or where they do not rise, 25 frames a second.
     keyframes : KeyFrames
     frame_size : tuple of int
         Width and height in pixels.
@@ -122,78 +129,95 @@ def choose_and_fill(
     list of tuple
         For each frame its detections and whether they are inferred (else they are interpolated).
     """
-    window = _Window(detect, times if times is not None else range(count), frame_size, keyframes.auto)
     cuts = [i for i in range(1, count) if is_cut(i)]
-    shots = list(zip([0, *cuts], [*(cut - 1 for cut in cuts), count - 1], strict=True))
+    if times is None or any(later <= earlier for earlier, later in pairwise(times)):
+        times = [i / _UNKNOWN_FPS for i in range(count)]
     found: list[tuple[Detections, bool]] = []
-    for first, last in shots:
-        if keyframes.off:
-            found += [(detect(i), True) for i in range(first, last + 1)]
-        else:
-            found.append((window.at(first), True))
-            found += window.between(first, last)
+    for first, last in zip([0, *cuts], [*(cut - 1 for cut in cuts), count - 1], strict=True):
+        found += _Shot(first, last, detect, times, frame_size).filled(keyframes)
     return found
 
 
-class _Window:
-    """The frames of one window, the network's detections of some of them."""
+class _Shot:
+    """The frames of one shot in a window, and what the network finds in some of them."""
 
     def __init__(
         self,
+        first: int,
+        last: int,
         detect: Callable[[int], Detections],
         times: Sequence[float],
         frame_size: tuple[int, int],
-        bisects: bool,
     ) -> None:
-        self._detect, self._times, self._size, self._bisects = detect, times, frame_size, bisects
+        self._first, self._last, self._detect = first, last, detect
+        self._times, self._size = times, frame_size
         self._seen: dict[int, Detections] = {}
 
-    def at(self, index: int) -> Detections:
-        """Return what the network finds in a frame."""
-        if index not in self._seen:
-            self._seen[index] = self._detect(index)
-        return self._seen[index]
+    def filled(self, keyframes: KeyFrames) -> list[tuple[Detections, bool]]:
+        """Return every frame."""
+        keys = self._at_first(keyframes)
+        links = self._linked(keys)
+        while keyframes.auto:
+            more = [
+                (a + b) // 2
+                for (a, b), link in zip(pairwise(keys), links, strict=True)
+                if b > a + 1 and doubtful(self._seen[a], self._seen[b], link, self._size)
+            ]
+            if not more:
+                break
+            keys = sorted([*keys, *more])
+            links = self._linked(keys)
+        found = [(self._seen[keys[0]], True)]
+        for (a, b), link in zip(pairwise(keys), links, strict=True):
+            for i in range(a + 1, b):
+                share = (self._times[i] - self._times[a]) / link.seconds
+                found.append((interpolate(self._seen[a], self._seen[b], share, self._size, link), False))
+            found.append((self._seen[b], True))
+        return found
 
-    def between(self, first: int, last: int) -> list[tuple[Detections, bool]]:
-        """Return the frames after ``first`` to ``last``."""
-        if last == first:
-            return []
-        before, after = self.at(first), self.at(last)
-        if last == first + 1:
-            return [(after, True)]
-        matches = match_boxes(before, after)
-        if self._bisects and _poor(before, after, matches, self._size):
-            middle = (first + last) // 2
-            return self.between(first, middle) + self.between(middle, last)
-        filled = [
-            (interpolate(before, after, self._share(first, i, last), self._size, matches), False)
-            for i in range(first + 1, last)
-        ]
-        return [*filled, (after, True)]
+    def _at_first(self, keyframes: KeyFrames) -> list[int]:
+        """Return the frames that the network sees in any case: the ends, and some evenly between."""
+        if keyframes.every is not None:
+            return sorted({*range(self._first, self._last, keyframes.every), self._last})
+        parts = max(1, math.ceil((self._times[self._last] - self._times[self._first]) / _APART_S - 1e-6))
+        length = self._last - self._first
+        return sorted({self._first + round(length * part / parts) for part in range(parts + 1)})
 
-    def _share(self, first: int, index: int, last: int) -> float:
-        """Return how far on the way a frame is, in time; by its number where the times do not rise."""
-        begin, now, end = (float(self._times[i]) for i in (first, index, last))
-        share = (now - begin) / (end - begin) if end > begin else -1.0
-        return share if 0 < share < 1 else (index - first) / (last - first)
-
-
-def _poor(a: Detections, b: Detections, matches: Matches, frame_size: tuple[int, int]) -> bool:
-    """Tell whether too much happened between two frames to know what was in the middle."""
-    confident = np.minimum(a.confidence[matches.first], b.confidence[matches.second]) >= _CONFIDENT
-    if (matches.cost[confident] > _FAR).any():
-        return True
-    appeared = _inside(a, matches.first, frame_size) + _inside(b, matches.second, frame_size)
-    return appeared > 1
+    def _linked(self, keys: Sequence[int]) -> list[Link]:
+        for i in keys:
+            if i not in self._seen:
+                self._seen[i] = self._detect(i)
+        return link_frames([self._seen[i] for i in keys], [self._times[i] for i in keys])
 
 
-def _inside(detections: Detections, matched: np.ndarray, frame_size: tuple[int, int]) -> int:
-    """Return how many confident boxes are alone although no edge of the frame is near."""
-    alone = np.ones(len(detections), bool)
-    alone[matched] = False
-    alone &= detections.confidence >= _CONFIDENT
-    width, height = frame_size
-    margin_x, margin_y = _BORDER * width, _BORDER * height
-    x1, y1, x2, y2 = detections.xyxy.T
-    alone &= (x1 > margin_x) & (x2 < width - margin_x) & (y1 > margin_y) & (y2 < height - margin_y)
-    return int(alone.sum())
+def doubtful(a: Detections, b: Detections, link: Link, frame_size: tuple[int, int]) -> bool:
+    """Tell whether too much happened between two key frames to know what was in the middle.
+
+    Doubt comes from people who could as well be somebody else (another pair is hardly dearer) and from people without
+    a partner away from the frame's edges. It is weighed against everybody who is there, by the square of confidence:
+    a box that flickers about a low threshold calls for nothing. And it counts by the time between the frames, because
+    so long are the wrong boxes seen.
+    """
+    weight_a, weight_b = (np.minimum(frame.confidence, 1.0) ** 2 for frame in (a, b))
+    matches = link.matches
+    of_pairs = np.maximum(weight_a[matches.first], weight_b[matches.second])
+    doubt = float(of_pairs[matches.margin < _CLOSE].sum())
+    doubt += _alone(a, weight_a, matches.first, link.before, frame_size)
+    doubt += _alone(b, weight_b, matches.second, link.after, frame_size)
+    return doubt * link.seconds > _DOUBT_S * float(weight_a.sum() + weight_b.sum()) / 2
+
+
+def _alone(
+    frame: Detections,
+    weight: npt.NDArray[np.float32],
+    matched: Ints,
+    motion: Floats,
+    frame_size: tuple[int, int],
+) -> float:
+    """Return the weight of boxes without a partner; who may have come or gone at an edge of the frame is left out."""
+    size = np.array(frame_size)
+    inside: npt.NDArray[np.bool_] = (frame.xyxy[:, :2] > _EDGE * size).all(axis=1) & (
+        frame.xyxy[:, 2:] < (1 - _EDGE) * size
+    ).all(axis=1)
+    inside[matched] = False
+    return float(weight[inside].sum() - _FORESEEN * weight[inside & ~np.isnan(motion[:, 0])].sum())
