@@ -215,9 +215,9 @@ def _alone(
     frame_size: tuple[int, int],
 ) -> float:
     """Return the weight of boxes without a partner; who may have come or gone at an edge of the frame is left out."""
-    size = np.array(frame_size)
-    inside: npt.NDArray[np.bool_] = (frame.xyxy[:, :2] > _EDGE * size).all(axis=1) & (
-        frame.xyxy[:, 2:] < (1 - _EDGE) * size
-    ).all(axis=1)
+    left, top, right, bottom = frame.xyxy.T
+    width, height = frame_size
+    inside = (left > _EDGE * width) & (right < (1 - _EDGE) * width)
+    inside &= (top > _EDGE * height) & (bottom < (1 - _EDGE) * height)
     inside[matched] = False
     return float(weight[inside].sum() - _FORESEEN * weight[inside & ~np.isnan(motion[:, 0])].sum())
