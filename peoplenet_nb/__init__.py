@@ -31,10 +31,14 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.draw import draw_detections as draw_detections
     from peoplenet_nb.draw import draw_heatmap as draw_heatmap
     from peoplenet_nb.errors import PeopleNetError as PeopleNetError
+    from peoplenet_nb.evaluation import Evaluation as Evaluation
+    from peoplenet_nb.evaluation import evaluate as evaluate
     from peoplenet_nb.explain import explain_point as explain_point
     from peoplenet_nb.explain import report_frame as report_frame
     from peoplenet_nb.fit import Fit as Fit
     from peoplenet_nb.grids import Grids as Grids
+    from peoplenet_nb.labels import Labels as Labels
+    from peoplenet_nb.labels import read_labels as read_labels
     from peoplenet_nb.network import PeopleNet as PeopleNet
     from peoplenet_nb.ngc.download import download as download
     from peoplenet_nb.settings import ClassSettings as ClassSettings
@@ -61,9 +65,11 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "diagnostics": ["doctor"],
         "draw": ["draw_detections", "draw_heatmap"],
         "errors": ["PeopleNetError"],
+        "evaluation": ["Evaluation", "evaluate"],
         "explain": ["explain_point", "report_frame"],
         "fit": ["Fit"],
         "grids": ["Grids"],
+        "labels": ["Labels", "read_labels"],
         "network": ["PeopleNet"],
         "ngc": ["download"],
         "settings": ["ClassSettings", "Settings", "preset"],

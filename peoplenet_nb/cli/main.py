@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import peoplenet_nb
-from peoplenet_nb.cli import model, runs, speed
+from peoplenet_nb.cli import model, proof, runs, speed
 from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 _COMMANDS = (
     (runs.detect, "detect street.mp4 photos/ --threshold face=0.1"),
     (runs.report, "report street.mp4 --every 50 --frames 3"),
+    (proof.evaluate, "evaluate street.mp4 --labels street.json --worst errors/"),
     (runs.demo, "demo --frames 60"),
     (model.download, "download"),
     (model.describe, "describe"),

@@ -163,7 +163,7 @@ def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings)
     boxes = candidates.network_xyxy
     # Fate.KEPT is 0 and Fate.EMPTY is 1.
     np.logical_or(boxes[:, 2] <= boxes[:, 0], boxes[:, 3] <= boxes[:, 1], out=fate.view(bool))
-    network, scores, source = _cluster(candidates, outcome, (fate == _KEPT).nonzero()[0], settings)
+    network, scores, source = cluster_groups(candidates, outcome, (fate == _KEPT).nonzero()[0], settings)
     xyxy = grids.fit.to_frame(network)
     if numbers.limits_size or numbers.limits_confidence or settings.top_k is not None:
         passed = _filter(candidates, outcome, xyxy, scores, source, numbers, settings.top_k)
@@ -179,10 +179,10 @@ def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings)
     return Decoded(candidates, outcome, detections, source)
 
 
-def _cluster(
+def cluster_groups(
     candidates: Candidates, outcome: Outcome, members: Ints, settings: Settings
 ) -> tuple[Floats, Floats, Ints]:
-    """Cluster every class; return network boxes, scores and source candidates, by class and best first."""
+    """Cluster every class by itself; return network boxes, scores and source candidates, by class and best first."""
     boxes, group = candidates.network_xyxy.take(members, axis=0), candidates.class_id.take(members)
     coverage = candidates.coverage.take(members).astype(np.float64)
     if settings.clustering is not Clustering.NMS:

@@ -1,0 +1,128 @@
+"""Candidates of many frames, found once and clustered together: how thousands of settings are tried.
+
+`decode` answers for one frame what became of every candidate; here only the boxes matter, of whole videos. Frame and
+class together are the groups in which the same clustering works, so every box is the one that `decode` gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from peoplenet_nb.decoding.candidates import Candidates, find_candidates
+from peoplenet_nb.decoding.overlap import Floats, Ints
+from peoplenet_nb.decoding.steps import Outcome, cluster_groups
+from peoplenet_nb.errors import GridsError
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.grids import Grids
+from peoplenet_nb.settings import ClassSettings, Settings, bind
+
+#: Frame ``(N,)``, class ``(N,)``, boxes ``(N, 4)`` in frame pixels and confidence ``(N,)``, by frame and class.
+Boxes = tuple[Ints, Ints, Floats, Floats]
+
+
+@dataclass(frozen=True, eq=False)
+class Pool:
+    """The candidates of many frames.
+
+    Parameters
+    ----------
+    candidates : Candidates
+        Those with a box; ``class_id`` counts frame times classes plus class.
+    scale : ndarray
+        ``(frames, 2)``: frame pixels per network pixel.
+    labels : tuple of str
+        The model's classes.
+    fit : FitMode
+        How all frames were resized.
+    floor : float
+        The least coverage that was looked at; settings below it cannot be tried.
+    """
+
+    candidates: Candidates
+    scale: Floats
+    labels: tuple[str, ...]
+    fit: FitMode
+    floor: float
+
+    @classmethod
+    def of(cls, frames: Iterable[Grids], floor: float) -> Pool:
+        """Find the candidates of frames, in their order.
+
+        Raises
+        ------
+        GridsError
+            When there is no frame, the frames are not of one model and fit, or the model has no boxes.
+        """
+        parts: list[Candidates] = []
+        scales, first = [], None
+        low = Settings(default=ClassSettings(threshold=floor))
+        for grids in frames:
+            first = first or (grids.labels, grids.fit.mode)
+            if (grids.labels, grids.fit.mode) != first or grids.boxes is None:
+                raise GridsError(
+                    "The frames are not of one model with boxes and one fit",
+                    seen=f"{grids.labels}, {grids.fit.mode}, after {first[0]}, {first[1]}",
+                    next_step="take the grids of one run.",
+                )
+            parts.append(find_candidates(grids, low))
+            scales.append(grids.fit.scale)
+        if first is None:
+            raise GridsError("There is no frame to look at", next_step="run the network on some first.")
+        frame = np.arange(len(parts)).repeat([len(part) for part in parts])
+        class_id, row, col, coverage, boxes = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("class_id", "row", "col", "coverage", "network_xyxy")
+        )
+        real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
+        group = frame * len(first[0]) + class_id
+        kept = Candidates(group[real], row[real], col[real], coverage[real], boxes[real])
+        return cls(kept, np.array(scales), *first, floor)
+
+    def __len__(self) -> int:
+        """How many frames there are."""
+        return len(self.scale)
+
+    def take(self, frames: npt.ArrayLike) -> Pool:
+        """Return some frames, each once and in rising order, numbered anew."""
+        which = np.asarray(frames, np.int64)
+        number = np.full(len(self), -1)
+        number[which] = np.arange(len(which))
+        frame, class_id = np.divmod(self.candidates.class_id, len(self.labels))
+        rows = np.flatnonzero(number[frame] >= 0)
+        group = number[frame[rows]] * len(self.labels) + class_id[rows]
+        return Pool(self._rows(rows, group), self.scale[which], self.labels, self.fit, self.floor)
+
+    def _rows(self, rows: Ints, group: Ints) -> Candidates:
+        c = self.candidates
+        return Candidates(group, c.row[rows], c.col[rows], c.coverage[rows], c.network_xyxy[rows])
+
+    def decode(self, settings: Settings) -> Boxes:
+        """Return the boxes that `decode` gives, of all frames.
+
+        Raises
+        ------
+        SettingsError
+            When the settings are for another fit or name a class that the model has not.
+        """
+        numbers = bind(settings, self.labels, self.fit)
+        classes = self.candidates.class_id % len(self.labels)
+        rows = np.flatnonzero(self.candidates.coverage >= numbers.least_coverage[:, 0][classes])
+        found = self._rows(rows, self.candidates.class_id[rows])
+        none = np.full(len(rows), -1)
+        outcome = Outcome(np.zeros(len(rows), np.uint8), none, np.zeros(len(rows)), none.copy())
+        network, scores, source = cluster_groups(found, outcome, np.arange(len(rows)), settings)
+        group = found.class_id[source]
+        frame, class_id = np.divmod(group, len(self.labels))
+        xyxy = network * np.tile(self.scale[frame], 2)
+        passed = xyxy[:, 2] - xyxy[:, 0] >= numbers.min_width[class_id]
+        passed &= xyxy[:, 3] - xyxy[:, 1] >= numbers.min_height[class_id]
+        passed &= scores >= numbers.min_confidence[class_id]
+        if settings.top_k is not None:
+            left = np.flatnonzero(passed)
+            first = np.searchsorted(group[left], group[left])
+            passed[left[np.arange(len(left)) - first >= settings.top_k]] = False
+        return frame[passed], class_id[passed], xyxy[passed], scores[passed]

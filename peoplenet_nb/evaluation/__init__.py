@@ -1,0 +1,9 @@
+"""Proof instead of taste: what settings are worth against labels, and which are recommended."""
+
+from __future__ import annotations
+
+from peoplenet_nb.evaluation.clip import Clip, is_run, read_clip
+from peoplenet_nb.evaluation.judging import evaluate
+from peoplenet_nb.evaluation.result import Evaluation
+
+__all__ = ["Clip", "Evaluation", "evaluate", "is_run", "read_clip"]

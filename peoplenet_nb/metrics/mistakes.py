@@ -1,0 +1,157 @@
+"""What went wrong, sorted as a person looks through it: missed, false, badly placed, double, wrong class.
+
+The kinds are those of TIDE (Bolya and others, "TIDE: A General Toolbox for Identifying Object Detection Errors", 2020)
+without its mixed one: a box overlaps a truth from an IoU of 0.5 up, and belongs to it, badly placed, from 0.1 up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from peoplenet_nb.decoding import iou_matrix
+from peoplenet_nb.labels import EVERY_CLASS, Labels
+from peoplenet_nb.metrics.found import Found
+from peoplenet_nb.metrics.matching import Floats, Ints, find_pairs, match_pairs
+
+_RIGHT, _NEAR = 0.5, 0.1
+_SAME = 0.3  # IoU from which on two errors in neighbouring frames are one to look at
+
+
+class Kind(StrEnum):
+    """A kind of error."""
+
+    MISSED = "missed"
+    FALSE = "false"
+    BADLY_PLACED = "badly placed"
+    DOUBLE = "double"
+    WRONG_CLASS = "wrong class"
+
+
+@dataclass(frozen=True, eq=False)
+class Mistake:
+    """One error.
+
+    Parameters
+    ----------
+    kind : Kind
+        What is wrong.
+    frame : int
+        Index into ``labels.frames``.
+    label : str
+        The class: of the box that was found, or of the one that was missed.
+    xyxy : ndarray
+        ``(4,)`` float64, the box found or missed.
+    confidence : float
+        NaN for what was missed.
+    truth : ndarray or None
+        ``(4,)`` float64: the labelled box that it belongs to, if any.
+    weight : float
+        How much it matters, 0..1: the confidence of what is wrong; for what was missed how large it is among all.
+    """
+
+    kind: Kind
+    frame: int
+    label: str
+    xyxy: Floats
+    confidence: float
+    truth: Floats | None
+    weight: float
+
+
+def find_mistakes(final: Found, labels: Labels) -> list[Mistake]:
+    """Return all errors of the classes that the labels know, by frame."""
+    made: list[Mistake] = []
+    explained = np.zeros(len(labels.frame), bool)  # truths that were found, if badly
+    top = max(1.0, float(final.confidence.max(initial=0.0)))  # sums of coverages may exceed 1
+    for label in labels.judged:
+        class_id = labels.classes.index(label)
+        mine = final[final.class_id == class_id]
+        truths = np.flatnonzero(np.isin(labels.class_id, (class_id, EVERY_CLASS)))
+        matched = _matched(mine, labels, truths)
+        explained[truths[matched[matched >= 0]]] = True
+        own = np.flatnonzero((labels.class_id == class_id) & ~labels.ignore)
+        others = np.flatnonzero(
+            (labels.class_id != class_id) & (labels.class_id != EVERY_CLASS) & ~labels.ignore
+        )
+        for i in np.flatnonzero(matched == -1):
+            same, overlap = _nearest(mine, int(i), labels, own)
+            other, other_overlap = _nearest(mine, int(i), labels, others)
+            kind, truth = Kind.FALSE, -1
+            if overlap >= _RIGHT:
+                kind, truth = Kind.DOUBLE, same
+            elif other_overlap >= _RIGHT:
+                kind, truth = Kind.WRONG_CLASS, other
+                explained[other] = True
+            elif overlap >= _NEAR:
+                kind, truth = Kind.BADLY_PLACED, same
+                explained[same] = True
+            box = None if truth < 0 else labels.xyxy[truth]
+            weight, confidence = float(mine.confidence[i]) / top, float(mine.confidence[i])
+            made.append(Mistake(kind, int(mine.frame[i]), label, mine.xyxy[i], confidence, box, weight))
+    for label in labels.judged:
+        own = np.flatnonzero((labels.class_id == labels.classes.index(label)) & ~labels.ignore)
+        areas = labels.area[own]
+        below, upto = (np.searchsorted(np.sort(areas), areas, side=side) for side in ("left", "right"))
+        rank = (below + upto) / 2 / max(len(own), 1)
+        for place in np.flatnonzero(~explained[own]):
+            box = labels.xyxy[own[place]]
+            frame = int(labels.frame[own[place]])
+            made.append(Mistake(Kind.MISSED, frame, label, box, np.nan, box, float(rank[place])))
+    return sorted(made, key=lambda mistake: mistake.frame)
+
+
+def _matched(mine: Found, labels: Labels, truths: Ints) -> Ints:
+    frame, xyxy, ignore = labels.frame[truths], labels.xyxy[truths], labels.ignore[truths]
+    pairs = find_pairs(mine.frame, mine.xyxy, mine.confidence, frame, xyxy, ignore, _RIGHT)
+    matched: Ints = match_pairs(pairs, _RIGHT)[0]
+    return matched
+
+
+def _nearest(mine: Found, i: int, labels: Labels, which: Ints) -> tuple[int, float]:
+    """Return which labelled box of its frame a box overlaps most, and by how much."""
+    # Labels stand by frame.
+    first, last = np.searchsorted(labels.frame[which], [mine.frame[i], mine.frame[i] + 1])
+    if first == last:
+        return -1, 0.0
+    overlaps = iou_matrix(mine.xyxy[i : i + 1], labels.xyxy[which[first:last]])[0]
+    best = int(np.argmax(overlaps))
+    return int(which[first + best]), float(overlaps[best])
+
+
+def count_mistakes(mistakes: Sequence[Mistake]) -> dict[str, dict[str, int]]:
+    """Return for each class how many errors there are of each kind."""
+    counts = Counter((m.label, m.kind) for m in mistakes)
+    labels = dict.fromkeys(m.label for m in mistakes)
+    return {label: {str(kind): counts[label, kind] for kind in Kind} for label in labels}
+
+
+def worst(mistakes: Sequence[Mistake], count: int = 20, apart: int = 0) -> list[Mistake]:
+    """Return the errors that matter most, the worst first.
+
+    Parameters
+    ----------
+    mistakes : sequence of Mistake
+        All of them.
+    count : int
+        How many at most.
+    apart : int
+        Of a video: errors of one kind at one spot within so many labelled frames are one to look at.
+    """
+    chosen: list[Mistake] = []
+    for mistake in sorted(mistakes, key=lambda m: (-m.weight, m.frame)):
+        alike = [
+            m.xyxy
+            for m in chosen
+            if (m.kind, m.label) == (mistake.kind, mistake.label) and abs(m.frame - mistake.frame) <= apart
+        ]
+        if apart and alike and iou_matrix(np.array(alike), mistake.xyxy[None]).max() >= _SAME:
+            continue
+        chosen.append(mistake)
+        if len(chosen) == count:
+            break
+    return chosen
