@@ -286,7 +286,18 @@ def test_detect_and_report_say_that_a_head_is_dead_and_that_frames_are_narrow(
 
 # ---------------------------------------------------------------- help
 
-COMMANDS = ["detect", "report", "evaluate", "demo", "download", "describe", "settings", "optimise", "bench", "doctor"]
+COMMANDS = [
+    "detect",
+    "report",
+    "evaluate",
+    "demo",
+    "download",
+    "describe",
+    "settings",
+    "optimise",
+    "bench",
+    "doctor",
+]
 
 
 def test_version_and_short_help() -> None:

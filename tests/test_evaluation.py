@@ -266,3 +266,15 @@ def test_labels_of_other_frames_are_refused(street: tuple[Path, Path], tmp_path:
     assert clip.labels.frames == (0, 1, 2)
     assert any("27 of 30 labelled frames were not looked at" in note for note in clip.notes)
     assert number_of(picture(5)) == 5
+
+
+def test_a_run_on_key_frames_is_judged_with_what_stands_between_them(
+    street: tuple[Path, Path], tmp_path: Path
+) -> None:
+    run = runs.run(street[0], tmp_path / "out", save_grids=True, video=False, keyframes=3)
+    own = evaluate(run, street[1])
+    assert len(own.clip.labels.frames) == 30
+    assert sum(score.found for score in own.scores.values()) == sum(run.summary["counts"].values())
+    other = evaluate(run, street[1], Settings(default=ClassSettings(threshold=0.7)))
+    assert 10 <= len(other.clip.labels.frames) < 30
+    assert any("frames that the network saw" in note for note in other.notes)
