@@ -128,6 +128,11 @@ def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine()
 
 
+def cpu_name() -> str:
+    """Return the processor and the cores of it that are ours: what a measurement of speed on the CPU holds for."""
+    return f"{processor_name()}, {available_threads()} cores"
+
+
 def peak_memory_mb(status: Path = Path("/proc/self/status")) -> float:
     """Return the most memory that this process has held, in MiB; of another one where its ``status`` is named.
 

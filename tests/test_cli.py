@@ -180,9 +180,9 @@ def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_pa
         (images / f"{i}.png").write_bytes((images / "0.png").read_bytes())
     code, output = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
     assert code == 0, output
-    assert output.count("built: ") == 2
+    assert output.count("built: ") == 3
     assert "no boxes to compare" in output or "AP " in output
-    assert "was there already" in invoke("optimise", "--model", model)[1]
+    assert invoke("optimise", "--model", model)[1].count("was there already") == 2
     code, output = invoke(*args, tmp_path / "int8", "--precision", "int8")
     assert code == 0, output
     assert "int8, fit" in output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import pandas as pd
 import pytest
 
 from onnx_builder import detectnet, write
-from peoplenet_nb.errors import DeviceError
+from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.onnxfile import read_model_file
+from peoplenet_nb.network.variants import Variant
+from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.sources import Source, open_source
 from peoplenet_nb.speed import (
     build_int8,
@@ -67,6 +69,13 @@ def choice_for(model: Path, device: str = "cpu", precision: str = "int8", batch:
     return SpeedProfile(device, precision, batch, machine_name(), sha256)
 
 
+def failing(error: Exception) -> Callable[[ModelFile], Variant]:
+    def fail(_: ModelFile) -> Variant:
+        raise error
+
+    return fail
+
+
 def table(*rows: tuple[str, float, float]) -> pd.DataFrame:
     """A bench table of ``(device and precision, frames per second, agreement)``."""
     made = []
@@ -92,9 +101,9 @@ def test_without_a_profile_it_is_the_first_device_that_loads(model: Path) -> Non
 
 
 def test_the_saved_profile_is_taken_and_says_so(model: Path, int8: float) -> None:
-    choice_for(model, batch=2).save()
+    replace(choice_for(model, batch=2), keyframes="auto").save()
     how = fastest(model)
-    assert (how.device, how.precision, how.batch) == ("cpu", "int8", 2)
+    assert (how.device, how.precision, how.batch, how.keyframes) == ("cpu", "int8", 2, "auto")
     assert "As notebook 06 chose: cpu, int8, 2 frames at a time" in how._repr_html_()
 
 
@@ -162,7 +171,7 @@ def test_variants_are_built_once_with_what_they_cost(
     (unknown,) = made.costs()
     assert "too few to say what it costs, so it is timed below but not chosen" in unknown
     monkeypatch.setattr(module, "LEAST_BOXES", min(found.boxes for found in made.made[1].agreements))
-    assert [variant.kind for variant in made.made] == ["uint8-input", "int8"]
+    assert [variant.kind for variant in made.made] == ["uint8-input", "int8", "mnn"]
     assert made.instead == []
     html = made._repr_html_()
     for method in ("minmax", "percentile", "entropy"):
@@ -181,17 +190,22 @@ def test_variants_are_built_once_with_what_they_cost(
     assert capsys.readouterr().out == "", "the quantizer's own lines"
 
 
-def test_int8_can_be_left_out(loaded: PeopleNet, source: Source) -> None:
+def test_int8_can_be_left_out(loaded: PeopleNet, source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "build_mnn", failing(DeviceError("The device 'mnn' is not there")))
     made = build_variants(loaded, source, int8=False)
     assert [variant.kind for variant in made.made] == ["uint8-input"]
-    assert made.costs() == []
+    assert (made.costs(), made.instead) == ([], [])
 
 
-def test_a_variant_that_cannot_be_built_is_a_sentence(loaded: PeopleNet, tmp_path: Path) -> None:
+def test_a_variant_that_cannot_be_built_is_a_sentence(
+    loaded: PeopleNet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "build_mnn", failing(ModelError("MNN could not take the model")))
     short = make_video(tmp_path / "short.mp4", 3)
     made = build_variants(loaded, open_source(short), frames=12)
     assert [variant.kind for variant in made.made] == ["uint8-input"]
     assert "Too few frames" in made.instead[0]
+    assert "MNN could not take the model" in made.instead[1]
     assert "Instead" in made._repr_html_()
 
 

@@ -60,11 +60,13 @@ def chosen(file: ModelFile) -> SpeedProfile:
         ([row("cpu fp32", 10), row("cpu int8", 30, GOOD)], "cpu int8", "just enough agreement"),
         ([row("cpu fp32", 10), row("cpu int8", 30, BAD)], "cpu fp32", "INT8 that does not agree"),
         ([row("cpu fp32", 10), row("cpu int8", 30, 1.0, 1, LEAST_AP75)], "cpu int8", "at 0.75 too"),
-        ([row("cpu fp32", 10), row("cpu int8", 30, 1.0, 1, 0.89)], "cpu fp32", "boxes that are not tight"),
+        ([row("cpu fp32", 10), row("cpu int8", 30, 1.0, 1, 0.969)], "cpu fp32", "boxes that are not tight"),
         ([row("cpu fp32", 10), row("cpu int8", 30, NAN)], "cpu fp32", "INT8 that nobody measured"),
         ([row("cpu fp32", 10), row("cpu int8", 30, None)], "cpu fp32", "INT8 without a record"),
         ([row("cpu fp32", 10), row("openvino bf16", 30, None)], "openvino bf16", "bf16 needs no record"),
         ([row("cuda fp32", 50), row("tensorrt fp16", 99, None)], "tensorrt fp16", "nor does FP16"),
+        ([row("cpu fp32", 10), row("mnn fp32", 20)], "mnn fp32", "FP32 needs no record"),
+        ([row("openvino fp32", 20), row("mnn fp32", 19.5)], "mnn fp32", "MNN is simpler than OpenVINO"),
         ([row("cpu fp32", 10), row("openvino fp32", 10.49)], "cpu fp32", "less than 5 % is noise"),
         ([row("cpu fp32", 10), row("openvino fp32", 10.51)], "openvino fp32", "more than 5 % is not"),
         ([row("openvino fp32", 10), row("cpu fp32", 9.9)], "cpu fp32", "whatever the order of the rows"),
@@ -114,6 +116,24 @@ def test_a_profile_names_what_it_belongs_to(chosen: SpeedProfile, file: ModelFil
     assert chosen.command("a.mp4") == "peoplenet-nb detect a.mp4 --device cpu --precision int8 --batch 1"
 
 
+@pytest.mark.parametrize("keyframes", ["auto", 3])
+def test_a_profile_carries_the_key_frames_that_a_person_chose(file: ModelFile, keyframes: str | int) -> None:
+    found = best(pd.DataFrame([row("mnn fp32", 10.0)]), file, keyframes)
+    found.save()
+    assert SpeedProfile.load(file) == found
+    assert found.keyframes == keyframes
+    assert str(found) == f"mnn, fp32, one frame at a time, key frames: {keyframes}"
+    assert found.command("a.mp4").endswith(f"--batch 1 --keyframes {keyframes}")
+
+
+def test_a_file_from_before_key_frames_and_one_with_a_bare_off_count(chosen: SpeedProfile) -> None:
+    kept = chosen.save().read_text().replace("keyframes: 'off'\n", "")
+    assert "keyframes" not in kept
+    for text in (kept, kept + "keyframes: off\n"):
+        profile_file().write_text(text)
+        assert SpeedProfile.load() == chosen
+
+
 def test_a_profile_shows_itself_in_a_notebook(chosen: SpeedProfile) -> None:
     html = replace(chosen, machine="a <machine>")._repr_html_()
     assert "cpu, int8, one frame at a time" in html
@@ -157,8 +177,7 @@ def test_another_machine_does_not_inherit(
 ) -> None:
     def be(gpu: tuple[str, str] | None, processor: str, cores: int) -> None:
         monkeypatch.setattr(module, "gpus", lambda: (Gpu(*gpu, 24_000, 8.9),) if gpu else ())
-        monkeypatch.setattr(module, "processor_name", lambda: processor)
-        monkeypatch.setattr(module, "available_threads", lambda: cores)
+        monkeypatch.setattr(module, "cpu_name", lambda: f"{processor}, {cores} cores")
 
     be(None, "AMD EPYC", 2)
     replace(chosen, machine=machine_name()).save()
@@ -219,6 +238,9 @@ def test_a_mangled_file_is_a_warning_and_no_profile(
         ("batch: 2.5", "half a frame"),
         ("batch: many", "a word"),
         ("batch: true", "YAML's yes"),
+        ("keyframes: sometimes", "a word that is none"),
+        ("keyframes: 0", "no frame at all"),
+        ("keyframes: [3]", "a list"),
         ("more: 1", "a name that is not known"),
     ],
 )

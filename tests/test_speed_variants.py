@@ -22,7 +22,15 @@ from peoplenet_nb.grids import Grids
 from peoplenet_nb.network import variants
 from peoplenet_nb.network.agreement import compare, infer_all, unlike
 from peoplenet_nb.network.engines import open_backend
-from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path, variants_dir
+from peoplenet_nb.network.variants import (
+    TIMES,
+    Agreement,
+    Target,
+    Variant,
+    int8_path,
+    uint8_path,
+    variants_dir,
+)
 from peoplenet_nb.ngc import find_model
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import STANDIN, models_dir
@@ -220,12 +228,43 @@ def test_nothing_is_proved_on_frames_that_show_nothing(
 
 
 @pytest.mark.parametrize(
+    ("times", "cpu", "ap75", "vnni", "taken"),
+    [
+        (3.0, "here", 1.0, True, True),
+        (1.0, "here", 1.0, True, False),
+        (3.0, "another", 1.0, True, False),
+        (3.0, "here", 0.96, True, False),
+        (3.0, "here", 1.0, False, False),
+    ],
+)
+def test_auto_takes_int8_where_it_agrees_and_was_measured_to_be_faster_here(
+    times: float,
+    cpu: str,
+    ap75: float,
+    vnni: bool,
+    taken: bool,
+    source: ModelFile,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(variants, "has_int8_instructions", lambda: vnni)
+    monkeypatch.setattr(variants, "cpu_name", lambda: "here")
+    recipe: dict[str, object] = {TIMES: times, "cpu": cpu}
+    made = Variant(
+        int8_path(source), "int8", source.sha256, recipe, Agreement(3, 0.1, 0.01, 1.0, 20, 1.0, ap75)
+    )
+    made.path.parent.mkdir(parents=True)
+    made.save(write(detectnet(style="qdq"), made.path.with_name("new.onnx")))
+    assert variants.variant_for(source, "auto").quantized is taken
+    assert not variants.variant_for(source, "fp32").quantized
+
+
+@pytest.mark.parametrize(
     ("boxes", "ap50", "ap75", "proved"),
     [
         (9, 1.0, 1.0, False),
-        (10, 0.94, 1.0, False),
-        (10, 1.0, 0.89, False),
-        (10, 0.95, 0.9, True),
+        (10, 0.989, 1.0, False),
+        (10, 1.0, 0.969, False),
+        (10, 0.99, 0.97, True),
         (0, 0.0, 0.0, False),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from peoplenet_nb.cli.options import Batch, Model, Output, one_of, say
-from peoplenet_nb.errors import choose
+from peoplenet_nb.errors import PeopleNetError, choose
 
 # All columns, each stage's milliseconds too, are in bench.json and the chart.
 _SHOWN = ["device", "precision", "batch", "fps", "bare_fps", "ratio", "first_s", "peak_mb", "note"]
@@ -30,33 +30,43 @@ def optimise(
     device: Annotated[
         str,
         one_of(
-            "--device", "cpu|tensorrt", "Where it will run. CUDA and OpenVINO take what is built for cpu."
+            "--device",
+            "cpu|tensorrt",
+            "Where it will run. MNN, CUDA and OpenVINO take what is built for cpu.",
         ),
     ] = "cpu",
     force: Annotated[bool, typer.Option("--force", help="Build again what is there.")] = False,
 ) -> None:
     """Build faster variants of a model and compare them with it.
 
-    One with a uint8 input, which computes the same, and INT8. How well they agree is measured and recorded.
+    One with a uint8 input, which computes the same, one in MNN's format, and INT8. How well they agree is measured and
+    recorded.
     """
     from peoplenet_nb.network.devices import Device
+    from peoplenet_nb.network.mnnfile import build_mnn
     from peoplenet_nb.network.resolve import resolve_model
-    from peoplenet_nb.network.variants import Target, Variant, int8_path, uint8_path
+    from peoplenet_nb.network.variants import Target, variants_dir
     from peoplenet_nb.onnxfile import read_model_file
     from peoplenet_nb.sources import open_source
     from peoplenet_nb.speed import build_int8, build_uint8
 
     target = Target.of(choose(Device, device, "device"))
     file = read_model_file(resolve_model(model))
-    there = [] if force else [Variant.load(path(file, target), file) for path in (uint8_path, int8_path)]
+    before = {path: path.stat().st_mtime_ns for path in variants_dir(file).glob("*")}
     made = [build_uint8(file, target=target, force=force)]
+    if target is Target.CPU:
+        try:
+            made.append(build_mnn(file, force=force))
+        except PeopleNetError as error:
+            say(f"mnn: not built: {error}")
     if int8 is not None:
         source = open_source(int8)
         step = every or max(1, (source.expected or _STEP * frames) // frames)
         images = [frame.image for frame in source.sampled(step, frames)]
         made.append(build_int8(file, images, target=target, force=force))
     for variant in made:
-        when = "was there already (--force builds it anew)" if variant in there else "built"
+        old = before.get(variant.path) == variant.path.stat().st_mtime_ns
+        when = "was there already (--force builds it anew)" if old else "built"
         say(f"{variant.kind}: {when}: {variant.path}\n  {variant.agreement}")
         if variant.unlike is not None:
             say(f"  on other pictures: {variant.unlike}")

@@ -7,6 +7,7 @@ user has; what a variant costs against real ground truth is measured in ``benchm
 from __future__ import annotations
 
 from collections.abc import Sequence
+from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +30,7 @@ Frame = npt.NDArray[np.uint8]
 _MEANINGFUL = 0.1
 _SHARES = (0.6, 0.9)  # of a picture's height that the tallest detection takes once it is enlarged
 _DEMO_FRAMES = 6
+_PAIRS = 5  # of inferences that are timed
 
 
 def infer_all(file: ModelFile, frames: Sequence[Frame], backend: Backend | None = None) -> list[Grids]:
@@ -41,6 +43,20 @@ def infer_all(file: ModelFile, frames: Sequence[Frame], backend: Backend | None 
         coverage, boxes = backend.run(batch)
         made.append(Grids(coverage[0], None if boxes is None else boxes[0], fit, file.labels, file.stride))
     return made
+
+
+def times_as_fast(ours: tuple[ModelFile, Backend], theirs: tuple[ModelFile, Backend]) -> float:
+    """Return how many times as fast one file on its engine is as another: the median of inferences that take turns."""
+    pairs = [[_seconds(*one) for one in (ours, theirs)] for _ in range(_PAIRS + 1)][1:]
+    return round(float(np.median([slow / quick for quick, slow in pairs])), 3)
+
+
+def _seconds(file: ModelFile, engine: Backend) -> float:
+    black = np.zeros((*file.network_size[::-1], 3), np.uint8)
+    batch, _ = Preprocessor(file.network_size, as_bytes=file.channels_last)(black)
+    began = perf_counter()
+    engine.run(batch)
+    return perf_counter() - began
 
 
 def compare(wanted: Sequence[Grids], found: Sequence[Grids]) -> Agreement:

@@ -16,21 +16,17 @@ import sys
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
-
-import numpy as np
 
 from peoplenet_nb.errors import ModelError, PeopleNetError
 from peoplenet_nb.files import sha256_of, write_text, writing
-from peoplenet_nb.hardware import available_threads, has_int8_instructions, processor_name
-from peoplenet_nb.network.agreement import compare, infer_all, noise
+from peoplenet_nb.hardware import cpu_name, has_int8_instructions
+from peoplenet_nb.network.agreement import compare, infer_all, noise, times_as_fast
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.engines import check_device, open_backend
 from peoplenet_nb.network.engines.mnn import version
 from peoplenet_nb.network.graph import stamp, with_uint8_input
-from peoplenet_nb.network.variants import RECIPE, Agreement, Variant, variants_dir
+from peoplenet_nb.network.variants import RECIPE, TIMES, Agreement, Variant, variants_dir
 from peoplenet_nb.onnxfile import ModelFile, TensorInfo, read_model_file
 from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.sources import open_source
@@ -39,15 +35,13 @@ logger = logging.getLogger(__name__)
 
 # FP32 by Winograd rounds more than a plain convolution: on `vtest.avi` up to 1e-3 in coverage and 0.05 pixels.
 _COVERAGE, _PIXELS = 5e-3, 0.5
-_WORTH = 1.05  # times ONNX Runtime's speed: less is noise on a shared machine
 _TIMEOUT = 600.0
-_PAIRS = 5  # of inferences timed
 _LAST_WORDS = 400
 
 
 def mnn_path(source: ModelFile) -> Path:
     """Return where a model in MNN's format is kept: by MNN's version and processor, which its record speaks of."""
-    machine = hashlib.sha256(f"{processor_name()}, {available_threads()} cores".encode()).hexdigest()[:8]
+    machine = hashlib.sha256(cpu_name().encode()).hexdigest()[:8]
     return variants_dir(source) / f"{source.path.stem}.mnn-{version()}-{machine}.r{RECIPE}.mnn"
 
 
@@ -62,7 +56,7 @@ def build_mnn(source: ModelFile, *, force: bool = False) -> Variant:
     """Return the variant of a model in MNN's format, built if it is not on disk yet: a matter of seconds.
 
     It takes resized BGR bytes, as the variant with a uint8 input does. It is compared with the model on frames of noise
-    and of the demo clip; its record holds how many times as fast as ONNX Runtime it was, as ``times_onnxruntime``.
+    and of the demo clip; its record holds how many times as fast as ONNX Runtime it was.
 
     Parameters
     ----------
@@ -122,7 +116,7 @@ def mnn_pays(source: ModelFile) -> bool:
         if isinstance(error, ModelError):
             write_text(failed, f"{error}\n")  # not tried at every load; named by hand, mnn is
         return False
-    return float(str(found.recipe["times_onnxruntime"])) >= _WORTH
+    return found.pays
 
 
 def _in_own_process(source: ModelFile, made: Path) -> dict[str, Any]:
@@ -152,14 +146,11 @@ def main() -> None:
     """Convert the model of the command line, compare and time it: what `build_mnn` starts."""
     source, made = read_model_file(sys.argv[1]), Path(sys.argv[2])
     convert(source, made)
-    here, mnn = open_backend(source), open_backend(in_mnn(source, made), Device.MNN)
+    runs = in_mnn(source, made)
+    here, mnn = open_backend(source), open_backend(runs, Device.MNN)
     pictures = noise(3) + [frame.image for frame in open_source(DEMO_CLIP).sampled(100, 3)]
-    agreement = compare(infer_all(source, pictures), infer_all(in_mnn(source, made), pictures, mnn))
-    recipe = {"mnn": version(), "processor": processor_name(), "cores": available_threads()}
-    width, height = source.network_size
-    floats, pixels = np.zeros((1, 3, height, width), np.float32), np.zeros((1, height, width, 3), np.uint8)
-    pairs = [(_seconds(here, floats), _seconds(mnn, pixels)) for _ in range(_PAIRS)]
-    recipe["times_onnxruntime"] = round(median(theirs / ours for theirs, ours in pairs), 3)
+    agreement = compare(infer_all(source, pictures, here), infer_all(runs, pictures, mnn))
+    recipe = {"mnn": version(), "cpu": cpu_name(), TIMES: times_as_fast((runs, mnn), (source, here))}
     write_text(made.with_suffix(".answer"), json.dumps({"agreement": asdict(agreement), "recipe": recipe}))
 
 
@@ -174,9 +165,3 @@ def convert(source: ModelFile, made: Path) -> None:
     onnx.save(model, str(plain))
     words = ["-f", "ONNX", "--modelFile", str(plain), "--MNNModel", str(made), "--bizCode", "peoplenet_nb"]
     _tools.mnnconvert(["mnnconvert", *words])
-
-
-def _seconds(engine: Any, batch: Any) -> float:
-    began = perf_counter()
-    engine.run(batch)
-    return perf_counter() - began

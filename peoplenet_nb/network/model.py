@@ -101,8 +101,8 @@ class PeopleNet:
             Threads of one inference on a CPU; the cores this process may use when left out.
         precision : Precision or str
             What the device runs (`peoplenet_nb.network.devices.precisions_of`), or ``auto``: INT8 on a CPU that has
-            the instructions for it, where `peoplenet-nb optimise` has built it and it agrees, else FP32. The variant
-            with a uint8 input is taken for FP32 where it was built: it computes the same.
+            the instructions for it, where `peoplenet-nb optimise` has built it, it agrees and was faster here, else
+            FP32. The variant with a uint8 input is taken for FP32 where it was built: it computes the same.
 
         Raises
         ------
@@ -131,8 +131,10 @@ class PeopleNet:
             return on(Device.CUDA)
         except DeviceError as error:
             logger.info("auto passes over cuda: %s", error)
-        may_take_mnn = choose(Precision, precision, "precision") in (Precision.AUTO, Precision.FP32)
-        return on(Device.MNN if may_take_mnn and mnn_pays(file) else Device.CPU)
+        fp32 = choose(Precision, precision, "precision") in (Precision.AUTO, Precision.FP32)
+        if fp32 and mnn_pays(file) and not variant_for(file, precision).quantized:
+            return on(Device.MNN)
+        return on(Device.CPU)
 
     def with_threads(self, threads: int) -> PeopleNet:
         """Return the same model on the same device with another number of threads per inference."""

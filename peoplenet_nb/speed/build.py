@@ -15,9 +15,11 @@ from pathlib import Path
 
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.files import writing
-from peoplenet_nb.network.agreement import Frame, compare, infer_all, noise, unlike
+from peoplenet_nb.hardware import cpu_name
+from peoplenet_nb.network.agreement import Frame, compare, infer_all, noise, times_as_fast, unlike
+from peoplenet_nb.network.engines import open_backend
 from peoplenet_nb.network.graph import stamp, with_uint8_input
-from peoplenet_nb.network.variants import Agreement, Target, Variant, int8_path, uint8_path
+from peoplenet_nb.network.variants import TIMES, Agreement, Target, Variant, int8_path, uint8_path
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.speed.int8 import METHODS, quantize
 
@@ -129,6 +131,10 @@ def build_int8(
             "in_float": "the last convolution of each output and what follows it",
         }
         made, *agreements = tried[best]
+        if on_cpu:
+            file, fp32 = read_model_file(made), read_model_file(uint8_path(source))
+            recipe["cpu"] = cpu_name()
+            recipe[TIMES] = times_as_fast((file, open_backend(file)), (fp32, open_backend(fp32)))
         return Variant(path, "int8", source.sha256, recipe, *agreements).save(made)
 
 

@@ -192,17 +192,28 @@ class Chosen:
         return f"Best here: {self.profile}; {self.fps:.1f} frames per second in a whole run."
 
 
-def choose_best(model: PeopleNet, times: RunTimes) -> Chosen:
+def choose_best(model: PeopleNet, times: RunTimes, keyframes: str | int = "off") -> Chosen:
     """Choose from what was timed of a model, and save the speed profile where the other notebooks find it.
+
+    Parameters
+    ----------
+    model : PeopleNet
+        The model.
+    times : RunTimes
+        What was timed, with every frame seen by the network.
+    keyframes : str or int
+        Goes into the profile as it is: which frames of a video the network sees, as for `peoplenet_nb.run`.
 
     Raises
     ------
     DeviceError
         When nothing ran.
+    SettingsError
+        When ``keyframes`` is none.
     OutputError
         When the file cannot be written.
     """
-    profile = best(times.table, model.file)
+    profile = best(times.table, model.file, keyframes)
     fps = (best_row(times.rows) or {})["fps"]
     taken, passed_over = (profile.device, profile.precision, profile.batch), []
     for row in times.rows:

@@ -1,5 +1,7 @@
 """The speed profile of a machine: the device, precision and batch that were found to be fastest for a model there.
 
+Beside them stands which frames the network is to see (``keyframes``), which a person chooses.
+
 Notebook 06 measures, picks the best with `best` and saves it to ``speed.yaml`` under the home; what is left to ``auto``
 elsewhere begins with `fastest`.
 
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choose
 from peoplenet_nb.files import write_text
-from peoplenet_nb.hardware import available_threads, gpus, processor_name
+from peoplenet_nb.hardware import cpu_name, gpus
 from peoplenet_nb.html_tables import note, pairs
 from peoplenet_nb.network.devices import Device, Precision, precisions_of
 from peoplenet_nb.network.model import PeopleNet
@@ -25,6 +27,7 @@ from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import home
+from peoplenet_nb.tracks import KeyFrames
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,8 +55,10 @@ class SpeedProfile:
     batch: int  #: frames per inference, at least 1
     machine: str  #: as `machine_name` gave it
     model_sha256: str  #: of the model that was timed
+    keyframes: str | int = "off"  #: as for `peoplenet_nb.run`: wanted by a person, not measured
 
     def __post_init__(self) -> None:
+        KeyFrames.parse(self.keyframes)
         device = choose(Device, self.device, "device")
         runs = device is not Device.AUTO and self.precision in precisions_of(device)
         if not runs or type(self.batch) is not int or not 1 <= self.batch <= _MAX_BATCH:
@@ -64,7 +69,8 @@ class SpeedProfile:
             )
 
     def __str__(self) -> str:
-        return f"{self.device}, {self.precision}, {frames_at_once(self.batch)}"
+        key = "" if self.keyframes == "off" else f", key frames: {self.keyframes}"
+        return f"{self.device}, {self.precision}, {frames_at_once(self.batch)}{key}"
 
     def _repr_html_(self) -> str:
         rows = [("runs fastest with", str(self)), ("on", self.machine), ("in a shell", self.command())]
@@ -88,7 +94,10 @@ class SpeedProfile:
 
         path = profile_file()
         try:
-            found = cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if isinstance(data, dict) and data.get("keyframes") is False:
+                data["keyframes"] = "off"  # what YAML makes of a bare `off`
+            found = cls(**data)
         except FileNotFoundError:
             return None
         except (OSError, ValueError, TypeError, RecursionError, yaml.YAMLError, SettingsError) as error:
@@ -121,7 +130,8 @@ class SpeedProfile:
     def command(self, video: str = "VIDEO") -> str:
         """Return the shell command that runs a video with it."""
         chosen = f"--device {self.device} --precision {self.precision} --batch {self.batch}"
-        return f"peoplenet-nb detect {video} {chosen}"
+        key = "" if self.keyframes == "off" else f" --keyframes {self.keyframes}"
+        return f"peoplenet-nb detect {video} {chosen}{key}"
 
 
 def profile_file() -> Path:
@@ -132,7 +142,7 @@ def profile_file() -> Path:
 def machine_name() -> str:
     """Return GPUs and driver, processor and cores: what a measurement of speed holds for."""
     parts = [f"{gpu.name} (driver {gpu.driver})" for gpu in gpus()]
-    return "; ".join([*parts, f"{processor_name()}, {available_threads()} cores"])
+    return "; ".join([*parts, cpu_name()])
 
 
 def frames_at_once(batch: int) -> str:
@@ -152,8 +162,8 @@ def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """Return the simplest of the rows of a bench table that nothing beats by 5 %; None when none ran.
 
     So what is taken is never more than 5 % slower than the fastest, and never more complicated than it
-    need be for that: noise does not decide. FP32 is simplest, then TF32, bf16, FP16, INT8; then the CPU, OpenVINO,
-    CUDA, TensorRT; then the smaller batch.
+    need be for that: noise does not decide. FP32 is simplest, then TF32, bf16, FP16, INT8; then the CPU, MNN,
+    OpenVINO, CUDA, TensorRT; then the smaller batch.
     """
     able = [row for row in rows if counts(row)]
     fastest = max((row["fps"] for row in able), default=0.0)
@@ -161,13 +171,15 @@ def best_row(rows: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return min(near, key=_complexity, default=None)
 
 
-def best(table: pd.DataFrame, model_file: ModelFile) -> SpeedProfile:
+def best(table: pd.DataFrame, model_file: ModelFile, keyframes: str | int = "off") -> SpeedProfile:
     """Return the speed profile that a bench table of a model on this machine leads to; it is not saved.
 
     Raises
     ------
     DeviceError
         When no row of the table may be chosen.
+    SettingsError
+        When ``keyframes`` is none.
     """
     rows: list[Any] = table.to_dict("records")
     row = best_row(rows)
@@ -178,7 +190,7 @@ def best(table: pd.DataFrame, model_file: ModelFile) -> SpeedProfile:
             next_step="run `peoplenet-nb doctor`, and name a device that loads.",
         )
     chosen = str(row["device"]), str(row["precision"]), int(row["batch"])
-    return SpeedProfile(*chosen, machine_name(), model_file.sha256)
+    return SpeedProfile(*chosen, machine_name(), model_file.sha256, keyframes)
 
 
 def _complexity(row: Mapping[str, Any]) -> tuple[int, int, int]:
@@ -189,19 +201,20 @@ def _complexity(row: Mapping[str, Any]) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Fastest:
-    """The device, precision and batch to run with, as `PeopleNet.load` and `peoplenet_nb.run` take them, and why."""
+    """What to run with, as `PeopleNet.load` and `peoplenet_nb.run` take it, and why."""
 
     device: str
     precision: str = str(Precision.FP32)
     batch: int | None = None
     reason: str = ""
+    keyframes: str | int = "off"
 
     def _repr_html_(self) -> str:
         return note(self.reason, "ok" if self.batch else "note")
 
 
 def fastest(model: str | Path | None = None, device: str = "auto") -> Fastest:
-    """Return the device, precision and batch of the speed profile that was saved for this machine and model.
+    """Return device, precision, batch and key frames of the speed profile that was saved for this machine and model.
 
     Parameters
     ----------
@@ -227,4 +240,5 @@ def fastest(model: str | Path | None = None, device: str = "auto") -> Fastest:
         gone = f"Notebook 06 chose {profile}, which no longer loads ({error.seen or error.what})"
         instead = "so the first device that loads takes its place, fp32. Run notebook 06 again."
         return Fastest(device, reason=f"{gone}, {instead}")
-    return Fastest(profile.device, profile.precision, profile.batch, f"As notebook 06 chose: {profile}.")
+    reason = f"As notebook 06 chose: {profile}."
+    return Fastest(profile.device, profile.precision, profile.batch, reason, profile.keyframes)

@@ -9,9 +9,10 @@ import logging
 from dataclasses import dataclass
 
 from peoplenet_nb import hardware
-from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.errors import DeviceError, PeopleNetError
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.network.engines.loader import preload, refusal
+from peoplenet_nb.network.mnnfile import build_mnn
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75, LEAST_BOXES, Target, Variant
 from peoplenet_nb.sources import Source
@@ -83,7 +84,7 @@ def build_variants(model: PeopleNet, source: Source, *, int8: bool = True, frame
     source : Source
         Whose frames INT8 is calibrated on.
     int8 : bool
-        Whether to build INT8 too; the variant with a uint8 input is built always.
+        Whether to build INT8 too; the variant with a uint8 input is built always, and MNN's where MNN is installed.
     frames : int
         Frames of the source, spread over it, to calibrate on and to measure with; at least 6.
     """
@@ -98,6 +99,12 @@ def build_variants(model: PeopleNet, source: Source, *, int8: bool = True, frame
         except PeopleNetError as error:
             logger.info("no variant for %s: %s", target, error)
             found.instead.append(f"The model runs as it is. {error}")
+    try:
+        found.made.append(build_mnn(model.file))
+    except DeviceError as error:  # optional: its row among the devices says that it is not there
+        logger.info("no variant for mnn: %s", error)
+    except PeopleNetError as error:
+        found.instead.append(f"MNN is left out. {error}")
     return found
 
 
