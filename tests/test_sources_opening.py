@@ -358,3 +358,16 @@ def test_images_are_decoded_as_ever_whatever_decodes_videos(tmp_path):
     assert number_of(frame.image) == 3
     with pytest.raises(SettingsError, match="decoder.*cuvid"):
         open_source(tmp_path / "a.png", decoder="cuvid")
+
+
+@pytest.mark.parametrize("name", ["a.svg", "a.heic", "a", "a.mp4"])
+def test_a_picture_of_a_kind_that_is_not_read_is_named_as_one(tmp_path, name):
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9"/></svg>'
+    (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic" + bytes(40) if name.endswith("heic") else svg)
+    with pytest.raises(SourceError, match="kind of picture cannot be read"):
+        open_source(tmp_path / name)
+
+
+def test_a_gif_is_a_video(tmp_path):
+    make_video(tmp_path / "a.gif", 4, codec="gif", pix_fmt="rgb8")
+    assert len(list(open_source(tmp_path / "a.gif"))) == 4

@@ -83,3 +83,19 @@ def test_settings_of_another_preprocessing_are_refused_before_anything_is_writte
         run(clip, tmp_path / "out", settings=preset("default", "letterbox"))
     assert raised.value.seen == "settings.fit='letterbox', and the frames here have 'stretch'"
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("output", "name"),
+    [("~nobody-of-that-name/x", None), ("a\0b", None), ("out", "a\0b"), ("out", "a/b"), ("out", "..")],
+)
+def test_what_cannot_be_a_folder_is_refused(tmp_path, monkeypatch, output, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(OutputError, match="cannot be a path|name of a folder"):
+        run(make_video(tmp_path / "clip.mp4", 2), output, name=name)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path):
+    with pytest.raises(OutputError, match="cannot be written"):
+        run(make_video(tmp_path / "clip.mp4", 2), tmp_path, name="x" * 300)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from functools import reduce
+from operator import getitem
 from pathlib import Path
+from shutil import copytree
 
 import cv2
 import pytest
@@ -19,6 +24,7 @@ from peoplenet_nb.errors import DeviceError, GridsError, OutputError, SettingsEr
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, make_video, number_of, picture
@@ -329,6 +335,147 @@ def test_an_unknown_encoder_leaves_no_folder(clip, tmp_path):
     with pytest.raises(DeviceError, match="Unknown encoder"):
         run(clip, tmp_path / "out", encoder="x")
     assert not (tmp_path / "out").exists()
+
+
+def photos(folder: Path) -> Path:
+    folder.mkdir()
+    for number in range(12):
+        cv2.imwrite(str(folder / f"{number}.png"), picture(number))
+    return folder
+
+
+def test_images_of_a_part_that_was_killed_are_known_to_the_next_run(tmp_path):
+    def dies(number):
+        if number == 7:  # as if the process were killed: nothing is tidied up
+            raise KeyboardInterrupt
+        return 0.0
+
+    folder = photos(tmp_path / "photos")
+    with pytest.raises(KeyboardInterrupt):
+        run(folder, tmp_path / "out", FakeModel(dies), workers=1, part_frames=5)
+    images = tmp_path / "out" / "photos" / "images"
+    assert len(list(images.iterdir())) > 5  # more than the finished part names
+    (images / "mine.png").write_text("keep me")
+    for path in list(folder.iterdir())[2:]:
+        path.unlink()
+    again = run(folder, tmp_path / "out", overwrite=True)
+    assert len(list(images.iterdir())) == 3 == again.summary["frames"] + 1
+
+
+def test_images_of_somebody_else_are_not_replaced_unasked(tmp_path):
+    folder, mine = photos(tmp_path / "photos"), tmp_path / "out" / "photos" / "images" / "3.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("keep me")
+    with pytest.raises(OutputError, match="would replace.*images/3.png"):
+        run(folder, tmp_path / "out")
+    assert mine.read_text() == "keep me"
+    run(folder, tmp_path / "out", overwrite=True)
+    assert mine.read_bytes() != b"keep me"
+
+
+@pytest.fixture(scope="module")
+def cut_photos(tmp_path_factory) -> Path:
+    """The folder of a run that was interrupted."""
+    folder = tmp_path_factory.mktemp("cut")
+    with pytest.raises(RunInterrupted):
+        run(photos(folder / "photos"), folder / "out", FakeModel(interrupt_at(8)), part_frames=3, workers=1)
+    return folder / "out" / "photos"
+
+
+def places(value, path=()):
+    """Yield the path to each value of a manifest; the fingerprint may hold anything."""
+    yield path
+    if isinstance(value, dict | list) and path != ("fingerprint",):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*path, key))
+
+
+ODD = [
+    None,
+    True,
+    "x",
+    -1,
+    10**400,
+    0.5,
+    [],
+    {},
+    [None],
+    {"../x": "y"},
+    math.nan,
+    math.inf,
+    "../../x",
+    [0, 0],
+]
+
+
+def test_a_manifest_with_anything_odd_in_it_is_taken_as_it_is_or_refused(cut_photos, tmp_path, monkeypatch):
+    """No other exception; whatever is taken holds what the run's code expects."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+    good = json.loads((cut_photos / "run.json").read_text())
+    folder = tmp_path / "run"
+    folder.mkdir()
+    refused = 0
+    for path in places(good):
+        for odd in ODD:
+            data = {"": copy.deepcopy(good)}
+            *above, last = ("", *path)
+            reduce(getitem, above, data)[last] = odd
+            (folder / "run.json").write_text(json.dumps(data[""]))
+            try:
+                manifest = RunFolder(folder, good["fingerprint"], resume=True, overwrite=False)
+            except OutputError:
+                refused += 1
+                continue
+            manifest.release()
+            manifest.save()
+    assert refused > 500
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        (("parts", 0, "files"), None, "it.parts\\[0\\].files is 'None'"),
+        (("parts", 1, "wall_s"), "x", "it.parts\\[1\\].wall_s is 'x'"),
+        (("parts", 0, "seconds", "read"), math.nan, "it.parts\\[0\\].seconds.read is 'nan'"),
+        (("parts", 0, "frames"), True, "frames is 'True'"),
+        (("parts", 0, "cat"), 1, "holds 'cat'"),
+        (("parts", 0, "files"), {"../../etc/passwd": ""}, "with files"),
+        (("parts", 0, "files"), {"00001.mp4": ""}, "with files"),  # another part's
+        (("parts", 0, "name"), "00007", "is called"),
+        (("parts", 0, "frames"), 0, "has 0 frames"),
+        (("parts", 0, "first"), 7, "has 3 frames, 7 to 2"),
+        (("parts", 0, "counts"), {"cat": 1}, "count different classes"),
+        (("video_size",), [0, 0], "the video is"),
+        (("video_size",), [1], "video_size is"),
+        (("images",), [1], "it.images\\[0\\] is '1'"),
+        (("format",), 7, "cannot be read"),
+    ],
+)
+def test_what_is_wrong_in_a_manifest_is_named(cut_photos, tmp_path, path, value, reason):
+    data = json.loads((cut_photos / "run.json").read_text())
+    reduce(getitem, path[:-1], data)[path[-1]] = value
+    (tmp_path / "run.json").write_text(json.dumps(data))
+    with pytest.raises(OutputError, match=reason):
+        RunFolder(tmp_path, data["fingerprint"], resume=True, overwrite=False)
+
+
+def test_a_manifest_whose_parts_name_their_images_is_read_too(cut_photos, tmp_path):
+    data = json.loads((cut_photos / "run.json").read_text())
+    data["parts"][0]["images"], data["images"] = ["a.png"], []
+    (tmp_path / "run.json").write_text(json.dumps(data))
+    folder = RunFolder(tmp_path, data["fingerprint"], ["b.png"], resume=True, overwrite=False)
+    folder.release()
+    assert folder.manifest.images == ["a.png", "b.png"]
+
+
+def test_classes_that_a_manifest_made_up_are_not_counted(cut_photos, tmp_path):
+    copytree(cut_photos, tmp_path / "photos")
+    data = json.loads((cut_photos / "run.json").read_text())
+    for part in data["parts"]:
+        part["counts"] = part["frames_with"] = {"cat": 1}
+    (tmp_path / "photos" / "run.json").write_text(json.dumps(data))
+    result = run(cut_photos.parents[1] / "photos", tmp_path, resume=True)
+    assert list(result.summary["counts"]) == list(FakeModel().labels)
 
 
 @pytest.mark.parametrize("harm", ["cut", "gone"])

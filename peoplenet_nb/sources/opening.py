@@ -183,7 +183,13 @@ def open_path(path: Path) -> Source:
         )
     from peoplenet_nb.sources.videofile import VideoFile
 
-    return VideoFile(path)
+    try:
+        return VideoFile(path)
+    except SourceError as error:
+        if not stills.is_unreadable(path, head):
+            raise
+        step = "save it as PNG or JPEG and name that."
+        raise SourceError("This kind of picture cannot be read here", seen=path, next_step=step) from error
 
 
 def _near(path: Path) -> str:

@@ -46,6 +46,11 @@ def is_image(path: Path, head: bytes) -> bool:
     return IMAGE_NAME.search(path.name) is not None and head[:4] != b"RIFF"
 
 
+def is_unreadable(path: Path, head: bytes) -> bool:
+    """Return whether a file is a picture of a kind that is not read here."""
+    return _UNREADABLE.search(path.name) is not None or b"<svg" in head
+
+
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Return a sort key by which ``frame2`` stands before ``frame10``."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())

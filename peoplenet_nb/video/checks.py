@@ -25,6 +25,33 @@ from peoplenet_nb.tracks import KeyFrames
 _NARROW = 1.45
 
 
+def run_path(output: str | Path, name: str) -> Path:
+    """Return the folder of a run.
+
+    Raises
+    ------
+    OutputError
+        When the name is none of a folder, or what it shall lie in cannot be a path.
+    """
+    if name in (".", "..") or Path(name).name != name:
+        raise OutputError(
+            "The name of a run is the name of a folder, without / and ..",
+            seen=repr(name),
+            next_step="name the folder above it with output=.",
+        )
+    try:
+        path = Path(output).expanduser() / name
+        path.resolve()
+    except (RuntimeError, ValueError) as error:  # the home of nobody; a null character; a link to itself
+        step = "choose another --output, or another name."
+        raise OutputError(
+            "This cannot be a path", seen=f"{output}/{name}: {error}", next_step=step
+        ) from error
+    except OSError:  # RunFolder says what is wrong
+        pass
+    return path
+
+
 def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
     """Refuse what could only go wrong later; nothing is written.
 

@@ -67,8 +67,7 @@ class PartWriter:
         with writing(self._run.path):
             self._write_rows(done, counts)
             if done.picture is not None and frame.name:
-                part.images.append(self._image_names[frame.name])
-                write_image(self._run.path / "images" / part.images[-1], done.picture)
+                write_image(self._run.path / "images" / self._image_names[frame.name], done.picture)
             elif done.picture is not None:
                 self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
             if done.grids is not None:

@@ -22,7 +22,8 @@ from typing import Any
 
 from peoplenet_nb.cells import CELLS
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import lock, sha256_of, write_text, writing
+from peoplenet_nb.files import lock, read_text, sha256_of, write_text, writing
+from peoplenet_nb.video.typed import typed
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ _FORMAT = 1
 STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "interpolate", "draw", "encode")
 
 _MANIFEST, _PARTS = "run.json", "parts"
+_LARGEST_MANIFEST = 256 << 20  # bytes; some 200 for each image of a folder
 # Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
 _PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
 _GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")  # of earlier versions, in a folder "grids"
@@ -39,7 +41,7 @@ _FILES = ("video.mp4", "detections.csv", "detections.parquet", CELLS, "frames.cs
 
 @dataclass
 class Part:
-    """A finished part: which frames, what was found, how long each stage took, the SHA-256 of its files, its images."""
+    """A finished part: which frames, what was found, how long each stage took, the SHA-256 of its files."""
 
     name: str
     first: int
@@ -53,7 +55,6 @@ class Part:
     frames_with: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     files: dict[str, str] = field(default_factory=dict)
-    images: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -67,6 +68,8 @@ class Manifest:
     encoder: str = ""  #: which writes the video; parts of different encoders do not join
     first_s: float = 0.0  #: seconds from the start of the run to its first result
     parts: list[Part] = field(default_factory=list)
+    #: What the run's annotated images are called, before the first is written: a run that is killed left some of them.
+    images: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  #: on images that a continued run does not look at again
 
     @property
@@ -85,12 +88,20 @@ class RunFolder:
     Raises
     ------
     OutputError
-        When the folder cannot be written, another process writes to it, it holds results and neither
-        ``resume`` nor ``overwrite`` is set, or it holds those of a different run.
+        When the folder cannot be written, another process writes to it, it holds results, or files that they would
+        replace, and neither ``resume`` nor ``overwrite`` is set, or it holds those of a different run.
     """
 
-    def __init__(self, path: Path, fingerprint: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-        self.path = path
+    def __init__(
+        self,
+        path: Path,
+        fingerprint: dict[str, Any],
+        images: Collection[str] = (),
+        *,
+        resume: bool,
+        overwrite: bool,
+    ) -> None:
+        self.path, self._images = path, list(images)
         self.parts = path / _PARTS
         self._lock = ExitStack()
         if resume and overwrite:
@@ -126,7 +137,9 @@ class RunFolder:
         if overwrite or empty or not results:
             with writing(self.path):
                 self._clear()
-            return Manifest(fingerprint)
+            if not overwrite:
+                self._refuse_taken()
+            return Manifest(fingerprint, images=self._images)
         if manifest is None or not resume:
             resumable = "continue with --resume (resume=True), " if manifest else ""
             raise OutputError(
@@ -144,7 +157,18 @@ class RunFolder:
             )
         if manifest.state != "complete":
             manifest.parts = list(takewhile(self._is_whole, manifest.parts))
+            manifest.images = list(dict.fromkeys([*manifest.images, *self._images]))
         return manifest
+
+    def _refuse_taken(self) -> None:
+        """Refuse to replace images that no run's manifest names."""
+        taken = [f"images/{name}" for name in self._images if (self.path / "images" / name).exists()]
+        if taken:
+            raise OutputError(
+                "The output folder holds images that the results would replace",
+                seen=f"{self.path}: {', '.join(taken[:3])}{' …' if len(taken) > 3 else ''}",
+                next_step="choose another --output, move them away, or replace them with --overwrite.",
+            )
 
     def _is_whole(self, part: Part) -> bool:
         """Return whether a part's files are those that were written; the run goes on from the first that are not."""
@@ -158,15 +182,34 @@ class RunFolder:
 
     def _load(self) -> Manifest:
         try:
-            data = json.loads((self.path / _MANIFEST).read_text(encoding="utf-8"))
+            data = json.loads(read_text(self.path / _MANIFEST, _LARGEST_MANIFEST))
             data = {_FORMAT: data}[data.pop("format")]  # another format is a KeyError
-            data["parts"] = [Part(**part) for part in data["parts"]]
-            data["video_size"] = tuple(data["video_size"]) if data["video_size"] else None
-            data["fingerprint"] = {**data["fingerprint"]}
-            return Manifest(**data)
+            # Until parts were written they named their own images.
+            named = [name for part in data["parts"] for name in part.pop("images", [])]
+            manifest: Manifest = typed(data, Manifest, "it")
+            manifest.images += typed(named, list[str], "it.images")
+            self._check(manifest)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             what, seen = "The manifest of the run cannot be read", f"{self.path / _MANIFEST}: {error}"
             raise OutputError(what, seen=seen, next_step="begin anew with --overwrite.") from error
+        return manifest
+
+    @staticmethod
+    def _check(manifest: Manifest) -> None:
+        """Raise a ValueError for names and numbers that no run writes."""
+        labels = manifest.parts[0].counts.keys() if manifest.parts else {}.keys()
+        for number, part in enumerate(manifest.parts):
+            names = [part.name, *(name.partition(".")[0] for name in part.files)]
+            if set(names) != {f"{number:05d}"} or not all(map(_PART_FILE.fullmatch, part.files)):
+                raise ValueError(f"part {number} is called {part.name[:40]!r}, with files {list(part.files)}")
+            if not part.frames or part.last < part.first:
+                raise ValueError(f"part {number} has {part.frames} frames, {part.first} to {part.last}")
+        if any(
+            counts.keys() != labels for part in manifest.parts for counts in (part.counts, part.frames_with)
+        ):
+            raise ValueError("its parts count different classes")
+        if manifest.video_size and not min(manifest.video_size):
+            raise ValueError(f"the video is {manifest.video_size}")
 
     def files(self, ending: str) -> list[Path]:
         """Return the finished parts' files of one kind, by what follows the part's name; not every part has one."""
@@ -196,7 +239,7 @@ class RunFolder:
             manifest = Manifest({})
         for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
-        images = {name for part in manifest.parts for name in part.images}
+        images = set(manifest.images)
         grids = manifest.fingerprint.get("save_grids") is True
         for folder in (self.path / "images", self.path / "grids"):
             for path in folder.iterdir() if folder.is_dir() and not folder.is_symlink() else ():

@@ -24,7 +24,7 @@ from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.tracks import KeyFrames
-from peoplenet_nb.video.checks import check_request, fingerprint, key_frames_for, notes_on
+from peoplenet_nb.video.checks import check_request, fingerprint, key_frames_for, notes_on, run_path
 from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
 from peoplenet_nb.video.parts import PartWriter, image_names
 from peoplenet_nb.video.pipeline import Pipeline
@@ -125,22 +125,17 @@ def run(
     if model is None:
         model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
     settings = settings or preset(fit=model.fit)
-    name = name or source.info.stem
-    if name in (".", "..") or Path(name).name != name:
-        raise OutputError(
-            "The name of a run is the name of a folder, without / and ..",
-            seen=repr(name),
-            next_step="name the folder above it with output=.",
-        )
     chosen, more_notes = key_frames_for(source, keyframes)
-    path = Path(output or outputs_dir()).expanduser() / name
+    path = run_path(output or outputs_dir(), name or source.info.stem)
     check_request(source, model, settings, path)
     if video and source.info.kind == "video":
         encoder = choose_encoder(encoder, (source.info.width, source.info.height))
     else:
         encoder = ""
     depends = fingerprint(source, model, settings, video, save_grids, chosen)
-    folder = RunFolder(path, depends, resume=resume, overwrite=overwrite)
+    drawn = source.files if video and source.info.kind != "video" else []
+    images = image_names([file.name for file in drawn])
+    folder = RunFolder(path, depends, images.values(), resume=resume, overwrite=overwrite)
     try:
         manifest, info = folder.manifest, source.info
         if manifest.state == "complete":
@@ -161,7 +156,7 @@ def run(
             keyframes=chosen,
             batch=batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1),
         )
-        work = _Run(folder, source, rest, settings, pipeline, more_notes)
+        work = _Run(folder, source, rest, settings, pipeline, more_notes, images)
         return work.go(began, progress, part_seconds, part_frames)
     finally:
         folder.release()
@@ -178,15 +173,16 @@ class _Run:
         settings: Settings,
         pipeline: Pipeline,
         notes: list[str],
+        images: dict[str, str],
     ) -> None:
         self.folder, self.source, self.rest, self.settings = folder, source, rest, settings
+        self.image_names = images
         self.pipeline, self.model = pipeline, pipeline.model
         # A video is read from its start again, which gives all of its notes again; images are not.
         self.earlier = folder.manifest.notes if source.info.kind == "images" else []
         self.notes = notes_on(source, self.model) + notes
         for note in self.notes:  # all of them stand in the result; only what makes it worthless interrupts
             logger.log(logging.WARNING if note in (STANDIN_WARNING, COVERAGE_ONLY) else logging.INFO, note)
-        self.image_names = image_names([file.name for file in source.files])
 
     def go(self, began: float, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
         """Work through the source, join what was written, and return it; ``began`` is when the run did."""

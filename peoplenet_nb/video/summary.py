@@ -60,7 +60,7 @@ def finish_run(
     whole = {
         "complete": complete,
         **summary,
-        **_totals(manifest),
+        **_totals(manifest, labels),
         "video": about_video,
         "files": {name: path.name for name, path in files.items() if path is not None and path.exists()},
         "versions": versions(),
@@ -128,18 +128,17 @@ def _video_notes(manifest: Manifest) -> list[str]:
     return [note for note in notes if note]
 
 
-def _totals(manifest: Manifest) -> dict[str, Any]:
+def _totals(manifest: Manifest, labels: tuple[str, ...]) -> dict[str, Any]:
     parts = manifest.parts
     frames, wall = manifest.frames, sum(part.wall_s for part in parts)
-    labels = parts[0].counts
     stages = {stage: 1e3 * sum(part.seconds.get(stage, 0.0) for part in parts) / frames for stage in STAGES}
     return {
         "frames": frames,
         "frames_inferred": frames - sum(part.interpolated or 0 for part in parts),
         "first_frame": parts[0].first,
         "last_frame": parts[-1].last,
-        "counts": {label: sum(part.counts[label] for part in parts) for label in labels},
-        "frames_with": {label: sum(part.frames_with[label] for part in parts) for label in labels},
+        "counts": {label: sum(part.counts.get(label, 0) for part in parts) for label in labels},
+        "frames_with": {label: sum(part.frames_with.get(label, 0) for part in parts) for label in labels},
         "speed": {
             "fps": round(frames / wall, 3) if wall else None,
             "wall_s": round(wall, 3),
