@@ -38,6 +38,12 @@ def clip(tmp_path_factory) -> Path:
     return make_video(tmp_path_factory.mktemp("video") / "clip.mp4", 50)
 
 
+@pytest.fixture(autouse=True)
+def short_windows(monkeypatch) -> None:
+    """Several windows in two seconds of video."""
+    monkeypatch.setattr("peoplenet_nb.tracks.keyframes._WINDOW_S", 0.8)
+
+
 @pytest.fixture
 def one_shot(monkeypatch) -> None:
     """Numbered pictures differ enough to look like cuts; here they are one shot."""
@@ -80,9 +86,9 @@ def test_boxes_between_are_where_the_network_would_have_seen_them(clip, tmp_path
 @pytest.mark.usefixtures("one_shot")
 def test_auto_infers_few_frames_where_the_motion_is_even_and_all_around_a_jump(clip, tmp_path):
     quiet = run(clip, tmp_path / "quiet", MovingModel(), keyframes="auto")
-    assert inferred(quiet) == [0, 20, 40, 49]
+    assert inferred(quiet) == [0, 10, 20, 30, 40, 49]
     jump = run(clip, tmp_path / "jump", MovingModel((27,)), keyframes="auto")
-    assert {0, 20, 26, 27, 40, 49} <= set(inferred(jump))
+    assert {0, 10, 20, 26, 27, 30, 40, 49} <= set(inferred(jump))
     assert len(inferred(jump)) < 15
     assert jump.to_pandas()["y1"].nunique() == 2, "nothing lies between the two sides"
 
@@ -212,11 +218,11 @@ def test_grids_are_kept_of_the_frames_that_the_network_saw(clip, tmp_path):
 def test_what_was_done_is_said(clip, tmp_path):
     result = run(clip, tmp_path, MovingModel(), keyframes="auto")
     summary = json.loads((result.folder / "summary.json").read_text())
-    assert (summary["keyframes"], summary["frames"], summary["frames_inferred"]) == ("auto", 50, 4)
+    assert (summary["keyframes"], summary["frames"], summary["frames_inferred"]) == ("auto", 50, 6)
     assert summary["model"]["batch"] == 1
     assert summary["speed"]["ms_per_frame"]["interpolate"] > 0
     for shown in (str(result), result._repr_html_()):
-        assert "50 frames (4 inferred, the others interpolated)" in shown
+        assert "50 frames (6 inferred, the others interpolated)" in shown
     off = run(clip, tmp_path / "off", MovingModel())
     assert (off.summary["keyframes"], off.summary["frames_inferred"]) == ("off", 50)
     assert "interpolated" not in str(off)
@@ -271,8 +277,10 @@ def test_an_interrupted_run_ends_with_a_window_and_continues_to_the_same_tables(
 
 KILLED = """
 import sys
+import peoplenet_nb.tracks.keyframes
 from videos import MovingModel
 from runs import run
+peoplenet_nb.tracks.keyframes._WINDOW_S = 0.8
 run(sys.argv[1], sys.argv[2], MovingModel((27,), lambda n: 0.03), keyframes=sys.argv[3], workers=2, part_frames=6)
 """
 
@@ -314,7 +322,7 @@ def test_a_source_that_breaks_off_within_a_window_loses_that_window_only(clip, t
     with pytest.raises(SourceError, match="broke off"):
         run(source, tmp_path / "out", MovingModel(), keyframes=keyframes)
     kept = json.loads((tmp_path / "out" / "clip" / "run.json").read_text())["parts"]
-    assert sum(part["frames"] for part in kept) == (42 if keyframes == 3 else 40)
+    assert sum(part["frames"] for part in kept) == (36 if keyframes == 3 else 40)
     Breaking.broken = False
     result = run(source, tmp_path / "out", MovingModel(), keyframes=keyframes, resume=True)
     whole = run(clip, tmp_path / "whole", MovingModel(), keyframes=keyframes)
@@ -323,7 +331,7 @@ def test_a_source_that_breaks_off_within_a_window_loses_that_window_only(clip, t
 
 @pytest.mark.parametrize("keyframes", KINDS)
 def test_a_frame_that_fails_costs_the_windows_that_need_it(clip, tmp_path, keyframes):
-    bad = 42 if keyframes == 3 else 40
+    bad = 36 if keyframes == 3 else 40
 
     def fail(number):
         if number == bad:
@@ -382,7 +390,7 @@ def test_reading_waits_for_slow_workers(tmp_path, monkeypatch):
     for window in pipeline:
         with lock:
             inside -= len(window)
-    assert most <= 5 * (2 + 1 + 1), "two windows in the line, one in hand, one that waits"
+    assert most <= 20 * (2 + 1 + 1), "two windows in the line, one in hand, one that waits"
 
 
 def test_a_caller_that_leaves_early_does_not_wait_for_the_rest_of_a_window(clip):

@@ -21,9 +21,9 @@ from peoplenet_nb.tracks.association import Floats, Ints
 from peoplenet_nb.tracks.interpolation import interpolate
 from peoplenet_nb.tracks.motion import Link, link_frames
 
-_WINDOW_S = 2.4
+_WINDOW_S = 1.8
 _WINDOW_BYTES = 96_000_000
-_APART_S = 0.6  # at most so far apart are two frames that the network sees
+_APART_S = 0.45  # at most so far apart are two frames that the network sees
 _UNKNOWN_FPS = 25.0
 # Chosen with benchmarks/keyframes.py's clips on the first half of vtest.avi; flat around these.
 _CLOSE = 0.05  # cost by which another pair must be dearer
