@@ -73,7 +73,9 @@ def main() -> None:
         took = repeated(saved, asked.frames, Path(folder) / CELLS)
         long = open_grids(folder)
         median, high = to_reach_a_frame(long)
-        done = subprocess.run([sys.executable, "-c", OPEN, folder], check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", OPEN, folder], check=True, capture_output=True, text=True
+        )
         opened, before, peak, shown, packed = json.loads(done.stdout)
         size = (Path(folder) / CELLS).stat().st_size
     rows += [

@@ -7,7 +7,7 @@ whole grids gives for every threshold from there on.
 
 from peoplenet_nb.cells.saved import CELLS, open_grids
 from peoplenet_nb.cells.store import CellsFile, CellsWriter, join_cells
-from peoplenet_nb.cells.values import FLOOR, Cells, Layout, SavedGrids
+from peoplenet_nb.cells.values import FLOOR, Cells, Layout, SavedGrids, Timeline
 
 __all__ = [
     "CELLS",
@@ -17,6 +17,7 @@ __all__ = [
     "CellsWriter",
     "Layout",
     "SavedGrids",
+    "Timeline",
     "join_cells",
     "open_grids",
 ]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import numpy as np
 
-from peoplenet_nb.cells.values import Layout
+from peoplenet_nb.cells.values import Layout, Timeline
 from peoplenet_nb.errors import GridsError, choose
 from peoplenet_nb.fit import Fit, FitMode
 
@@ -45,6 +46,8 @@ class About:
         Which frames there are, rising; also those without any cell.
     fits : list of Fit
         One per frame.
+    timeline : Timeline
+        All frames of the run, also those that the network did not see.
     """
 
     layout: Layout
@@ -52,6 +55,7 @@ class About:
     group: int
     frames: list[int]
     fits: list[Fit]
+    timeline: Timeline
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Return it as Parquet's key-value metadata."""
@@ -69,6 +73,9 @@ class About:
                 [len(list(same)), str(fit.mode), fit.frame_size, fit.content_size]
                 for fit, same in groupby(self.fits)
             ],
+            "between": _runs(sorted({*self.timeline.frames}.difference(self.frames))),
+            "times": base64.b64encode(self.timeline.times.astype("<f8").tobytes()).decode(),
+            "begins": self.timeline.begins,
         }
         return {_KEY: json.dumps(about).encode()}
 
@@ -94,15 +101,10 @@ class About:
         fine = min(rows, cols, stride, group, layout.size) >= 1 and 20 * layout.size <= LARGEST
         if not fine or group > _LARGEST_GROUP or not 0 <= floor <= 1:
             raise ValueError(f"a grid of {rows} rows and {cols} columns from {floor} up")
-        runs = [(int(first), int(step), int(count)) for first, step, count in about["frames"]]
-        count = sum(count for _, _, count in runs)
-        if -(-count // group) != metadata.num_row_groups or min(min(run[1:]) for run in runs) < 1:
+        frames = _frames(about["frames"], most=group * metadata.num_row_groups)
+        count = len(frames)
+        if not frames or -(-count // group) != metadata.num_row_groups:
             raise ValueError(f"{count} frames in {metadata.num_row_groups} row groups of {group}")
-        if not all(0 <= first + step * (count - 1) < _MOST_FRAMES for first, step, count in runs):
-            raise ValueError("frames that cannot be")
-        frames = [first + step * i for first, step, count in runs for i in range(count)]
-        if frames[0] < 0 or (np.diff(frames) < 1).any():
-            raise ValueError("its frames do not rise")
         fits: list[Fit] = []
         for number, mode, frame_size, content_size in about["fits"]:
             sizes = [(int(w), int(h)) for w, h in (frame_size, content_size)]
@@ -112,7 +114,27 @@ class About:
             fits += [fit] * number
         if len(fits) != count:
             raise ValueError("frames without a fit")
-        return cls(layout, floor, group, frames, fits)
+        times = np.frombuffer(base64.b64decode(about["times"]), "<f8")
+        every = sorted([*frames, *_frames(about["between"], most=len(times))])
+        begins = str(about["begins"])
+        if len(every) != len(times) or len(begins) != count or not {*begins} <= {*"012"}:
+            raise ValueError("times and frames do not go together")
+        if (np.diff(every) < 1).any():
+            raise ValueError("a frame that is there twice")
+        return cls(layout, floor, group, frames, fits, Timeline(every, times, begins))
+
+
+def _frames(runs: Any, most: int) -> list[int]:
+    """Return rising frames from their runs; a `ValueError` for what cannot be such."""
+    runs = [(int(first), int(step), int(count)) for first, step, count in runs]
+    if sum(count for _, _, count in runs) > most or any(min(step, count) < 1 for _, step, count in runs):
+        raise ValueError("more frames than there is room for")
+    frames = [first + step * i for first, step, count in runs for i in range(count)]
+    if frames and not 0 <= frames[0] <= frames[-1] < _MOST_FRAMES:
+        raise ValueError("frames that cannot be")
+    if any(later <= earlier for earlier, later in pairwise(frames)):
+        raise ValueError("its frames do not rise")
+    return frames
 
 
 def _runs(frames: list[int]) -> list[list[int]]:

@@ -11,6 +11,7 @@ by bytes before zstd has them, which saves a tenth, and stay exact.
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Iterable
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.cells.about import LARGEST, About, schema_of
-from peoplenet_nb.cells.values import Cells, Layout, SavedGrids
+from peoplenet_nb.cells.values import Cells, Layout, SavedGrids, Timeline
 from peoplenet_nb.errors import GridsError, PeopleNetError
 from peoplenet_nb.files import PartialFile, writing
 from peoplenet_nb.fit import Fit
@@ -54,9 +55,12 @@ class CellsWriter:
         self._pending: list[tuple[int, Cells]] = []
         self._frames: list[int] = []
         self._fits: list[Fit] = []
+        self._begins: list[str] = []
+        self._between: list[int] = []
+        self._times: list[float] = []
 
-    def add(self, frame: int, cells: Cells) -> None:
-        """Add a frame's cells.
+    def add(self, frame: int, cells: Cells, *, time_s: float = math.nan, begins: int = 0) -> None:
+        """Add a frame's cells; time and what begins with it (`Timeline`) matter where there are frames between.
 
         Raises
         ------
@@ -74,9 +78,16 @@ class CellsWriter:
             )
         self._frames.append(frame)
         self._fits.append(cells.fit)
+        self._begins.append(str(begins))
+        self._times.append(time_s)
         self._pending.append((frame, cells))
         if len(self._pending) == _GROUP:
             self._flush(cells.layout)
+
+    def add_between(self, frame: int, time_s: float) -> None:
+        """Add a frame that the network did not see; one that it sees comes before and after."""
+        self._between.append(frame)
+        self._times.append(time_s)
 
     def _flush(self, layout: Layout) -> None:
         """Write what is pending as one row group."""
@@ -126,7 +137,9 @@ class CellsWriter:
             self.abandon()
             return
         self._flush(first.layout)
-        about = About(first.layout, first.floor, _GROUP, self._frames, self._fits)
+        frames = sorted([*self._frames, *self._between])
+        timeline = Timeline(frames, np.array(self._times), "".join(self._begins))
+        about = About(first.layout, first.floor, _GROUP, self._frames, self._fits, timeline)
         with writing(self._file.path):
             self._writer.add_key_value_metadata(about.to_metadata())
             self._writer.close()
@@ -162,6 +175,8 @@ class CellsFile(SavedGrids):
         Which frames there are, by their 0-based index in the source.
     floor : float
         The least coverage that was kept.
+    timeline : Timeline
+        All frames of the run.
 
     Raises
     ------
@@ -183,6 +198,7 @@ class CellsFile(SavedGrids):
         except Exception as error:  # pyarrow and JSON have a dozen kinds of them for broken files
             raise self._refused(error) from error
         self.frames, self.floor = self._about.frames, self._about.floor
+        self.timeline: Timeline = self._about.timeline
         self._lock = threading.Lock()
         self._held: tuple[int, list[Cells]] = (-1, [])
 
@@ -258,8 +274,14 @@ def join_cells(parts: Iterable[Path], out: Path) -> None:
     try:
         for path in parts:
             file = CellsFile(path)
-            for position, frame in enumerate(file.frames):
-                writer.add(frame, file.cells(position))
+            line, position = file.timeline, 0
+            for frame, time_s in zip(line.frames, line.times.tolist(), strict=True):
+                if position < len(file) and frame == file.frames[position]:
+                    begins = int(line.begins[position])
+                    writer.add(frame, file.cells(position), time_s=time_s, begins=begins)
+                    position += 1
+                else:
+                    writer.add_between(frame, time_s)
         writer.finish()
     finally:
         writer.abandon()

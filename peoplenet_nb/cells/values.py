@@ -129,6 +129,27 @@ class Cells:
         return Grids(coverage.reshape(shape), boxes, self.fit, layout.labels, layout.stride, self.floor)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeline:
+    """All frames of a run, also those that the network did not see: between key frames boxes are interpolated.
+
+    Parameters
+    ----------
+    frames : list of int
+        All of them, by their 0-based index in the source.
+    times : ndarray
+        ``(len(frames),)`` float64: when each is shown, in seconds; NaN for images.
+    begins : str
+        A digit for each key frame. Boxes are interpolated within a chain of key frames, which knows nothing of those
+        before and after it: with a ``1`` a chain begins that shares this frame with the one before, with a ``2`` (a
+        cut) one that does not; ``0`` goes on.
+    """
+
+    frames: list[int]
+    times: npt.NDArray[np.float64]
+    begins: str
+
+
 class SavedGrids(Sequence[Grids]):
     """The grids of a run's frames, in their order, read when asked for.
 
@@ -136,9 +157,12 @@ class SavedGrids(Sequence[Grids]):
     ----------
     frames : list of int
         Which frames they are, by their 0-based index in the source.
+    timeline : Timeline or None
+        All frames of the run; None for what an earlier version saved.
     """
 
     frames: list[int]
+    timeline: Timeline | None = None
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -47,6 +47,8 @@ class TunerCanvas(anywidget.AnyWidget):
     floor = t.Float(0.0).tag(sync=True)
     fps = t.Float(10.0).tag(sync=True)
     frame_names: Any = t.List().tag(sync=True)
+    between = t.Dict({}).tag(sync=True)
+    """`peoplenet_nb.tuner.between.Between.to_browser`, where the clip has frames that the network did not see."""
 
     frame = t.Int(0).tag(sync=True)
     view = t.Dict(VIEW).tag(sync=True)

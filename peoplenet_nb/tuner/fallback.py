@@ -32,10 +32,12 @@ class KernelPicture(w.VBox):  # type: ignore[misc]
             for name, value in VIEW.items()
             if isinstance(value, bool) and name != "compare"
         ]
-        super().__init__([w.HBox(self.toggles), self.image])
+        self.note = w.HTML()
+        super().__init__([w.HBox(self.toggles), self.image, self.note])
 
     def draw(self) -> None:
         """Draw the frame on screen, once its picture is there."""
+        self.note.value = f'<div class="pnb-note">{self._model.decoded.note}</div>'
         view = VIEW | {toggle.description: toggle.value for toggle in self.toggles}
         if self._pictures is None or self._model.index == 0:
             self.image.value = render(self._model, self._first, view)

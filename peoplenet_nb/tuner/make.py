@@ -7,6 +7,7 @@ coverage that any preset could ask for, within a limit of bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.preprocess import check_frame
 from peoplenet_nb.settings import Settings, preset
+from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.panel import Tuner
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
@@ -95,7 +97,8 @@ def tune_run(
     source : str, Path or Source, optional
         The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
     most : int
-        How many frames to take at most, evenly spaced over a longer run.
+        How many frames to take at most, evenly spaced over a longer run. Of a run on key frames that has no more, all
+        frames are shown, interpolated as in the run but with the settings of the moment; of a longer one key frames.
     settings, dead, fallback
         As in `tune`, which also says what is returned.
 
@@ -109,14 +112,15 @@ def tune_run(
         When the source cannot be opened.
     """
     clip = Clip(folder if isinstance(folder, SavedGrids) else open_grids(folder), most)
-    model = TunerModel(clip, settings or preset("default", clip[0].fit.mode))
-    packed = pack_clip(map(clip.cells, range(len(clip))), floors=FLOORS, limit=CLIP_BYTES)
+    model = TunerModel(clip, settings or preset("default", clip[0].fit.mode), clip.between)
+    packed = pack_clip(map(clip.cells, clip.keys), floors=FLOORS, limit=CLIP_BYTES)
     pictures = VideoPictures(source, clip.frames) if source is not None else None
     return Tuner(
         model,
         pictures.first() if pictures else b"",
         pictures=pictures,
         packed=packed,
+        between=clip.between,
         frame_names=clip.frames,
         fps=min(30.0, (pictures.fps if pictures else None) or 10.0),
         dead=dead,
@@ -125,28 +129,42 @@ def tune_run(
 
 
 class Clip(Sequence[Grids]):
-    """At most so many of a run's frames, which must all be alike, since the browser has one shape for all."""
+    """At most so many of a run's frames, which must all be alike, since the browser has one shape for all.
+
+    Of a run on key frames all frames, if there is room for them; else key frames only.
+    """
 
     def __init__(self, saved: SavedGrids, most: int) -> None:
-        self._saved = saved
-        self._every = max(1, -(-len(saved) // max(1, most)))
-        self.frames = saved.frames[:: self._every]
-        """The frames' places in the source."""
+        self._saved, line = saved, saved.timeline
         self._first = saved.cells(0)
+        self.between: Between | None = None
+        """What stands in the frames that the network did not see, where the clip has such."""
+        self.keys: Sequence[int]
+        """Positions of the others."""
+        if line is not None and len(saved) < len(line.frames) <= most:
+            self.between = Between.of(line, saved.frames)
+            self.frames, self.keys = list(self.between.frames), self.between.keys
+        else:
+            self.frames = saved.frames[:: max(1, -(-len(saved) // max(1, most)))]
+            self.keys = range(len(self.frames))
+        self._where = {frame: position for position, frame in enumerate(saved.frames)}
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def cells(self, index: int) -> Cells:
-        """Return the cells of a frame from the least floor up."""
-        cells = self._saved.cells(index * self._every)
+        """Return the cells of a frame that the network saw, from the least floor up."""
+        cells = self._saved.cells(self._where[self.frames[index]])
         self._refuse_other(index, cells.layout, cells.fit)
         return cells
 
     def __getitem__(self, index: int) -> Grids:  # type: ignore[override]
         if index >= len(self):
             raise IndexError(index)
-        grids = self._saved[index * self._every]
+        position = self._where.get(self.frames[index])
+        if position is None:
+            return replace(self._first.above(np.inf), floor=self._first.floor).grids()
+        grids = self._saved[position]
         self._refuse_other(index, Layout.of(grids), grids.fit)
         return grids
 

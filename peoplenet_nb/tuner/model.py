@@ -8,7 +8,7 @@ what the model holds, without going round in circles.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.decoding import Decoded, check_floor, decode
+from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import GridsError
 from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
+from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.compare import Differences, compare
 from peoplenet_nb.tuner.wire import PER_CLASS, SHARED, numbers_of, settings_from
 
@@ -44,6 +46,8 @@ class TunerModel:
         One frame or many; read when needed.
     settings : Settings
         Where to start.
+    between : Between, optional
+        Which of the frames the network did not see; their grids in the clip are empty.
 
     Raises
     ------
@@ -53,10 +57,10 @@ class TunerModel:
         When the settings are for another fit than the grids', or name a class that the model has not.
     """
 
-    def __init__(self, clip: Sequence[Grids], settings: Settings) -> None:
+    def __init__(self, clip: Sequence[Grids], settings: Settings, between: Between | None = None) -> None:
         if not len(clip):
             raise GridsError("There is nothing to tune on", seen="no frames", next_step="pass raw grids.")
-        self.clip = clip
+        self.clip, self._between = clip, between
         self._index = 0
         self._grids = clip[0]
         self.labels = self._grids.labels
@@ -70,6 +74,7 @@ class TunerModel:
         """The other side of an A/B comparison."""
         self._listeners: list[Callable[[], None]] = []
         self._decoded: tuple[Settings, int, Decoded] | None = None
+        self._seen: tuple[Settings, dict[int, Detections]] = (settings, {})
 
     # -- settings and their history
 
@@ -219,8 +224,26 @@ class TunerModel:
     def decoded(self) -> Decoded:
         """The frame on screen under the settings; worked out once."""
         if self._decoded is None or self._decoded[:2] != (self.settings, self._index):
-            self._decoded = (self.settings, self._index, decode(self._grids, self.settings))
+            self._decoded = (self.settings, self._index, self._decode(self._index, self.settings))
         return self._decoded[2]
+
+    def _decode(self, index: int, settings: Settings) -> Decoded:
+        """Return what is found in a frame; where the network did not see it, what is between its neighbours."""
+        grids = self._grids if index == self._index else self.clip[index]
+        decoded = decode(grids, settings)
+        if self._between is None or not (note := self._between.note(index)):
+            return decoded
+        if self._seen[0] != settings:
+            self._seen = (settings, {})
+        seen = self._seen[1]
+
+        def detect(key: int) -> Detections:
+            if key not in seen:
+                seen[key] = decode(self.clip[key], settings).detections
+            return seen[key]
+
+        found = self._between.detections(index, detect, grids.fit.frame_size)
+        return replace(decoded, detections=found, source=np.full(len(found), -1), note=note)
 
     def stages(self) -> dict[str, int]:
         """Return how many are left after each step, beginning with all cells."""
@@ -235,11 +258,23 @@ class TunerModel:
     def counts(self, settings: Settings | None = None) -> npt.NDArray[np.int64]:
         """Return detections per frame and class of the whole clip, ``(F, C)``."""
         chosen = settings or self.settings
-        rows = [list(decode(grids, chosen).detections.counts().values()) for grids in self.clip]
+        found = [self._decode(index, chosen).detections for index in range(len(self.clip))]
+        rows = [list(detections.counts().values()) for detections in found]
         return np.array(rows, np.int64).reshape(len(self.clip), len(self.labels))
 
     def why_missing(self, x: float, y: float, label: str = "person") -> Missing:
-        """Say why there is or isn't an object at a point of the frame on screen, in frame pixels."""
+        """Say why there is or isn't an object at a point of the frame on screen, in frame pixels.
+
+        Raises
+        ------
+        SettingsError
+            When the model has no such class.
+        GridsError
+            When the point is outside the frame, or the network did not see this frame.
+        """
+        if self._between is not None and (note := self._between.note(self._index)):
+            what = "The network did not see this frame, so there is nothing to explain in it"
+            raise GridsError(what, seen=note, next_step="look at one of those two.")
         report = explain_point(self._grids, self.settings, x, y, label)
         if report.rescue is None:
             return Missing(report, None)
@@ -259,7 +294,7 @@ class TunerModel:
         """Return where A and the settings differ in the frame on screen; nowhere without an A."""
         if self.a is None:
             return Differences([], [], [])
-        return compare(decode(self._grids, self.a).detections, self.decoded.detections)
+        return compare(self._decode(self._index, self.a).detections, self.decoded.detections)
 
     def _changed(self) -> None:
         for listener in self._listeners:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import ipywidgets as w
 
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import Controls
@@ -82,6 +83,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
         *,
         pictures: VideoPictures | None = None,
         packed: PackedClip | None = None,
+        between: Between | None = None,
         frame_names: list[int] | None = None,
         fps: float = 10.0,
         dead: Sequence[str] = (),
@@ -106,6 +108,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
             clip=packed.data if packed else b"",
             floor=packed.floor if packed else 0.0,
             frame_names=list(frame_names or range(frames)),
+            between=between.to_browser(model.labels) if between else {},
             fps=fps,
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},

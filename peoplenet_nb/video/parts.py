@@ -72,7 +72,9 @@ class PartWriter:
                 self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
             if done.grids is not None:
                 self._cells = self._cells or CellsWriter(self._cells_path)
-                self._cells.add(frame.index, Cells.of(done.grids))
+                self._cells.add(frame.index, Cells.of(done.grids), time_s=frame.time_s, begins=done.begins)
+            elif self._cells is not None:
+                self._cells.add_between(frame.index, frame.time_s)
         part.last = frame.index
         part.frames += 1
         part.interpolated = (part.interpolated or 0) + (not done.inferred)

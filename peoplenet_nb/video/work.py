@@ -37,6 +37,7 @@ class Done:
     picture: Image | None  #: the frame with what was found drawn on it, ``(H, W, 3)`` BGR uint8
     grids: Grids | None  #: where they are to be kept and the frame is inferred
     seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
+    begins: int = 0  #: `peoplenet_nb.cells.Timeline.begins`: what begins with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ class Worker:
         else:
             outcome, seconds = self._interpolate(taken)
         return [
-            self._finish(one, *which, seconds)
+            replace(self._finish(one, *which, seconds), begins=2 if one.cut else int(one is taken[0]))
             for one, which in zip(taken[:count], outcome[:count], strict=True)
         ]
 
