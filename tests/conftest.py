@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from javascript import Run, runner
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 
@@ -35,6 +36,12 @@ def shared() -> Path:
 def real_model_path(shared: Path) -> Path:
     (path,) = (shared / "models").glob("*/*.onnx")
     return path
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """The tuner's JavaScript."""
+    return runner(tmp_path_factory.mktemp("tuner-node"))
 
 
 @pytest.fixture(autouse=True)

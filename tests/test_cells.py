@@ -153,6 +153,30 @@ def test_what_is_joined_does_not_depend_on_the_parts(cuts: tuple[int, ...], tmp_
     assert len(list(tmp_path.iterdir())) == len(parts) + 2, "nothing temporary is left"
 
 
+def test_frames_that_the_network_did_not_see_are_known(tmp_path: Path) -> None:
+    """Also those at the end of a part, whose next key frame is in the next part."""
+    every, keys = [10, 12, 14, 15, 20, 22, 23], {10: 1, 15: 1, 20: 2, 22: 0}
+    times = [frame / 30 for frame in every]
+
+    def write(path: Path, some: slice) -> Path:
+        writer = CellsWriter(path)
+        for frame, time_s in list(zip(every, times, strict=True))[some]:
+            if frame in keys:
+                writer.add(frame, Cells.of(random_grids(frame)), time_s=time_s, begins=keys[frame])
+            else:
+                writer.add_between(frame, time_s)
+        writer.finish()
+        return path
+
+    whole = write(tmp_path / "whole", slice(None))
+    saved = open_grids(whole)
+    assert (saved.frames, saved.timeline.frames) == (list(keys), every)
+    assert (saved.timeline.times.tolist(), saved.timeline.begins) == (times, "1120")
+    parts = [write(tmp_path / "a", slice(0, 3)), write(tmp_path / "b", slice(3, None))]
+    join_cells(parts, tmp_path / "joined")
+    assert (tmp_path / "joined").read_bytes() == whole.read_bytes()
+
+
 def test_nothing_saved_is_no_file(tmp_path: Path) -> None:
     join_cells([], tmp_path / "c.parquet")
     assert list(tmp_path.iterdir()) == []
@@ -334,6 +358,11 @@ HARM: dict[str, tuple[Callable[[dict[str, np.ndarray]], None], object]] = {
     "endless frames": (same, {"frames": [[5, 1, 1 << 40]], "frames_per_row_group": 1 << 40}),
     "far frames": (same, {"frames": [[1 << 80, 1, 1]]}),
     "no frames": (same, {"frames": []}),
+    "a frame twice": (same, {"between": [[5, 1, 1]]}),
+    "times": (same, {"times": "AAAA"}),
+    "no times": (same, {"times": ""}),
+    "begins": (same, {"begins": "3"}),
+    "begins of others": (same, {"begins": "11"}),
     "text for frames": (same, {"frames": "none"}),
     "fits": (same, {"fits": []}),
     "fit": (same, {"fits": [[1, "stretch", [0, 0], [960, 544]]]}),

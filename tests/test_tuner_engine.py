@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +11,7 @@ import numpy as np
 import pytest
 
 from conftest import LABELS, make_grids, random_grids
+from javascript import Run, job, needs_node
 from peoplenet_nb.cells import Cells
 from peoplenet_nb.decoding import Fate, decode
 from peoplenet_nb.explain import explain_point
@@ -26,54 +22,6 @@ from peoplenet_nb.tuner import TunerModel, canvas, wire
 from peoplenet_nb.tuner.bundle import module_source
 
 
-def javascript() -> list[str]:
-    """Return what runs a script without a browser: Node, else the Deno of the extra ``youtube``, else nothing."""
-    if node := shutil.which("node"):
-        return [node]
-    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    deno = shutil.which("deno", path=beside)
-    # All permissions: the runner reads and writes files of the test's own.
-    return [deno, "run", "-A", "--no-config", "--no-lock"] if deno else []
-
-
-JAVASCRIPT = javascript()
-needs_node = pytest.mark.skipif(not JAVASCRIPT, reason="neither node nor deno is installed")
-RUNNER = Path(__file__).parent / "tuner_node" / "run.mjs"
-
-Job = dict[str, Any]
-Run = Callable[[list[Job]], list[Any]]
-
-
-@pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Run jobs through the very module that the browser loads."""
-    folder = tmp_path_factory.mktemp("tuner-node")
-    bundle = folder / "tuner.mjs"
-    bundle.write_text(module_source(), encoding="utf-8")
-    saved = iter(range(1_000_000))
-
-    def keep(data: bytes) -> str:
-        path = folder / f"{next(saved)}.bin"
-        path.write_bytes(data)
-        return str(path)
-
-    def run(jobs: list[Job]) -> list[Any]:
-        kept: dict[bytes, str] = {}
-        for job in jobs:
-            for name in ("grids", "clip"):
-                if isinstance(job.get(name), bytes):
-                    data = job[name]
-                    job[name] = kept[data] if data in kept else kept.setdefault(data, keep(data))
-        asked, answered = folder / "jobs.json", folder / "answers.json"
-        asked.write_text(json.dumps(jobs), encoding="utf-8")
-        command = [*JAVASCRIPT, str(RUNNER), str(bundle), str(asked), str(answered)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-        assert done.returncode == 0, done.stderr
-        return list(json.loads(answered.read_text(encoding="utf-8")))
-
-    return run
-
-
 @pytest.fixture(scope="session")
 def real_grids(shared: Path, real_model_path: Path) -> list[Grids]:
     from peoplenet_nb.network.model import PeopleNet
@@ -82,13 +30,6 @@ def real_grids(shared: Path, real_model_path: Path) -> list[Grids]:
     model = PeopleNet.load(real_model_path, device="cpu")
     frames = open_source(shared / "data" / "vtest.avi", every=200, frames=4)
     return [model.infer(frame.image) for frame in frames]
-
-
-def job(call: str, grids: Grids, settings: Settings | None = None, **more: Any) -> Job:
-    made: Job = {"call": call, "shape": wire.shape_of(grids), "grids": wire.pack_grids(grids)} | more
-    if settings is not None:
-        made["settings"] = wire.numbers_of(settings, grids.labels)
-    return made
 
 
 def check_same(found: dict[str, Any], grids: Grids, settings: Settings, case: str) -> None:

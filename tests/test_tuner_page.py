@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from test_tuner_engine import needs_node, node
-
-__all__ = ["node"]  # a fixture
+from javascript import needs_node
 
 pytestmark = needs_node
 Run = Callable[[list[dict[str, Any]]], list[Any]]

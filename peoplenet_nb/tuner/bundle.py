@@ -16,7 +16,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 MODULES = tuple(
     f"{name}.js"
     for name in (
-        *("geometry", "cluster", "decode", "explain", "clip"),
+        *("geometry", "cluster", "decode", "explain", "assign", "between", "clip"),
         *("zoom", "labels", "heat", "paint", "charts", "store", "dom"),
         *("inspector", "cliprow", "page", "kernel", "actions", "paced", "view", "widget"),
     )

@@ -43,6 +43,23 @@ const calls = {
       stages: engine.stages(result),
     };
   },
+  assign(job) {
+    return engine.assign(Float64Array.from(job.costs), job.rows, job.columns);
+  },
+  /** The boxes of every frame of a clip that the network saw in parts. */
+  between(job) {
+    const clip = new engine.ClipData(job.shape, view(job.clip), job.between);
+    const settings = engine.settingsFrom(job.settings);
+    return job.frames.map((index) => {
+      const { detections, ends } = engine.decodeAt(clip, index, clip.frame(index), settings);
+      return {
+        ends: ends ?? null,
+        xyxy: list(detections.xyxy),
+        confidence: list(detections.confidence),
+        class_id: list(detections.classId),
+      };
+    });
+  },
   explain(job) {
     return engine.explainPoint(frameOf(job), engine.settingsFrom(job.settings), job.x, job.y, job.class_id);
   },
@@ -55,7 +72,7 @@ const calls = {
     return list(engine.histogram(frameOf(job), job.class_id, job.bins));
   },
   counts(job) {
-    const clip = new engine.ClipData(job.shape, view(job.clip));
+    const clip = new engine.ClipData(job.shape, view(job.clip), job.between);
     const counter = new engine.ClipCounts(clip);
     counter.start(engine.settingsFrom(job.settings), job.frame);
     while (!counter.finished) counter.step(1);

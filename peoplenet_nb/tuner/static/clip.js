@@ -3,22 +3,28 @@
 // Counting 800 frames takes longer than one display frame may, so it is done in small
 // steps between paints and started anew when a setting moves; the newest settings win, no work piles up.
 
+import { Between } from "./between.js";
 import { decode } from "./decode.js";
 import { FrameData, frameFromGrids } from "./geometry.js";
 
 export class ClipData {
-  /** @param {DataView} view what peoplenet_nb/tuner/wire.py packs */
-  constructor(shape, view) {
+  /**
+   * @param {DataView} view what peoplenet_nb/tuner/wire.py packs: the frames that the network saw
+   * @param rules what peoplenet_nb/tuner/between.py sends, where there are others
+   */
+  constructor(shape, view, rules = null) {
     this.shape = shape;
+    this.between = rules?.keys ? new Between(this, rules) : null;
     // A copy where the bytes do not lie on a multiple of four, as typed arrays need.
     const aligned = view.byteOffset % 4 === 0;
     const end = view.byteOffset + view.byteLength;
     const bytes = aligned ? view.buffer : view.buffer.slice(view.byteOffset, end);
     let at = aligned ? view.byteOffset : 0;
-    this.length = view.getUint32(0, true);
-    this.offsets = new Uint32Array(bytes, at + 4, this.length + 1);
-    const n = this.offsets[this.length];
-    at += 4 * (this.length + 2);
+    const seen = view.getUint32(0, true);
+    this.length = this.between ? rules.times.length : seen;
+    this.offsets = new Uint32Array(bytes, at + 4, seen + 1);
+    const n = this.offsets[seen];
+    at += 4 * (seen + 2);
     this.cells = new Uint32Array(bytes, at, n);
     this.coverage = new Float32Array(bytes, at + 4 * n, n);
     this.distances = shape.hasBoxes ? new Float32Array(bytes, at + 8 * n, 4 * n) : null;
@@ -28,8 +34,9 @@ export class ClipData {
   /** One frame's cells from the floor up; made once, so that later decodes find its boxes ready. */
   frame(index) {
     if (!this.frames[index]) {
-      const from = this.offsets[index];
-      const to = this.offsets[index + 1];
+      const number = this.between ? this.between.numbers.get(index) : index;
+      const from = this.offsets[number] ?? 0;
+      const to = this.offsets[number + 1] ?? 0; // none of a frame that the network did not see
       this.frames[index] = new FrameData(
         this.shape,
         this.cells.subarray(from, to),
@@ -39,6 +46,13 @@ export class ClipData {
     }
     return this.frames[index];
   }
+}
+
+/** Decode a frame of a clip; one that the network did not see has the boxes between its neighbours. */
+export function decodeAt(clip, index, frame, settings) {
+  const result = decode(frame, settings);
+  if (!clip?.between?.has(index)) return result;
+  return { ...result, detections: clip.between.detections(index, settings), ends: clip.between.ends(index) };
 }
 
 /** One frame as Python packs it (`wire.pack_grids`): of saved grids only the cells that were saved. */
@@ -68,7 +82,7 @@ export class ClipCounts {
     const until = performance.now() + milliseconds;
     while (!this.finished) {
       const index = (this.first + this.done) % this.clip.length;
-      const { counts } = decode(this.clip.frame(index), this.settings).detections;
+      const { counts } = decodeAt(this.clip, index, this.clip.frame(index), this.settings).detections;
       this.counts.set(counts, index * this.classes);
       this.finished = ++this.done === this.clip.length;
       if (performance.now() >= until) break;

@@ -64,15 +64,16 @@ export class Inspector {
     const { frame } = result;
     const cell = cellAt(this.shape, x, y);
     if (!cell) return [];
-    setText(this.title, `Row ${cell.row}, column ${cell.col}`);
+    const seen = !result.ends;
+    setText(this.title, seen ? `Row ${cell.row}, column ${cell.col}` : "The network did not see this frame");
     const reports = [];
     this.rows.forEach((row, k) => {
       const entry = entryAt(frame, k, cell.row, cell.col);
       const known = entry !== null && entry < frame.count;
       const index = known ? result.candidates.indexOf[entry] : -1;
       const box = known && this.shape.hasBoxes ? boxInFrame(frame, entry) : null;
-      setText(row.cells[0], known ? frame.coverage[entry].toFixed(3) : "below the clip's floor");
-      setText(row.cells[1], index >= 0 ? FATES[result.candidates.fate[index]] : "below threshold");
+      setText(row.cells[0], known ? frame.coverage[entry].toFixed(3) : seen ? "below the clip's floor" : "–");
+      setText(row.cells[1], index >= 0 ? FATES[result.candidates.fate[index]] : seen ? "below threshold" : "–");
       setText(row.cells[2], box ? px(box) : "–");
       if (k !== c) return;
       const by = index >= 0 ? result.candidates.by[index] : -1;
@@ -122,6 +123,12 @@ export class Inspector {
     this.forget();
     setText(this.answer, "No cell whose box covers this point reaches the floor from which cells were kept.");
     return null;
+  }
+
+  /** The network did not see the frame that was clicked. */
+  unseen(between) {
+    this.forget();
+    setText(this.answer, `The network did not see this frame. ${between} Look at one of them for its cells.`);
   }
 
   #take() {

@@ -13,7 +13,7 @@ export class FrameStore {
     this.model = model;
     this.shape = model.get("shape");
     const clip = model.get("clip");
-    this.clip = clip && clip.byteLength ? new ClipData(this.shape, clip) : null;
+    this.clip = clip && clip.byteLength ? new ClipData(this.shape, clip, model.get("between")) : null;
     this.length = this.clip ? this.clip.length : 1;
     this.held = new Map();
     this.asked = new Set();
@@ -54,7 +54,9 @@ export class FrameStore {
 
   async #take(index, jpeg, grids) {
     this.asked.delete(index);
-    const entry = { frame: frameOf(this.shape, grids), picture: null, complete: true };
+    const unseen = this.clip?.between?.has(index);
+    const frame = unseen ? this.clip.frame(index) : frameOf(this.shape, grids);
+    const entry = { frame, picture: null, complete: true };
     this.held.set(index, entry);
     if (jpeg && jpeg.byteLength) {
       entry.picture = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));

@@ -2,7 +2,8 @@
 
 import { Actions } from "./actions.js";
 import { themeOf } from "./charts.js";
-import { decode, stages } from "./decode.js";
+import { decodeAt } from "./clip.js";
+import { stages } from "./decode.js";
 import { fitCanvas, idleNow, numbersOf, setText, settingNames } from "./dom.js";
 import { compare, settingsFrom } from "./explain.js";
 import { paintHeat } from "./heat.js";
@@ -125,8 +126,9 @@ export class TunerView extends Paced {
     if (shown.index < 0) this.#whenStill(); // what was to be sent before had nothing to send
     this.numbers = numbersOf(model, shape.labels.length);
     this.settings = settingsFrom(this.numbers);
-    this.result = decode(held.frame, this.settings);
-    if (compared) this.resultA = decode(held.frame, settingsFrom(model.get("settings_a")));
+    const decoded = (settings) => decodeAt(this.store.clip, index, held.frame, settings);
+    this.result = decoded(this.settings);
+    if (compared) this.resultA = decoded(settingsFrom(model.get("settings_a")));
     const key = JSON.stringify([view, compared, zoom]);
     const looks = this.looks !== key;
     this.looks = key;
@@ -175,11 +177,16 @@ export class TunerView extends Paced {
     const left = stages(result);
     const steps = [`${left.cells} cells`, `${left.candidates} candidates`, `${left["with a box"]} with a box`];
     steps.push(`${left["after clustering"]} after clustering`, `${left.detections} final`);
-    setText(this.summary, steps.join(" → "));
+    setText(this.summary, result.ends ? this.#betweenText(result.ends) : steps.join(" → "));
     setText(this.final, countText(result, shape));
     this.later("spoken", 500, () => {
       this.b.box.setAttribute("aria-label", `Frame ${this.shown.index}: ${countText(this.result, shape)}`);
     });
+  }
+
+  #betweenText(ends) {
+    const [a, b] = ends.map((position) => this.model.get("frame_names")[position]);
+    return `Interpolated between frames ${a} and ${b}.`;
   }
 
   #paintToolbar(view, compared) {
@@ -242,7 +249,8 @@ export class TunerView extends Paced {
   }
 
   #answer({ x, y, c }) {
-    this.inspector.click(this.result, this.settings, x, y, c, this.store.clip);
+    if (this.result.ends) this.inspector.unseen(this.#betweenText(this.result.ends));
+    else this.inspector.click(this.result, this.settings, x, y, c, this.store.clip);
     this.paintPointer();
     if (this.inspector.counter) this.later("step", 0, () => this.clipRow.count());
   }
