@@ -66,8 +66,10 @@ def _unit(frame: Frame) -> float:
     return float(max(0.5, min(height, width) / 720.0))
 
 
-def draw_detections(frame: Frame, detections: Detections, *, labels: bool = True, note: str = "") -> Frame:
-    """Return a copy of the frame with boxes, and class and confidence beside each where there is room.
+def draw_detections(
+    frame: Frame, detections: Detections, *, labels: bool = True, note: str = "", copy: bool = True
+) -> Frame:
+    """Return the frame with boxes, and class and confidence beside each where there is room.
 
     Parameters
     ----------
@@ -79,8 +81,10 @@ def draw_detections(frame: Frame, detections: Detections, *, labels: bool = True
         Whether to write class and confidence.
     note : str
         A line at the bottom left, e.g. which model this is.
+    copy : bool
+        Whether to draw on a copy and leave the frame as it is.
     """
-    picture = frame.copy()
+    picture = frame.copy() if copy else frame
     height, width = frame.shape[:2]
     unit = _unit(frame)
     thick = max(1, round(2 * unit))

@@ -20,7 +20,7 @@ from peoplenet_nb.sources.frames import Image, Source
 from peoplenet_nb.sources.names import unique_names
 from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
 from peoplenet_nb.video.work import Done
-from peoplenet_nb.video.writer import VideoWriter
+from peoplenet_nb.video.writer import Planes, VideoWriter
 
 #: Columns of detections.csv. ``frame`` is the 0-based index in the source; boxes are in frame pixels; ``origin`` is
 #: ``inferred`` (by the network) or ``interpolated`` (between the two nearest frames that are inferred).
@@ -66,10 +66,10 @@ class PartWriter:
         part, counts = self.part, done.detections.counts()
         with writing(self._run.path):
             self._write_rows(done, counts)
-            if done.picture is not None and frame.name:
-                write_image(self._run.path / "images" / self._image_names[frame.name], done.picture)
-            elif done.picture is not None:
+            if isinstance(done.picture, Planes):
                 self._write_video(done.picture, time_s - manifest.origin_s - part.begins_s)
+            elif done.picture is not None:
+                write_image(self._run.path / "images" / self._image_names[frame.name], done.picture)
             if done.grids is not None:
                 self._cells = self._cells or CellsWriter(self._cells_path)
                 self._cells.add(frame.index, Cells.of(done.grids), time_s=frame.time_s, begins=done.begins)
@@ -99,17 +99,15 @@ class PartWriter:
             found.writerow((*head, label, f"{float(detections.confidence[i]):.4f}", *box, *cell, origin))
         frames.writerow((*head, *counts.values(), origin))
 
-    def _write_video(self, picture: Image, at_s: float) -> None:
-        manifest = self._run.manifest
+    def _write_video(self, picture: Planes, at_s: float) -> None:
+        info, manifest = self._source.info, self._run.manifest
         if self._video is None:
-            if manifest.video_size is None:
-                manifest.video_size = (picture.shape[1], picture.shape[0])
             self._video = VideoWriter(
                 self._video_path,
-                manifest.video_size,
-                (self._source.info.fps or 25.0) / min(self._source.every, 10**9),
+                picture.size,
+                (info.fps or 25.0) / min(self._source.every, 10**9),
                 encoder=manifest.encoder,
-                pixel_aspect=self._source.info.pixel_aspect,
+                pixel_aspect=info.pixel_aspect,
                 faststart=False,
             )
         self._video.write(picture, at_s)

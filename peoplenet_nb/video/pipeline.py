@@ -48,6 +48,8 @@ class Pipeline:
         On a CPU it is loaded once more with the threads that suit the workers.
     draw : bool
         Whether to draw what was found.
+    video_size : tuple of int, optional
+        As in `peoplenet_nb.video.work.Worker`.
     overlay : str
         A line on every picture.
     keep_grids : bool
@@ -65,6 +67,7 @@ class Pipeline:
         settings: Settings,
         *,
         draw: bool = True,
+        video_size: tuple[int, int] | None = None,
         overlay: str = "",
         keep_grids: bool = False,
         keyframes: KeyFrames = _EVERY_FRAME,
@@ -87,12 +90,18 @@ class Pipeline:
             self._window = window_frames(keyframes, fps / source.every if fps else None, size)
             self._shared = 1  # frame that a window has in common with the next one
         self._work = Worker(
-            self.model, settings, keyframes, draw=draw, overlay=overlay, keep_grids=keep_grids
+            self.model,
+            settings,
+            keyframes,
+            draw=draw,
+            video_size=video_size,
+            overlay=overlay,
+            keep_grids=keep_grids,
         )
         self._stop = threading.Event()
         self.stopped_early = False  #: whether `stop` left a part of the source unread
         self._line: queue.Queue[Future[list[Done]] | BaseException | None] = queue.Queue(
-            _AHEAD * self.workers if self._window + self._shared == 1 else self.workers
+            _AHEAD * self.workers if self._window + self._shared == 1 else max(1, self.workers - 1)
         )
 
     def stop(self) -> None:

@@ -128,21 +128,20 @@ def run(
     chosen, more_notes = key_frames_for(source, keyframes)
     path = run_path(output or outputs_dir(), name or source.info.stem)
     check_request(source, model, settings, path)
-    if video and source.info.kind == "video":
-        encoder = choose_encoder(encoder, (source.info.width, source.info.height))
-    else:
-        encoder = ""
+    info = source.info
+    size = (info.width, info.height) if video and info.kind == "video" else None
+    encoder = choose_encoder(encoder, size) if size else ""
     depends = fingerprint(source, model, settings, video, save_grids, chosen)
     drawn = source.files if video and source.info.kind != "video" else []
     images = image_names([file.name for file in drawn])
     folder = RunFolder(path, depends, images.values(), resume=resume, overwrite=overwrite)
     try:
-        manifest, info = folder.manifest, source.info
+        manifest = folder.manifest
         if manifest.state == "complete":
             logger.info("%s is complete", path)
             return load_result(path)
         if not manifest.parts:
-            manifest.encoder = encoder
+            manifest.encoder, manifest.video_size = encoder, size
         # What was finished before is read over without being converted to pixels.
         rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
         pipeline = Pipeline(
@@ -150,6 +149,7 @@ def run(
             model,
             settings,
             draw=video,
+            video_size=manifest.video_size,
             overlay="stand-in" if model.is_standin else "",
             keep_grids=save_grids,
             workers=workers,
@@ -221,8 +221,8 @@ class _Run:
         try:
             with closing(iter(self.pipeline)) as line:
                 for window in line:  # a part ends with a window, so that the next run begins one
-                    for done in window:
-                        part = writer.add(done)
+                    while window:  # each picture is let go when it is written
+                        part = writer.add(window.pop(0))
                         tick()
                     manifest.first_s = manifest.first_s or perf_counter() - run_began
                     if part.frames >= part_frames or perf_counter() - began >= part_seconds:

@@ -23,6 +23,7 @@ from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Image
 from peoplenet_nb.tracks import KeyFrames, choose_and_fill
+from peoplenet_nb.video.writer import Planes, planes_of
 
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
 
@@ -34,7 +35,9 @@ class Done:
     frame: Frame  #: without its pixels
     detections: Detections
     inferred: bool  #: by the network, else interpolated between the two nearest frames that are
-    picture: Image | None  #: the frame with what was found drawn on it, ``(H, W, 3)`` BGR uint8
+    picture: (
+        Image | Planes | None
+    )  #: the frame with what was found drawn on it: BGR of an image, else for the video
     grids: Grids | None  #: where they are to be kept and the frame is inferred
     seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
     begins: int = 0  #: `peoplenet_nb.cells.Timeline.begins`: what begins with it
@@ -78,6 +81,8 @@ class Worker:
         Which frames the network sees.
     draw : bool
         Whether to draw what was found.
+    video_size : tuple of int, optional
+        ``(width, height)`` of the video that pictures are drawn for; None for images.
     overlay : str
         A line on every picture.
     keep_grids : bool
@@ -96,11 +101,13 @@ class Worker:
         keyframes: KeyFrames,
         *,
         draw: bool,
+        video_size: tuple[int, int] | None,
         overlay: str,
         keep_grids: bool,
     ) -> None:
         self._model, self._settings, self._keyframes = model, settings, keyframes
-        self._draw, self._overlay, self._keep_grids = draw, overlay, keep_grids
+        self._draw, self._video_size, self._overlay = draw, video_size, overlay
+        self._keep_grids = keep_grids
         self.gone = threading.Event()
 
     def __call__(self, taken: Sequence[Taken], count: int) -> list[Done]:
@@ -164,15 +171,18 @@ class Worker:
 
     def _finish(self, one: Taken, detections: Detections, inferred: bool, seconds: float) -> Done:
         """Draw what was found in a frame, and let go of its pixels."""
-        marks, picture, grids = [perf_counter()], None, None
+        marks, grids = [perf_counter()], None
+        picture: Image | Planes | None = None
         spent = {"read": one.read_s, "convert": 0.0, "interpolate": seconds}
         if inferred and one.found is not None:
             spent |= one.found.seconds
             grids = one.found.grids if self._keep_grids else None
         if self._draw:
-            image = one.frame.image
+            image, theirs = one.frame.image, isinstance(one.frame.pixels, np.ndarray)
             marks.append(perf_counter())
-            picture = draw_detections(image, detections, note=self._overlay)
+            picture = draw_detections(image, detections, note=self._overlay, copy=theirs)
+            if self._video_size is not None:
+                picture = planes_of(picture, self._video_size)
             marks.append(perf_counter())
             drawing = _lengths(("convert", "draw"), marks)
             spent |= {"convert": spent["convert"] + drawing["convert"], "draw": drawing["draw"]}
