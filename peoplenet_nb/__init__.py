@@ -32,7 +32,9 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.draw import draw_heatmap as draw_heatmap
     from peoplenet_nb.errors import PeopleNetError as PeopleNetError
     from peoplenet_nb.evaluation import Evaluation as Evaluation
+    from peoplenet_nb.evaluation import Recommendation as Recommendation
     from peoplenet_nb.evaluation import evaluate as evaluate
+    from peoplenet_nb.evaluation import recommend as recommend
     from peoplenet_nb.explain import explain_point as explain_point
     from peoplenet_nb.explain import report_frame as report_frame
     from peoplenet_nb.fit import Fit as Fit
@@ -65,7 +67,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "diagnostics": ["doctor"],
         "draw": ["draw_detections", "draw_heatmap"],
         "errors": ["PeopleNetError"],
-        "evaluation": ["Evaluation", "evaluate"],
+        "evaluation": ["Evaluation", "Recommendation", "evaluate", "recommend"],
         "explain": ["explain_point", "report_frame"],
         "fit": ["Fit"],
         "grids": ["Grids"],

@@ -290,6 +290,7 @@ COMMANDS = [
     "detect",
     "report",
     "evaluate",
+    "recommend",
     "demo",
     "download",
     "describe",

@@ -27,6 +27,7 @@ _COMMANDS = (
     (runs.detect, "detect street.mp4 photos/ --threshold face=0.1"),
     (runs.report, "report street.mp4 --every 50 --frames 3"),
     (proof.evaluate, "evaluate street.mp4 --labels street.json --worst errors/"),
+    (proof.recommend, "recommend out/street --labels street.json -o street.yaml"),
     (runs.demo, "demo --frames 60"),
     (model.download, "download"),
     (model.describe, "describe"),

@@ -1,4 +1,4 @@
-"""The commands that judge against labels: ``peoplenet-nb evaluate``."""
+"""The commands that judge against labels: ``peoplenet-nb evaluate`` and ``peoplenet-nb recommend``."""
 
 from __future__ import annotations
 
@@ -22,12 +22,17 @@ from peoplenet_nb.cli.options import (
     read_settings,
     say,
 )
-from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
-    from peoplenet_nb.evaluation import Clip
+    from peoplenet_nb.network import PeopleNet
+    from peoplenet_nb.sources import Source
 
+SourceOrRun = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE_OR_RUN", help="A video, image or folder of images, or a run's folder."),
+]
 LabelsFile = Annotated[
     Path,
     path_option(
@@ -51,12 +56,7 @@ MaybePreset = Annotated[
 
 
 def evaluate(
-    source: Annotated[
-        str,
-        typer.Argument(
-            metavar="SOURCE_OR_RUN", help="A video, image or folder of images, or a run's folder."
-        ),
-    ],
+    source: SourceOrRun,
     labels: LabelsFile,
     model: Model = None,
     device: DeviceName = "auto",
@@ -87,13 +87,9 @@ def evaluate(
     """
     from peoplenet_nb.evaluation import evaluate as judge
 
-    given = (settings, preset_name, fit, threshold) != (None, None, None, None)
-    chosen = read_settings(settings, preset_name or "default", fit, threshold) if given else None
-    result = judge(
-        open_clip(source, labels, chosen, model, device, precision, names, every, frames, progress),
-        None,
-        chosen,
-    )
+    chosen = _asked(settings, preset_name, fit, threshold)
+    what, loaded = _opened(source, chosen, model, device, precision, every, frames, progress)
+    result = judge(what, labels, chosen, loaded, classes=_classes(names), progress=progress)
     say(result)
     if json_file is not None:
         say(f"written: {result.to_json(json_file)}")
@@ -103,30 +99,83 @@ def evaluate(
         say(f"written: {result.worst(worst)}")
 
 
-def open_clip(
+def recommend(
+    source: SourceOrRun,
+    labels: Annotated[
+        Path | None, path_option("--labels", metavar="FILE", about="As for `evaluate`. Left out: see above.")
+    ] = None,
+    goal: Annotated[
+        str,
+        typer.Option(
+            metavar="GOAL", help="f1, recall=0.95 (or more), or false-alarms=2 (an hour, or fewer)."
+        ),
+    ] = "f1",
+    output: Annotated[
+        Path | None, path_option("--output", "-o", metavar="FILE", about="Write the settings to this file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+    model: Model = None,
+    device: DeviceName = "auto",
+    precision: PrecisionName = "fp32",
+    fit: FitName = None,
+    settings: SettingsFile = None,
+    preset_name: MaybePreset = None,
+    threshold: Thresholds = None,
+    names: ClassNames = None,
+    every: Every = 1,
+    frames: Frames = None,
+    progress: Progress = True,
+) -> None:
+    """Choose thresholds and clustering by labels.
+
+    Thousands of settings are tried on what the network found once, and tested on frames that they were not chosen on.
+    Without labels, people who were seen for two seconds of a video are taken for true, and their threshold is chosen.
+    """
+    from peoplenet_nb.evaluation import recommend as choose
+
+    chosen = _asked(settings, preset_name, fit, threshold)
+    if output is not None and output.exists() and not overwrite:  # before anything runs
+        raise OutputError(
+            "The settings file is there already",
+            seen=output,
+            next_step="choose another name, or --overwrite.",
+        )
+    what, loaded = _opened(source, chosen, model, device, precision, every, frames, progress)
+    found = choose(what, labels, goal, chosen, loaded, classes=_classes(names), progress=progress)
+    say(found)
+    if output is not None:
+        say(f"written: {found.save(output, overwrite=overwrite)}")
+
+
+def _asked(
+    file: Path | None, name: str | None, fit: str | None, thresholds: list[str] | None
+) -> Settings | None:
+    """Return the settings that were asked for, if any were."""
+    if (file, name, fit, thresholds) == (None, None, None, None):
+        return None
+    return read_settings(file, name or "default", fit, thresholds)
+
+
+def _opened(
     source: str,
-    labels: Path,
     settings: Settings | None,
     model: str | None,
     device: str,
     precision: str,
-    names: list[str] | None,
     every: int,
     frames: int | None,
     progress: bool,
-) -> Clip:
-    """Return the labelled frames of a run's folder, or of a source that goes through the network now."""
+) -> tuple[str | Source, PeopleNet | None]:
+    """Return a run's folder as it is, or a source with the network that it will go through."""
     from peoplenet_nb.cli.runs import load
-    from peoplenet_nb.evaluation import is_run, read_clip
+    from peoplenet_nb.evaluation import is_run
     from peoplenet_nb.settings import preset
     from peoplenet_nb.sources import open_source
 
-    classes = _classes(names)
     if is_run(source):
-        return read_clip(source, labels, settings, classes=classes)
+        return source, None
     opened = open_source(source, every=every, frames=frames, progress=progress)
-    loaded = load(model, device, settings or preset("default"), precision)
-    return read_clip(opened, labels, settings, loaded, classes=classes, progress=progress)
+    return opened, load(model, device, settings or preset("default"), precision)
 
 
 def _classes(names: list[str] | None) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from peoplenet_nb.evaluation.clip import Clip, read_clip
+from peoplenet_nb.evaluation.clip import Clip
+from peoplenet_nb.evaluation.reading import read_clip
 from peoplenet_nb.evaluation.result import Evaluation
 from peoplenet_nb.labels import Labels
 from peoplenet_nb.metrics.mistakes import find_mistakes

@@ -85,6 +85,14 @@ class Labels:
     format: str = "labels"
     notes: tuple[str, ...] = field(default=(), repr=False)
 
+    @classmethod
+    def none(cls, classes: Sequence[str], frames: Sequence[Key]) -> Labels:
+        """Return no labels of some frames."""
+        number, boxes = np.zeros(0, np.int64), np.zeros((0, 4))
+        return cls(
+            tuple(classes), tuple(frames), number, number, boxes, number.astype(bool), boxes[:, 0], (), "none"
+        )
+
     def __len__(self) -> int:
         """How many boxes are to be found."""
         return int((~self.ignore).sum())

@@ -109,7 +109,7 @@ def score_class(
         Of the bootstrap.
     """
     curve_of, final_of = _Class(class_id, low, labels), _Class(class_id, final, labels)
-    weights = _weights(drawn, seed)
+    weights = draw_units(int(drawn.max(initial=-1)) + 1, seed)
     matched = curve_of.match(IOUS)
     draws = curve_of.average_precisions(matched, np.vstack([np.ones(len(labels.frames)), weights[:, drawn]]))
     hits, wrong, wanted = final_of.outcomes(drawn)
@@ -120,12 +120,12 @@ def score_class(
         labels.classes[class_id],
         truths,
         int(hits.sum() + wrong.sum()),
-        _estimate(draws.mean(axis=1)),
-        _estimate(draws[:, 0]),
-        _estimate(draws[:, 5]),
-        _estimate(precision),
-        _estimate(recall),
-        _estimate(np.where(np.isnan(recall), np.nan, f1_of(np.nan_to_num(precision), np.nan_to_num(recall)))),
+        estimate(draws.mean(axis=1)),
+        estimate(draws[:, 0]),
+        estimate(draws[:, 5]),
+        estimate(precision),
+        estimate(recall),
+        estimate(np.where(np.isnan(recall), np.nan, f1_of(np.nan_to_num(precision), np.nan_to_num(recall)))),
         PrecisionRecall.of(curve_of.found.confidence, matched[0], truths),
         PrecisionRecall.of(curve_of.found.confidence, matched[5], truths),
         {name: _size_score(curve_of, final_of, limits) for name, limits in SIZES.items()},
@@ -203,9 +203,8 @@ def _size_score(low: _Class, final: _Class, limits: tuple[float, float]) -> Size
     return SizeScore(truths, float(np.mean(aps)), aps[0], aps[5], precision, recall, f1)
 
 
-def _weights(drawn: Ints, seed: int) -> Floats:
-    """Return how often each unit is drawn, ``(draws, units)``."""
-    units = int(drawn.max(initial=-1)) + 1
+def draw_units(units: int, seed: int = 0) -> Floats:
+    """Return how often each of some units is drawn, ``(draws, units)``; no draws of a single one."""
     if units < 2:
         return np.zeros((0, units))
     return (
@@ -213,8 +212,8 @@ def _weights(drawn: Ints, seed: int) -> Floats:
     )
 
 
-def _estimate(values: Floats) -> Estimate:
-    """Return the first value with the interval of the rest; a NaN as interval where nothing could be drawn."""
+def estimate(values: Floats) -> Estimate:
+    """Return the first value with the interval of the rest, NaN where nothing could be drawn."""
     drawn = values[1:][~np.isnan(values[1:])]
     low, high = np.percentile(drawn, _MIDDLE) if len(drawn) and not np.isnan(values[0]) else (np.nan, np.nan)
     return Estimate(float(values[0]), float(low), float(high))
