@@ -15,6 +15,7 @@ from peoplenet_nb.tracks.motion import Link
 FADING = 0.7
 """What a tenth of a second leaves of the confidence of a box that only one of the two frames has."""
 
+_ROUNDED = 1e-6  # times are rounded, and the middle is still the middle
 _LEAST_LEFT = 0.25  # of a box that walks out of the frame
 
 
@@ -56,9 +57,9 @@ def interpolate(
             confidence=_between(pair_a.confidence, pair_b.confidence, share),
         )
     ]
-    if share <= 0.5:
+    if share <= 0.5 + _ROUNDED:
         parts.append(_alone(a, first, link.before, share * link.seconds, frame_size))
-    if share >= 0.5:
+    if share >= 0.5 - _ROUNDED:
         parts.append(_alone(b, second, -link.after, (1 - share) * link.seconds, frame_size))
     return _joined(parts)
 
