@@ -1,5 +1,9 @@
 # shellcheck shell=bash
-# The second part of setup_runpod.sh: uv, and the environment, from pyproject.toml and constraints/.
+# The second part of setup_runpod.sh: uv, and the environment, from constraints/.
+#
+# Every file that is installed has a hash in constraints/hashes.txt, and pip and uv refuse any other: a package index
+# that was tampered with can give other files, but none that is run. What PEOPLENET_WITH names is checked as far as it
+# is pinned there. The project itself is installed from this checkout.
 #
 # A stamp in the environment records what it was made from, and is written last. If it is missing or names
 # another runtime, the environment is rebuilt: an interrupted run never leaves a partial environment that looks
@@ -8,6 +12,15 @@
 WITH_TESTS=no
 
 # ---------------------------------------------------------------------------------------------------- uv
+
+# Print the versions on standard input, each with its hashes, as a requirements file; $OPENCV as the OpenCV.
+with_hashes() {
+    awk -v opencv="${OPENCV:-opencv-python}==" '
+        NR == FNR { of = $1; $1 = ""; gsub(/ /, " --hash="); hashes[of] = $0; next }
+        { sub(/ *#.*/, ""); sub(/^opencv-python==/, opencv) }
+        !($1 in hashes) { print "constraints/hashes.txt has no " $1 ": make constraints ARGS=--keep adds it" >"/dev/stderr"; exit 1 }
+        { print $0 hashes[$1] }' "$ROOT/constraints/hashes.txt" -
+}
 
 # Make a virtual environment with pip at $1, in whichever way this Python allows.
 make_venv_with_pip() {
@@ -29,7 +42,8 @@ get_uv() {
         return
     fi
     if make_venv_with_pip "$HOME_DIR/uv"; then
-        run "$HOME_DIR/uv/bin/python" -m pip install --disable-pip-version-check -c "$ROOT/constraints/build.txt" uv ||
+        grep '^uv==' "$ROOT/constraints/build.txt" | with_hashes >"$HOME_DIR/cache/uv.txt"
+        run "$HOME_DIR/uv/bin/python" -m pip install --disable-pip-version-check --require-hashes -r "$HOME_DIR/cache/uv.txt" ||
             fail "pip could not download uv" "check the network (or the package index that pip is configured for), then run this again"
     elif command -v uv >/dev/null; then
         UV=$(command -v uv)
@@ -94,7 +108,7 @@ stamp_field() { sed -n "s/^$1=//p" "$VENV/.peoplenet-setup" 2>/dev/null || true;
 
 # A hash of what the environment was made from: any change means installing again.
 fingerprint() {
-    { cat "$ROOT/pyproject.toml" "$ROOT/constraints/$EXTRA.txt" "$ROOT/constraints/build.txt" && echo "$ROOT"; } |
+    { cat "$ROOT/pyproject.toml" "$ROOT"/constraints/{"$EXTRA",build,hashes}.txt && echo "$ROOT"; } |
         sha256sum | cut -c 1-16
 }
 
@@ -146,23 +160,28 @@ check_space() {
             "free some space, or set PEOPLENET_HOME to a folder on a larger disk"
 }
 
-# Install the project and its extras under the constraints, with $OPENCV as the OpenCV.
+# Install the exact versions that belong to $EXTRA, with $OPENCV as the OpenCV, and the project.
 install_packages() {
-    local extras="$EXTRA,notebooks,youtube"
-    local pip=("$UV" --directory "$ROOT" pip) target=(--python "$VENV/bin/python") wanted=() more=()
-    [ "$WITH_TESTS" = no ] || extras="$extras,test"
+    local cache=$HOME_DIR/cache pins=$ROOT/constraints/$EXTRA.txt others='# (test|optional)$' more=()
+    local pip=("$UV" --directory "$ROOT" pip) target=(--python "$VENV/bin/python")
+    [ "$WITH_TESTS" = no ] || others='# optional$'
     rm -f "$VENV/.peoplenet-setup"
-    if [ "$OPENCV" = opencv-python-headless ]; then
-        # Both distributions own the same files, so one is removed before the other is installed; the override
-        # removes opencv-python from the requirements of every package.
-        run "${pip[@]}" uninstall "${target[@]}" opencv-python || true
-        echo "opencv-python ; python_version < '3'" >"$HOME_DIR/cache/overrides.txt"
-        wanted=(--overrides "$HOME_DIR/cache/overrides.txt"
-            "$(sed -n 's/^opencv-python==/opencv-python-headless==/p' "$ROOT/constraints/$EXTRA.txt")")
-    fi
+    LAST_COMMAND="with_hashes"
+    grep -vE "$others" "$pins" | with_hashes >"$cache/requirements.txt" || return 1
+    with_hashes <"$pins" >"$cache/constraints.txt" || return 1
+    with_hashes <"$ROOT/constraints/build.txt" >"$cache/build.txt" || return 1
+    # Both OpenCVs own the same files, so one is removed before the other is installed.
+    [ "$OPENCV" = opencv-python ] || run "${pip[@]}" uninstall "${target[@]}" opencv-python || true
+    # The list is complete, and its OpenCV may be another than packages ask for.
+    run "${pip[@]}" install "${target[@]}" --no-deps --require-hashes -r "$cache/requirements.txt" || return 1
+    run "${pip[@]}" install "${target[@]}" --no-deps -b "$cache/build.txt" -e . || return 1
     read -ra more <<<"$WITH"
-    run "${pip[@]}" install "${target[@]}" -c "constraints/$EXTRA.txt" -b constraints/build.txt \
-        "${wanted[@]}" -e ".[$extras]" "${more[@]}" || return 1
+    if [ "${#more[@]}" -gt 0 ]; then
+        echo "opencv-python ; python_version < '3'" >"$cache/overrides.txt"
+        [ "$OPENCV" != opencv-python ] || : >"$cache/overrides.txt"
+        run "${pip[@]}" install "${target[@]}" -c "$cache/constraints.txt" --overrides "$cache/overrides.txt" \
+            "${more[@]}" || return 1
+    fi
     printf 'extra=%s\nopencv=%s\ntests=%s\nwith=%s\nhash=%s\n' \
         "$EXTRA" "$OPENCV" "$WITH_TESTS" "$WITH" "$(fingerprint)" \
         >"$VENV/.peoplenet-setup.new"
