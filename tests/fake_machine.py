@@ -7,6 +7,7 @@ nothing is ever fetched.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -74,7 +75,9 @@ FAKE_UV = """
             cp "$FAKE/peoplenet-nb" "${@: -1}/bin/peoplenet-nb" ;;
         *"pip install"*)
             [ -z "${FAKE_UV_FAILS:-}" ] || { echo "error: $FAKE_UV_FAILS"; exit 2; }
-            case "$*" in *opencv-python-headless==*) touch "$FAKE/headless" ;; esac ;;
+            case "$*" in
+                *--require-hashes*) ! grep -q '^opencv-python-headless==' "${@: -1}" || touch "$FAKE/headless" ;;
+            esac ;;
     esac
 """
 FAKE_PEOPLENET = """
@@ -197,6 +200,11 @@ class Machine:
 
     def called(self, part: str) -> list[str]:
         return [call for call in self.calls() if part in call]
+
+    def listed(self, name: str = "requirements.txt") -> dict[str, list[str]]:
+        """The packages of a list that was made for pip or uv, with their hashes."""
+        lines = (self.home / "cache" / name).read_text(encoding="utf-8").splitlines()
+        return {line.split("==")[0]: re.findall(r"--hash=(\S+)", line) for line in lines}
 
     def forget_calls(self) -> None:
         (self.folder / "calls").unlink(missing_ok=True)

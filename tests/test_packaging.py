@@ -18,6 +18,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tools.update_constraints import USERS
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
@@ -59,7 +61,7 @@ def pins(name: str) -> dict[str, list[Requirement]]:
     found: dict[str, list[Requirement]] = {}
     for line in (ROOT / "constraints" / name).read_text(encoding="utf-8").splitlines():
         if line and not line.startswith("#"):
-            requirement = Requirement(line)
+            requirement = Requirement(line.partition("  #")[0])
             found.setdefault(canonicalize_name(requirement.name), []).append(requirement)
     return found
 
@@ -81,7 +83,49 @@ def versions_on(pinned: list[Requirement], python: str) -> list[Version]:
 
 def test_there_is_one_constraints_file_a_runtime() -> None:
     names = {path.name for path in (ROOT / "constraints").iterdir()}
-    assert names == {"cpu.txt", "cuda12.txt", "cuda13.txt", "build.txt"}
+    assert names == {"cpu.txt", "cuda12.txt", "cuda13.txt", "build.txt", "hashes.txt"}
+
+
+def hashes() -> dict[str, list[str]]:
+    text = (ROOT / "constraints" / "hashes.txt").read_text(encoding="utf-8")
+    return {line.split()[0]: line.split()[1:] for line in text.splitlines()}
+
+
+@pytest.mark.parametrize("name", [*(f"{runtime}.txt" for runtime in RUNTIMES), "build.txt"])
+def test_every_version_has_hashes(name: str) -> None:
+    known = hashes()
+    for requirement in (one for found in pins(name).values() for one in found):
+        assert known.get(f"{requirement.name}{requirement.specifier}"), (
+            f"{requirement} has none: make constraints ARGS=--keep"
+        )
+
+
+def test_hashes_are_sha256_of_what_is_pinned_and_of_the_other_opencv() -> None:
+    known = hashes()
+    assert all(re.fullmatch("sha256:[0-9a-f]{64}", one) for of in known.values() for one in of)
+    files = [*(f"{runtime}.txt" for runtime in RUNTIMES), "build.txt"]
+    pinned = {
+        f"{one.name}{one.specifier}" for name in files for found in pins(name).values() for one in found
+    }
+    (headless,) = known.keys() - pinned
+    assert headless.replace("-headless", "") in pinned
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_what_only_the_tests_or_other_extras_need_is_marked(runtime: str) -> None:
+    """Set-up leaves out the lines that are marked."""
+    marks: dict[str, str] = {}
+    for line in (ROOT / "constraints" / f"{runtime}.txt").read_text(encoding="utf-8").splitlines():
+        pin, _, mark = line.partition("  # ")
+        marks[canonicalize_name(Requirement(pin).name)] = mark
+    assert set(marks.values()) == {"", "test", "optional"}
+    users = [
+        *PROJECT["project"]["dependencies"],
+        *(one for extra in (runtime, *USERS) for one in EXTRAS[extra]),
+    ]
+    assert {marks[canonicalize_name(Requirement(one).name)] for one in users} == {""}
+    assert marks["pytest"] == marks["iniconfig"] == "test"  # asked for, and what that asks for
+    assert marks["openvino"] == marks["openvino-telemetry"] == "optional"
 
 
 @pytest.mark.parametrize("python", PYTHONS)
@@ -159,17 +203,10 @@ def conda() -> dict[str, Any]:
     return loaded
 
 
-def script_extras() -> list[str]:
-    """The extras that the set-up script installs, its variable for the runtime read as cpu."""
-    text = (ROOT / "tools" / "setup_packages.sh").read_text(encoding="utf-8")
-    (line,) = re.findall(r'local extras="\$EXTRA,([a-z,]+)"', text)
-    return ["cpu", *line.split(",")]
-
-
 def test_conda_gets_the_same_extras_under_the_same_constraints(conda: dict[str, Any]) -> None:
     (pip,) = [part["pip"] for part in conda["dependencies"] if isinstance(part, dict)]
-    assert pip == ["-c constraints/cpu.txt", f"-e .[{','.join(script_extras())}]"]
-    assert set(script_extras()) <= set(EXTRAS)
+    assert pip == ["-c constraints/cpu.txt", f"-e .[{','.join(['cpu', *USERS])}]"]
+    assert set(USERS) <= set(EXTRAS)
 
 
 def test_conda_gets_a_python_that_the_project_allows(conda: dict[str, Any]) -> None:

@@ -140,9 +140,9 @@ def test_without_libgl_the_headless_opencv_is_used(machine: Machine, settings: d
         for line in (ROOT / "constraints" / "cpu.txt").read_text(encoding="utf-8").splitlines()
         if line.startswith("opencv-python==")
     )
-    install = machine.called("--directory")[-1]
-    assert f"opencv-python-headless=={pinned}" in install
-    assert "--overrides" in install
+    listed = (machine.home / "cache" / "requirements.txt").read_text(encoding="utf-8")
+    assert f"\nopencv-python-headless=={pinned} --hash=" in listed
+    assert "\nopencv-python==" not in listed
     assert machine.stamp()["opencv"] == "opencv-python-headless"
 
 
@@ -154,6 +154,25 @@ def test_opencv_that_does_not_load_is_replaced_and_stays_so(machine: Machine) ->
     machine.forget_calls()
     assert machine.setup().returncode == 0
     assert not machine.called("pip install")
+
+
+@pytest.mark.parametrize("missing", ["requests==", "uv==", "hatchling=="])
+def test_a_version_without_hashes_is_not_installed(machine: Machine, missing: str) -> None:
+    hashes = machine.checkout / "constraints" / "hashes.txt"
+    lines = hashes.read_text(encoding="utf-8").splitlines(keepends=True)
+    hashes.write_text("".join(line for line in lines if not line.startswith(missing)), encoding="utf-8")
+    done = machine.setup()
+    assert done.returncode == 1
+    assert f"has no {missing}" in done.stderr
+    assert not machine.called("-e .")
+
+
+def test_what_is_asked_for_besides_is_checked_as_far_as_it_is_pinned(machine: Machine) -> None:
+    assert machine.setup(PEOPLENET_WITH="openvino tensorrt-cu12<11").returncode == 0
+    install = machine.called("--directory")[-1]
+    assert f"-c {machine.home}/cache/constraints.txt" in install
+    assert install.endswith("openvino tensorrt-cu12<11")
+    assert machine.listed("constraints.txt")["openvino"]
 
 
 def test_only_root_asks_apt(machine: Machine) -> None:

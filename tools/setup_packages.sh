@@ -166,7 +166,6 @@ install_packages() {
     local pip=("$UV" --directory "$ROOT" pip) target=(--python "$VENV/bin/python")
     [ "$WITH_TESTS" = no ] || others='# optional$'
     rm -f "$VENV/.peoplenet-setup"
-    LAST_COMMAND="with_hashes"
     grep -vE "$others" "$pins" | with_hashes >"$cache/requirements.txt" || return 1
     with_hashes <"$pins" >"$cache/constraints.txt" || return 1
     with_hashes <"$ROOT/constraints/build.txt" >"$cache/build.txt" || return 1
