@@ -121,6 +121,11 @@ def test_cvat_images_and_video(tmp_path: Path) -> None:
     assert boxes(video) == {0: [], 1: PERSON, 2: [(12, 20, 42, 60)], 3: [(14, 20, 44, 60)], 4: [], 5: []}
 
 
+def test_xml_is_read_as_utf8_whatever_it_says(tmp_path: Path) -> None:
+    odd = CVAT_IMAGES.replace("utf-8", "utf-99")
+    assert boxes(write(tmp_path / "a.xml", odd)) == {"one.jpg": PERSON, "two.jpg": []}
+
+
 def test_cvat_turns_boxes_about_their_middle(tmp_path: Path) -> None:
     turned = CVAT_IMAGES.replace('ybr="60.0"/>', 'ybr="60.0" rotation="90"/>')
     ((box,), _) = boxes(write(tmp_path / "a.xml", turned)).values()
@@ -303,6 +308,9 @@ ONE_IMAGE = {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 
         ("a.txt", "person 1 2 3\n", "3 numbers instead of 14"),
         ("a.txt", "0 0.5 0.5\n", "there is no image"),
         ("t.csv", "frame,class,x,y,w\n1,person,2,3,4\n", "labels cannot be read"),
+        ("t.csv", "frame,x,y,w,h,class\n1,2,3,4,5\n", "line 2 ends too early"),
+        ("t.csv", "frame,x,y,w,h,class\n", "hold no frame"),
+        ("a.json", "[]", "hold no frame"),
         ("data.yaml", "names: &a [*a]\nval: images\n", "aliases"),
         ("data.yaml", "names: 7\nval: .\n", "'names' is neither|no .txt"),
         ("data.yaml", "val: images\n", "under 'names'"),

@@ -70,6 +70,8 @@ def from_table(text: str) -> Raw:
         else:
             x1, y1 = float(row["x"]), float(row["y"])
             x2, y2 = x1 + float(row["w"]), y1 + float(row["h"])
+        if row["class"] is None:
+            raise ValueError(f"line {rows.line_num} ends too early")
         frame: Key = _index(float(row["frame"])) if is_number(row["frame"]) else row["frame"]
         raw.rows.append(
             Row(frame, row["class"], (x1, y1, x2, y2), (row.get("ignore") or "0") not in ("0", ""))

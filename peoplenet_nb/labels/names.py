@@ -101,6 +101,10 @@ def to_labels(raw: Raw, classes: Sequence[str], given: Mapping[str, str]) -> Lab
     number = {
         name: index for index, name in enumerate(dict.fromkeys([*raw.frames, *(r.frame for r in raw.rows)]))
     }
+    if not number:
+        raise SourceError(
+            "The labels hold no frame", seen=raw.format, next_step="name the file that holds them."
+        )
     kept = [row for row in raw.rows if meaning[row.label]]
     means = [meaning[row.label].partition(":") for row in kept]
     xyxy = np.array([row.xyxy for row in kept], np.float64).reshape(-1, 4)

@@ -72,10 +72,10 @@ def read_labels(
         if not path.exists():
             raise SourceError("No such file or folder of labels", seen=path, next_step="check the path.")
         raw = _Reader(size, Path(images) if images is not None else None).read(path)
+        return to_labels(raw, labels, classes or {})
     except (*_BROKEN, OSError) as error:
         what = str(error.args[0]) if isinstance(error, ValueError) and error.args else repr(error)
         raise SourceError("The labels cannot be read", seen=f"{path}: {what}", next_step=_FORMATS) from error
-    return to_labels(raw, labels, classes or {})
 
 
 class _Reader:

@@ -27,7 +27,7 @@ def read_xml(path: Path, most: int) -> Element:
         When it is no XML, too large, nests deeply or declares entities.
     """
     text = read_text(path, most)
-    parser, builder, depth = expat.ParserCreate(), TreeBuilder(), 0
+    parser, builder, depth = expat.ParserCreate("utf-8"), TreeBuilder(), 0
 
     def start(tag: str, attributes: dict[str, str]) -> None:
         nonlocal depth

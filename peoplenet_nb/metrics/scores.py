@@ -169,17 +169,19 @@ class _Class:
         """Return ``(draws, IoUs)`` average precisions, where each frame counts as often as ``(draws, frames)`` says."""
         wanted = weights @ np.bincount(self.frame[self.counts], minlength=weights.shape[1])
         made = np.full((len(weights), len(matched)), np.nan)
-        for i, row in enumerate(matched):
-            judged = np.flatnonzero(row != IGNORED)
-            order = judged[np.argsort(-self.found.confidence[judged], kind="stable")]
-            hit, frame = row[order] >= 0, self.found.frame[order]
-            at = np.flatnonzero(hit)  # the best precision at a recall is that of a hit
-            for draw, (weight, truths) in enumerate(zip(weights, wanted.tolist(), strict=True)):
-                if truths:
-                    times = weight[frame]
-                    hits, taken = np.cumsum(times[at]), np.cumsum(times)[at]
-                    precision = np.divide(hits, taken, out=np.zeros_like(hits), where=taken > 0)
-                    made[draw, i] = average_precision(precision, hits / truths)
+        order = np.argsort(-self.found.confidence, kind="stable")
+        frame = self.found.frame[order]
+        # The best precision at a recall is that of a hit, so only hits are looked at, and what is ignored before them.
+        kinds = [(np.flatnonzero(row >= 0), np.flatnonzero(row == IGNORED)) for row in matched[:, order]]
+        before = [np.searchsorted(ignored, at) for at, ignored in kinds]
+        for draw, (weight, truths) in enumerate(zip(weights, wanted.tolist(), strict=True)):
+            times = weight[frame]
+            taken = np.cumsum(times)
+            for i, (at, ignored) in enumerate(kinds if truths else ()):
+                hits = np.cumsum(times[at])
+                judged = taken[at] - np.append(0.0, np.cumsum(times[ignored]))[before[i]]
+                precision = np.divide(hits, judged, out=np.zeros_like(hits), where=judged > 0)
+                made[draw, i] = average_precision(precision, hits / truths)
         return made
 
     def outcomes(self, unit: Ints) -> tuple[Ints, Ints, Ints]:
