@@ -133,6 +133,28 @@ def test_opencv_without_libgl_names_the_package(monkeypatch: pytest.MonkeyPatch)
     assert "apt-get install libgl1" in check.fix
 
 
+@pytest.mark.parametrize(
+    ("versions", "answer", "status", "says"),
+    [
+        ({}, {}, "ok", "not installed"),
+        ({"MNN": "3.6.1"}, {"ok": True, "version": "3.6.1"}, "ok", "3.6.1"),
+        ({"MNN": "3.6.1"}, {"ok": False, "reason": "ImportError: GLIBC"}, "warn", "ImportError: GLIBC"),
+    ],
+)
+def test_mnn_is_optional_and_tried(
+    versions: dict[str, str],
+    answer: dict[str, Any],
+    status: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with_distributions(monkeypatch, versions)
+    answering(monkeypatch, mnn=answer)
+    check = only(machine.check_mnn())
+    assert (check.status, check.value) == (status, says)
+    assert "MNN" in check.fix or answer.get("ok")
+
+
 def test_driver_line_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     with_gpu(monkeypatch, GPU)
     checks = machine.check_gpu()

@@ -19,7 +19,7 @@ def driver() -> str:
     return found
 
 
-@pytest.mark.parametrize("question", [("provider", "CPUExecutionProvider"), ("opencv",), ("pyav",)])
+@pytest.mark.parametrize("question", [("provider", "CPUExecutionProvider"), ("opencv",), ("pyav",), ("mnn",)])
 def test_trials_succeed_here(question: tuple[str, ...]) -> None:
     answer = probe.ask(*question)
     assert answer["ok"], answer["reason"]

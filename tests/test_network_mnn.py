@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from onnx_builder import COVERAGE, detectnet, write
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import DeviceError, ModelError
 from peoplenet_nb.hardware import cpu_name
 from peoplenet_nb.network import mnnfile, model
@@ -23,6 +24,8 @@ from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.variants import TIMES, Agreement, Variant
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.paths import STANDIN
+from peoplenet_nb.settings import preset
+from peoplenet_nb.sources import open_source
 
 pytest.importorskip("MNN")
 
@@ -60,6 +63,22 @@ def test_grids_are_those_of_onnx_runtime(options: dict[str, object], tmp_path: P
     assert agreement.coverage < 1e-4
     assert agreement.box_px < 0.01
     assert (found[0].boxes is None) == (source.boxes is None)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+def test_the_real_network_finds_the_same_boxes(
+    fit: str, real_model_path: Path, shared: Path, tmp_path: Path
+) -> None:
+    source = read_model_file(real_model_path)
+    ours = PeopleNet(source, open_backend(runs := converted(source, tmp_path), Device.MNN), fit, runs=runs)
+    theirs = PeopleNet(source, open_backend(source), fit)
+    for frame in open_source(shared / "data" / "vtest.avi", every=300):
+        found, wanted = ours.infer(frame.image), theirs.infer(frame.image)
+        np.testing.assert_allclose(found.coverage, wanted.coverage, atol=2e-3)
+        boxes, expected = (decode(grids, preset("default", fit)).detections for grids in (found, wanted))
+        assert len(expected) > 0
+        np.testing.assert_allclose(boxes.xyxy, expected.xyxy, atol=0.2)
 
 
 def test_any_size_of_batch_comes_out_frame_by_frame(source: ModelFile, tmp_path: Path) -> None:
