@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from javascript import Run, runner
+from peoplenet_nb.cells import CELLS, Cells, CellsWriter
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 
@@ -98,3 +99,37 @@ def random_grids(seed: int, objects: int = 12, *, ties: bool = False) -> Grids:
         coverage = np.round(coverage * 8) / 8
         boxes = np.round(boxes * 4) / 4
     return Grids(coverage.astype(np.float32), boxes.astype(np.float32), stretched((1280, 720)), LABELS)
+
+
+def walking(seed: int, frames: int, people: int = 6, *, ties: bool = False) -> list[Grids]:
+    """Frames in which people walk about, come and go."""
+    rng = np.random.default_rng(seed)
+    place, step = rng.uniform(4, (30, 56), (people, 2)), rng.normal(0, 0.8, (people, 2))
+    size, class_id = rng.uniform(0.6, 3.0, (people, 2)), rng.integers(0, 3, people)
+    made = []
+    for _ in range(frames):
+        cells = {}
+        place += step
+        for p in range(people):
+            row, col = np.floor(place[p]).astype(int)
+            if rng.random() < 0.85 and 0 <= row < 34 and 0 <= col < 60:
+                shift = (place[p] - (row, col)) * 16 / 35
+                wide, tall = size[p] * rng.normal(1, 0.03, 2)
+                box = (wide - shift[1], tall - shift[0], wide + shift[1], tall + shift[0])
+                box = tuple(np.round(np.array(box) * (4 if ties else 512)) / (4 if ties else 512))
+                cells[int(class_id[p]), int(row), int(col)] = (float(rng.uniform(0.3, 1)), box)
+        made.append(make_grids(cells))
+    return made
+
+
+def stored(folder: Path, frames: list[Grids], keys: list[int], begins: str, times: list[float]) -> Path:
+    """A run's folder with the cells of its key frames; a frame for each of ``times``."""
+    writer = CellsWriter(folder / CELLS)
+    for frame, time_s in enumerate(times):
+        if frame in keys:
+            where = keys.index(frame)
+            writer.add(frame, Cells.of(frames[where]), time_s=time_s, begins=int(begins[where]))
+        else:
+            writer.add_between(frame, time_s)
+    writer.finish()
+    return folder

@@ -19,9 +19,13 @@ import cv2
 import numpy as np
 import pytest
 
-from conftest import make_grids, random_grids
+from conftest import make_grids, random_grids, stored, walking
+from peoplenet_nb.cells import CELLS as CELLS_FILE
+from peoplenet_nb.cells import Cells, CellsWriter, open_grids
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.tuner import TunerModel
+from peoplenet_nb.tuner.make import Clip
 from tuner_lab import CHROMIUM, Notebook, Panel, browser, jupyter_lab, kernel_log, write_notebook
 
 pytestmark = [
@@ -52,6 +56,7 @@ CELLS = [
     IMPORTS + 'watched(tune_run("run", "video"), "log.jsonl")',
     f"Path('asleep').touch(); time.sleep({SLEEP}); Path('woke').touch()",
     'watched(tune(None, Grids.load("single.npz"), dead=["bag"]), "single.jsonl")',
+    'watched(tune_run("keys"), "keys.jsonl")',
 ]
 FALLBACK = IMPORTS.replace('"pid"', '"fallback.pid"') + (
     'watched(tune_run("run", "video", fallback=True), "fallback.jsonl")'
@@ -130,9 +135,12 @@ class Page:
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
     folder = tmp_path_factory.mktemp("lab")
     (folder / "video").mkdir()
+    writer = CellsWriter(folder / "run" / CELLS_FILE)
     for i in range(FRAMES):
-        random_grids(i, objects=20).save(folder / "run" / "grids" / f"{i:06d}.npz")
+        writer.add(i, Cells.of(random_grids(i, objects=20)))
         cv2.imwrite(str(folder / "video" / f"{i:03d}.png"), np.full((720, 1280, 3), 15 * i, np.uint8))
+    writer.finish()
+    stored(folder / "keys", walking(2, 4), [0, 3, 6, 9], "1001", [i / 10 for i in range(10)])
     make_grids({(0, 17, 30): (0.0325, (1, 2, 1, 2))}).save(folder / "single.npz")
     write_notebook(folder / "tuner.ipynb", CELLS)
     home = str(folder / "home")
@@ -422,6 +430,30 @@ def test_on_a_single_frame_the_answer_follows_what_is_chosen(shown: Page) -> Non
     shown.until(lambda: "below the threshold" in shown.answer(), "stale after a preset")
     assert not shown.page.locator(".pnb-transport").count(), "a frame has nothing to play"
     assert "The bag head of this model is dead" in shown.page.inner_text(".pnb-warning")
+
+
+def test_between_key_frames_boxes_are_interpolated_with_what_is_chosen(shown: Page) -> None:
+    shown.notebook.clear_cell(2)
+    shown.notebook.run_cell(3)
+    shown.panel = panel = Panel(shown.page)
+    shown.log = "keys.jsonl"
+    clip = Clip(open_grids(shown.folder / "keys"), 100)
+    panel.drag("person", [0.3, 0.35])
+    panel.drag("bag", [0.4, 0.35])
+    shown.page.locator(".pnb-tuner").focus()
+    for position in range(1, 6):
+        shown.page.keyboard.press("ArrowRight")
+        shown.until(lambda position=position: shown.last["frame"] == position, "the frame did not arrive")
+        model = TunerModel(clip, shown.settings, clip.between)
+        model.go(position)
+        expected, found = model.decoded.detections, panel.detections()
+        assert found["class_id"] == expected.class_id.tolist()
+        np.testing.assert_allclose(np.reshape(found["xyxy"], (-1, 4)), expected.xyxy, atol=1e-3)
+        summary = panel.summary()
+        assert ("6120 cells" in summary) if position == 3 else summary == model.decoded.note
+    shown.click(0.5, 0.5)
+    assert "did not see this frame. Interpolated between frames 3 and 6." in shown.answer()
+    assert shown.last["errors"] == []
 
 
 def test_without_the_canvas_front_end_the_kernel_draws(shown: Page) -> None:

@@ -9,12 +9,11 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from conftest import make_grids, random_grids
+from conftest import random_grids, stored, walking
 from javascript import Run, job, needs_node
-from peoplenet_nb.cells import Cells, CellsWriter, open_grids
+from peoplenet_nb.cells import open_grids
 from peoplenet_nb.demo import STANDIN, demo_clip
 from peoplenet_nb.errors import GridsError
-from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
@@ -36,39 +35,6 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> RunResult:
 @pytest.fixture(scope="module")
 def panel(result: RunResult) -> Tuner:
     return tune_run(result.folder)
-
-
-def walking(seed: int, frames: int, people: int = 6, *, ties: bool = False) -> list[Grids]:
-    """Frames in which people walk about, come and go."""
-    rng = np.random.default_rng(seed)
-    place, step = rng.uniform(4, (30, 56), (people, 2)), rng.normal(0, 0.8, (people, 2))
-    size, class_id = rng.uniform(0.6, 3.0, (people, 2)), rng.integers(0, 3, people)
-    made = []
-    for _ in range(frames):
-        cells = {}
-        place += step
-        for p in range(people):
-            row, col = np.floor(place[p]).astype(int)
-            if rng.random() < 0.85 and 0 <= row < 34 and 0 <= col < 60:
-                shift = (place[p] - (row, col)) * 16 / 35
-                wide, tall = size[p] * rng.normal(1, 0.03, 2)
-                box = (wide - shift[1], tall - shift[0], wide + shift[1], tall + shift[0])
-                box = tuple(np.round(np.array(box) * (4 if ties else 512)) / (4 if ties else 512))
-                cells[int(class_id[p]), int(row), int(col)] = (float(rng.uniform(0.3, 1)), box)
-        made.append(make_grids(cells))
-    return made
-
-
-def stored(folder: Path, frames: list[Grids], keys: list[int], begins: str, times: list[float]) -> Path:
-    writer = CellsWriter(folder / "cells.parquet")
-    for frame, time_s in enumerate(times):
-        if frame in keys:
-            where = keys.index(frame)
-            writer.add(frame, Cells.of(frames[where]), time_s=time_s, begins=int(begins[where]))
-        else:
-            writer.add_between(frame, time_s)
-    writer.finish()
-    return folder
 
 
 # ---------------------------------------------------------------- in Python
