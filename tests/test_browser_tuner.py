@@ -415,25 +415,8 @@ def test_an_error_in_the_page_is_shown_until_it_works_again(shown: Page) -> None
     trouble.wait_for(state="hidden")
 
 
-def test_on_a_single_frame_the_answer_follows_what_is_chosen(shown: Page) -> None:
-    shown.notebook.clear_cell(0)
-    shown.notebook.run_cell(2)
-    shown.panel = Panel(shown.page)
-    shown.log = "single.jsonl"
-    shown.click(30.5 / 60, 17.5 / 34)
-    assert "coverage 0.032" in shown.page.inner_text(".pnb-pane-title >> nth=0")
-    shown.page.get_by_role("button", name="Set the person threshold to 0.032").click()
-    shown.until(lambda: "final boxes" in shown.answer(), "stale after its own button")
-    assert shown.panel.readout("person") == "0.032"
-    shown.until(lambda: shown.person == 0.032, "Python has another value")
-    shown.choose("preset", "deepstream")
-    shown.until(lambda: "below the threshold" in shown.answer(), "stale after a preset")
-    assert not shown.page.locator(".pnb-transport").count(), "a frame has nothing to play"
-    assert "The bag head of this model is dead" in shown.page.inner_text(".pnb-warning")
-
-
 def test_between_key_frames_boxes_are_interpolated_with_what_is_chosen(shown: Page) -> None:
-    shown.notebook.clear_cell(2)
+    shown.notebook.clear_cell(0)
     shown.notebook.run_cell(3)
     shown.panel = panel = Panel(shown.page)
     shown.log = "keys.jsonl"
@@ -454,6 +437,23 @@ def test_between_key_frames_boxes_are_interpolated_with_what_is_chosen(shown: Pa
     shown.click(0.5, 0.5)
     assert "did not see this frame. Interpolated between frames 3 and 6." in shown.answer()
     assert shown.last["errors"] == []
+
+
+def test_on_a_single_frame_the_answer_follows_what_is_chosen(shown: Page) -> None:
+    shown.notebook.clear_cell(3)
+    shown.notebook.run_cell(2)
+    shown.panel = Panel(shown.page)
+    shown.log = "single.jsonl"
+    shown.click(30.5 / 60, 17.5 / 34)
+    assert "coverage 0.032" in shown.page.inner_text(".pnb-pane-title >> nth=0")
+    shown.page.get_by_role("button", name="Set the person threshold to 0.032").click()
+    shown.until(lambda: "final boxes" in shown.answer(), "stale after its own button")
+    assert shown.panel.readout("person") == "0.032"
+    shown.until(lambda: shown.person == 0.032, "Python has another value")
+    shown.choose("preset", "deepstream")
+    shown.until(lambda: "below the threshold" in shown.answer(), "stale after a preset")
+    assert not shown.page.locator(".pnb-transport").count(), "a frame has nothing to play"
+    assert "The bag head of this model is dead" in shown.page.inner_text(".pnb-warning")
 
 
 def test_without_the_canvas_front_end_the_kernel_draws(shown: Page) -> None:
