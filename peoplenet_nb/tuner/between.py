@@ -62,6 +62,7 @@ class Between:
             "known": association._KNOWN,
             "fading": interpolation.FADING,
             "leastLeft": interpolation._LEAST_LEFT,
+            "rounded": interpolation._ROUNDED,
         }
 
     def after(self, position: int) -> int | None:

@@ -59,7 +59,7 @@ export class Between {
   }
 
   #interpolated(found, number, chain, share) {
-    const { fading, leastLeft } = this.rules;
+    const { fading, leastLeft, rounded } = this.rules;
     const [a, b] = [found.frame(number - 1), found.frame(number)];
     const pairs = found.pairs(number, chain);
     const seconds = found.seconds(number, chain);
@@ -84,8 +84,8 @@ export class Between {
         }
       }
     };
-    if (share <= 0.5) alone(a, new Set(pairs.map(([i]) => i)), found.motionBefore(number - 1, chain), 1, share * seconds);
-    if (share >= 0.5) alone(b, new Set(pairs.map(([, j]) => j)), found.motionAfter(number, chain), -1, (1 - share) * seconds);
+    if (share <= 0.5 + rounded) alone(a, new Set(pairs.map(([i]) => i)), found.motionBefore(number - 1, chain), 1, share * seconds);
+    if (share >= 0.5 - rounded) alone(b, new Set(pairs.map(([, j]) => j)), found.motionAfter(number, chain), -1, (1 - share) * seconds);
     return listed(boxes.sort((p, q) => q.score - p.score), this.clip.shape.labels.length);
   }
 }
