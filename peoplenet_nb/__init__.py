@@ -37,6 +37,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.evaluation import recommend as recommend
     from peoplenet_nb.explain import explain_point as explain_point
     from peoplenet_nb.explain import report_frame as report_frame
+    from peoplenet_nb.export import export_settings as export_settings
+    from peoplenet_nb.export import import_settings as import_settings
     from peoplenet_nb.fit import Fit as Fit
     from peoplenet_nb.grids import Grids as Grids
     from peoplenet_nb.labels import Labels as Labels
@@ -69,6 +71,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "errors": ["PeopleNetError"],
         "evaluation": ["Evaluation", "Recommendation", "evaluate", "recommend"],
         "explain": ["explain_point", "report_frame"],
+        "export": ["export_settings", "import_settings"],
         "fit": ["Fit"],
         "grids": ["Grids"],
         "labels": ["Labels", "read_labels"],

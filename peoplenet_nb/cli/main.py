@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import peoplenet_nb
-from peoplenet_nb.cli import model, proof, runs, speed
+from peoplenet_nb.cli import export, model, proof, runs, speed
 from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ _COMMANDS = (
     (model.download, "download"),
     (model.describe, "describe"),
     (model.settings, "settings --preset deepstream -o settings.yaml"),
+    (export.export, "export deepstream --settings settings.yaml -o deepstream"),
     (speed.optimise, "optimise --int8 street.mp4"),
     (speed.bench, "bench street.mp4 --devices cpu,cuda"),
     (model.doctor, "doctor"),

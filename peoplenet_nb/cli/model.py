@@ -21,6 +21,7 @@ from peoplenet_nb.cli.options import (
     say,
 )
 from peoplenet_nb.errors import OutputError
+from peoplenet_nb.settings import Settings
 
 
 def describe(model: Model = None, device: DeviceName = "auto") -> None:
@@ -81,16 +82,22 @@ def settings(
     preset_name: PresetName = "default",
     fit: FitName = None,
     threshold: Thresholds = None,
+    source: Annotated[
+        Path | None,
+        path_option(
+            "--from", metavar="FILE", about="Read them from the file of DeepStream, TAO, Triton or Jetson."
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         path_option("--output", "-o", metavar="FILE", about="Write this file instead of printing."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Print a preset as a settings file to start from."""
+    """Print a preset, or what another program's file says, as a settings file to start from."""
     import yaml
 
-    chosen = read_settings(None, preset_name, fit, threshold)
+    chosen = _imported(source) if source else read_settings(None, preset_name, fit, threshold)
     if output is None:
         say(yaml.safe_dump(chosen.to_dict(), sort_keys=False).rstrip())
         return
@@ -101,3 +108,13 @@ def settings(
             next_step="choose another name, or replace it with --overwrite.",
         )
     say(f"written: {chosen.to_yaml(output)}")
+
+
+def _imported(path: Path) -> Settings:
+    """Return the settings of another program's file; what they cannot hold goes to standard error."""
+    from peoplenet_nb.export import import_settings
+
+    read = import_settings(path)
+    for text in read.notes:
+        say(f"note: {text}", err=True)
+    return read.settings

@@ -1,0 +1,315 @@
+"""DeepStream's nvinfer configuration, INI or YAML, as settings: what the program really does with its keys.
+
+Defaults, the order in which groups override each other and what each cluster mode does are those of
+``gstnvinfer_property_parser.cpp`` and ``nvdsinfer_context_impl_output_parsing.cpp``, a DBSCAN's numbers those of
+``nvdsinfer_dbscan.cpp``. A key that is not known is an error, where nvinfer would only print a line and go on.
+"""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from peoplenet_nb.errors import SettingsError, refuse_unknown
+from peoplenet_nb.export.deepstream import SCALE
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Settings
+
+_CLASS_DEFAULTS = {
+    "pre-cluster-threshold": 0.2,
+    "post-cluster-threshold": 0.0,
+    "eps": 0.0,
+    "group-threshold": 0.0,
+    "minBoxes": 0.0,
+    "dbscan-min-score": 0.0,
+    "nms-iou-threshold": 0.3,
+    "topk": -1.0,
+    "roi-top-offset": 0.0,
+    "roi-bottom-offset": 0.0,
+    "detected-min-w": 0.0,
+    "detected-min-h": 0.0,
+    "detected-max-w": 0.0,
+    "detected-max-h": 0.0,
+}
+_COLOURS = ("border-color", "bg-color")
+_LEGACY = "threshold"  # pre-cluster-threshold of before; the YAML reader of nvinfer does not know it
+# Of [property]: what says nothing of which boxes there are.
+_NEUTRAL = frozenset(
+    re.findall(
+        r"\S+",
+        """gpu-id labelfile-path gie-unique-id batch-size network-mode model-engine-file int8-calib-file workspace-size
+    output-blob-names force-implicit-batch-dim infer-dims output-io-formats layer-device-precision scaling-filter
+    scaling-compute-hw onnx-file model-file proto-file uff-file uff-input-order input-dims uff-input-dims
+    uff-input-blob-name tlt-encoded-model tlt-model-key output-tensor-meta disable-output-host-copy auto-inc-mem
+    max-gpu-mem-per enable-dla use-dla-core dump-input-tensor dump-output-tensor overwrite-input-tensor
+    overwrite-output-tensor ip-tensor-file op-tensor-files raw-output-file-write tensor-meta-pool-size
+    network-input-order custom-network-config strongly-typed warmup-engine stabilize-buffer-count
+    secondary-reinfer-interval input-object-min-width input-object-min-height input-object-max-width
+    input-object-max-height operate-on-gie-id operate-on-class-ids classifier-type classifier-threshold
+    classifier-async-mode segmentation-threshold segmentation-output-order engine-create-func-name
+    parse-classifier-func-name parse-segmentation-func-name dynamic-properties is-classifier network-type
+    num-detected-classes cluster-mode enable-dbscan net-scale-factor model-color-format maintain-aspect-ratio
+    symmetric-padding""",
+    )
+)
+# What it does to the boxes cannot be held in settings; with the value that does nothing.
+_NAMED = {
+    "offsets": "0",
+    "mean-file": "",
+    "interval": "0",
+    "process-mode": "1",
+    "filter-out-class-ids": "",
+    "custom-lib-path": "",
+    "parse-bbox-func-name": "",
+    "parse-bbox-instance-mask-func-name": "",
+    "output-instance-mask": "0",
+    "input-tensor-from-meta": "0",
+    "crop-objects-to-roi-boundary": "0",
+}
+_MODES = {1: Clustering.DBSCAN, 2: Clustering.NMS, 3: Clustering.HYBRID}
+
+Groups = Mapping[str, Mapping[str, str]]
+
+
+def ini_groups(text: str) -> Groups:
+    """Return the groups of GLib's key file.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    parser = configparser.ConfigParser(
+        interpolation=None, strict=False, delimiters=("=",), comment_prefixes=("#",), default_section="\0"
+    )
+    parser.optionxform = str  # type: ignore[assignment]
+    try:  # a key may be indented there, and is no continuation
+        parser.read_string("\n".join(line.strip() for line in text.splitlines()))
+    except configparser.Error as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    return {name: dict(parser[name]) for name in parser.sections()}
+
+
+def yaml_groups(data: Mapping[str, Any]) -> Groups:
+    """Return the groups of nvinfer's YAML.
+
+    Raises
+    ------
+    ValueError
+        When a group is no table of keys and values.
+    """
+    groups: dict[str, dict[str, str]] = {}
+    for name, keys in data.items():
+        if not isinstance(keys, Mapping):
+            raise ValueError(f"{name} is no group of keys")  # noqa: TRY004 - of a file
+        bad = next((key for key, value in keys.items() if isinstance(value, dict | list)), None)
+        if bad is not None:
+            raise ValueError(f"{bad} of {name} is neither a number nor a text")
+        groups[str(name)] = {str(key): _text(value) for key, value in keys.items()}
+    return groups
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return str(int(value))
+    return "" if value is None else str(value)
+
+
+class _Reader:
+    """Reads groups; collects what cannot be held."""
+
+    def __init__(self, groups: Groups, labels: Sequence[str], yaml: bool) -> None:
+        self.groups, self.yaml, self.notes = groups, yaml, list[str]()
+        self.labels = [label.strip().lower() for label in labels]
+
+    def number(self, group: str, key: str, text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if not 0 <= value < 1e9:
+            raise SettingsError(
+                f"'{key}' of [{group}] must be a number of at least 0",
+                seen=repr(text),
+                next_step="correct it; DeepStream refuses it too.",
+            )
+        return value
+
+    def attributes(self, group: str) -> dict[str, float]:
+        """Return what a group says of its class."""
+        known = [*_CLASS_DEFAULTS, *_COLOURS, _LEGACY]
+        keys = self.groups.get(group, {})
+        refuse_unknown(keys, known, f"key in [{group}]", "a class has")
+        if _LEGACY in keys and self.yaml:
+            self.notes.append(f"threshold of {group}: nvinfer does not know it in YAML and leaves it out.")
+        read = {k: self.number(group, k, v) for k, v in keys.items() if k not in _COLOURS}
+        legacy = read.pop(_LEGACY, None)
+        if legacy is not None and not self.yaml:
+            read.setdefault("pre-cluster-threshold", legacy)
+        if read.get("topk") == 0:
+            raise SettingsError(
+                f"'topk' of [{group}] is 0, which keeps no box at all",
+                seen="topk=0",
+                next_step="leave it out to keep all.",
+            )
+        return read
+
+    def one(self, rows: Mapping[str, Mapping[str, float]], key: str) -> float:
+        """Return a number that is a class's own there and one for all here."""
+        values = {label: row[key] for label, row in rows.items()}
+        first = next(iter(values.values()))
+        if any(value != first for value in values.values()):
+            said = ", ".join(f"{label} {value:g}" for label, value in values.items())
+            self.notes.append(f"{key} differs by class ({said}): {first:g} is taken for all.")
+        return first
+
+
+def from_nvinfer(
+    groups: Groups, labels: Sequence[str], name: str, *, yaml: bool
+) -> tuple[Settings, list[str]]:
+    """Return the settings that nvinfer runs with, and what cannot be held in settings.
+
+    Parameters
+    ----------
+    groups : Mapping
+        As `ini_groups` and `yaml_groups` return them.
+    labels : sequence of str
+        The model's classes.
+    name : str
+        For `Settings.preset`.
+    yaml : bool
+        Whether the file is YAML, which knows no keys of before.
+
+    Raises
+    ------
+    SettingsError
+        For a key or group that is not known, a value that nvinfer refuses, symmetric padding and no detector.
+    """
+    reader = _Reader(groups, labels, yaml)
+    fit, mode = _property(reader)
+    common = {**_CLASS_DEFAULTS, **reader.attributes("class-attrs-all")}
+    own = {group: match[1] for group in groups if (match := re.fullmatch(r"class-attrs-(\d+)", group))}
+    rows = dict.fromkeys(reader.labels, common)
+    named = []
+    for group, number in own.items():
+        row = {**common, **reader.attributes(group)}
+        if int(number) < len(reader.labels):
+            named.append(reader.labels[int(number)])
+            rows[named[-1]] = row
+        else:
+            reader.notes.append(f"[{group}]: the model has {len(reader.labels)} classes.")
+    chosen = _clustering(reader, rows, mode)
+    keep_confidence = mode != 4
+    if not keep_confidence and any(row["post-cluster-threshold"] for row in rows.values()):
+        reader.notes.append("post-cluster-threshold does nothing in cluster-mode 4.")
+    for key in ("group-threshold", "roi-top-offset", "roi-bottom-offset", "detected-max-w", "detected-max-h"):
+        if any(row[key] for row in rows.values()) and (key != "group-threshold" or mode == 0):
+            reader.notes.append(f"{key} cannot be held: {_values(rows, key)}.")
+
+    def numbers(row: Mapping[str, float]) -> ClassSettings:
+        confidence = row["post-cluster-threshold"] if keep_confidence else 0.0
+        return ClassSettings(
+            row["pre-cluster-threshold"], row["detected-min-w"], row["detected-min-h"], confidence
+        )
+
+    classes = {label: numbers(rows[label]) for label in reader.labels if label in named}
+    settings = Settings(
+        preset=name,
+        fit=fit,
+        flavour=Flavour.DEEPSTREAM,
+        default=numbers(common),
+        classes=classes,
+        **chosen,
+    )
+    return settings, reader.notes
+
+
+def _values(rows: Mapping[str, Mapping[str, float]], key: str) -> str:
+    return ", ".join(f"{label} {row[key]:g}" for label, row in rows.items())
+
+
+def _property(reader: _Reader) -> tuple[FitMode, int]:
+    """Return the preprocessing and the cluster mode that ``[property]`` says."""
+    groups, notes = reader.groups, reader.notes
+    if any(
+        group in groups for group in ("application", "primary-gie", "source0", "streammux", "tiled-display")
+    ):
+        raise SettingsError(
+            "This is the configuration of deepstream-app, not of nvinfer",
+            seen=", ".join(list(groups)[:5]),
+            next_step="read the file that its [primary-gie] names under config-file.",
+        )
+    classes = [group for group in groups if re.fullmatch(r"class-attrs-(all|\d{1,4})", group)]
+    refuse_unknown(groups, ["property", *classes, "class-attrs-all", "class-attrs-0"], "group", "nvinfer has")
+    keys = groups.get("property", {})
+    refuse_unknown(keys, sorted(_NEUTRAL | _NAMED.keys()), "key in [property]")
+
+    def whole(key: str, default: int) -> int:
+        number = reader.number("property", key, keys[key]) if key in keys else default
+        if number % 1:
+            raise SettingsError(f"'{key}' must be a whole number", seen=keys[key], next_step="correct it.")
+        return int(number)
+
+    if whole("network-type", 0) != 0 or whole("is-classifier", 0) != 0:
+        raise SettingsError(
+            "This configuration is not of a detector",
+            seen=f"network-type={keys.get('network-type', keys.get('is-classifier'))}",
+            next_step="read the one of PeopleNet.",
+        )
+    letterbox = whole("maintain-aspect-ratio", 0) != 0
+    if letterbox and whole("symmetric-padding", 0):
+        raise SettingsError(
+            "Frames are padded on both sides there, and at the right and bottom here: thresholds and boxes differ",
+            seen="symmetric-padding=1",
+            next_step="set symmetric-padding=0 in both, and choose thresholds for that.",
+        )
+    if (scale := reader.number("property", "net-scale-factor", keys.get("net-scale-factor", "1"))) and not (
+        abs(scale - SCALE) < 1e-5
+    ):
+        notes.append(f"net-scale-factor is {scale:g}, not 1/255: the network sees other pixels there.")
+    if whole("model-color-format", 0) != 0:
+        notes.append("model-color-format is not 0 (RGB): the network sees other colours there.")
+    if (count := whole("num-detected-classes", 0)) and count != len(reader.labels):
+        notes.append(f"num-detected-classes is {count}, and the model has {len(reader.labels)} classes.")
+    for key, neutral in _NAMED.items():
+        if keys.get(key, neutral).strip(" ;") not in (neutral, "0;0;0", "0.0;0.0;0.0"):
+            notes.append(f"{key}={keys[key]} cannot be held.")
+    mode = whole("cluster-mode", -1) if "cluster-mode" in keys else -1
+    if mode < 0 and "enable-dbscan" in keys and not reader.yaml:
+        mode = 1 if whole("enable-dbscan", 0) else 0
+    if mode < 0:
+        notes.append("cluster-mode is not said: it is taken for 0.")
+    if mode > 4:
+        raise SettingsError(
+            "cluster-mode must be 0, 1, 2, 3 or 4", seen=f"cluster-mode={mode}", next_step="correct it."
+        )
+    return FitMode.LETTERBOX if letterbox else FitMode.STRETCH, max(mode, 0)
+
+
+def _clustering(reader: _Reader, rows: Mapping[str, Mapping[str, float]], mode: int) -> dict[str, Any]:
+    """Return the fields of settings that say how boxes are clustered."""
+    notes = reader.notes
+    if mode == 0:
+        notes.append("cluster-mode 0 is NMS with topk=20 and IoU 0.5 there, whatever the file says.")
+        return {"clustering": Clustering.NMS, "nms_iou": 0.5, "top_k": 20}
+    topk = reader.one(rows, "topk")
+    chosen: dict[str, Any] = {"top_k": None if topk < 0 else int(topk)}
+    if mode == 4:
+        return chosen | {"clustering": Clustering.NMS, "nms_iou": 1.0}  # nothing is above an IoU of 1
+    chosen["clustering"] = _MODES[mode]
+    if mode in (2, 3):
+        chosen["nms_iou"] = reader.one(rows, "nms-iou-threshold")
+    if mode in (1, 3):
+        boxes = reader.one(rows, "minBoxes")
+        if boxes < 1:
+            notes.append(
+                "minBoxes is 0: DBSCAN is skipped there, and every box stays that NMS does not drop."
+            )
+            return chosen | {"clustering": Clustering.NMS, "nms_iou": chosen.get("nms_iou", 1.0)}
+        chosen |= {"eps": reader.one(rows, "eps"), "min_samples": boxes}
+        if any(row["dbscan-min-score"] for row in rows.values()):
+            where = "cannot be held" if mode == 1 else "does nothing in cluster-mode 3"
+            notes.append(f"dbscan-min-score {where}: {_values(rows, 'dbscan-min-score')}.")
+    return chosen

@@ -1,0 +1,227 @@
+"""What is written in Protocol Buffers' text format: TAO, NVIDIA's Triton client, DeepStream's nvinferserver.
+
+Fields after ``postprocessing_config.proto`` and ``inference.proto`` of ``tao_deploy``, ``postprocessor_config.proto``
+of ``tao-toolkit-triton-apps`` and ``nvdsinferserver_*.proto`` of DeepStream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from peoplenet_nb.export.deepstream import SCALE
+from peoplenet_nb.export.prototext import Message, Word, to_prototext
+from peoplenet_nb.export.targets import NetworkFile
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.settings import ClassSettings, Clustering, Settings
+
+TAO_NOTES = (
+    "A candidate must be above coverage_threshold there, at or above it here.",
+    "minimum_bounding_box_height counts network pixels there, pixels of the frame here: 4 of a height of 544 are "
+    "8 of 1088. The number is written as it is.",
+    "Boxes are clipped to the frame after clustering there, before it here.",
+    "TAO's NMS adds a pixel to widths and heights, and gives its boxes each other's confidences.",
+)
+TRITON_NOTES = (
+    "A candidate must be above coverage_threshold there, at or above it here.",
+    "The client takes Euclid's distance between rows of 1 - IoU for DBSCAN, where 1 - IoU itself is meant: its "
+    "clusters differ. With metric='precomputed' in its code they are the same.",
+    "scikit-learn 1.9 refuses a min_samples that is no whole number.",
+)
+NVINFERSERVER_NOTES = (
+    "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
+    "topk counts before boxes are dropped by size there, after it here; 0 keeps all.",
+    "Put the model to triton_model_repo/peoplenet/1/model.onnx.",
+)
+_COLOURS = ((0, 255, 0), (255, 0, 0), (0, 0, 255))
+
+
+def _colour(index: int) -> Message:
+    return list(zip("RGB", _COLOURS[index % len(_COLOURS)], strict=True))
+
+
+def tao_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
+    """Return TAO's specification of an inference, and the part of a training's that clusters."""
+    width, height = network.size
+    clustering = {label: _tao(settings, settings.for_class(label)) for label in network.labels}
+    inferencer: Message = [
+        *(("target_classes", label) for label in network.labels),
+        ("image_width", width),
+        ("image_height", height),
+        ("image_channels", 3),
+        ("batch_size", 1),
+        ("gpu_index", 0),
+        ("stride", network.stride),
+        (
+            "tensorrt_config",
+            [("parser", Word("ETLT")), ("backend_data_type", Word("FP16")), ("trt_engine", _engine(network))],
+        ),
+    ]
+    handler: Message = [
+        ("kitti_dump", True),
+        ("disable_overlay", False),
+        ("overlay_linewidth", 2),
+        *(
+            (
+                "classwise_bbox_handler_config",
+                [
+                    ("key", label),
+                    (
+                        "value",
+                        [
+                            ("confidence_model", "aggregate_cov"),
+                            ("output_map", label),
+                            ("bbox_color", _colour(index)),
+                            ("clustering_config", clustering[label]),
+                        ],
+                    ),
+                ],
+            )
+            for index, label in enumerate(network.labels)
+        ),
+    ]
+    training: Message = [
+        ("target_class_config", [("key", label), ("value", [("clustering_config", clustering[label])])])
+        for label in network.labels
+    ]
+    head: Message = [("#", "\n".join(comments))]
+    return {
+        "inferencer_spec.txt": to_prototext(
+            [*head, ("inferencer_config", inferencer), ("bbox_handler_config", handler)]
+        ),
+        "postprocessing_config.txt": to_prototext([*head, ("postprocessing_config", training)]),
+    }
+
+
+def _engine(network: NetworkFile) -> str:
+    return f"{network.path.removesuffix('.onnx')}.engine"
+
+
+def _tao(settings: Settings, numbers: ClassSettings) -> Message:
+    """Return a class's clustering."""
+    fields: list[tuple[str, Word | float]] = [
+        ("coverage_threshold", float(numbers.threshold)),
+        ("minimum_bounding_box_height", int(numbers.min_height)),
+        ("clustering_algorithm", Word(settings.clustering.name)),
+    ]
+    if settings.clustering is not Clustering.NMS:
+        fields += [
+            ("dbscan_eps", float(settings.eps)),
+            ("dbscan_min_samples", int(settings.min_samples)),
+            ("dbscan_confidence_threshold", float(numbers.min_confidence)),
+        ]
+    if settings.clustering is not Clustering.DBSCAN:
+        fields += [
+            ("nms_iou_threshold", float(settings.nms_iou)),
+            ("nms_confidence_threshold", float(numbers.min_confidence)),
+        ]
+    return fields
+
+
+def triton_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
+    """Return the clustering of NVIDIA's Triton client."""
+    fields: list[tuple[str, str | int | Message]] = [
+        ("#", "\n".join(comments)),
+        ("linewidth", 4),
+        ("stride", network.stride),
+    ]
+    for index, label in enumerate(network.labels):
+        numbers = settings.for_class(label)
+        dbscan: Message = [
+            ("dbscan_eps", float(settings.eps)),
+            ("dbscan_min_samples", float(settings.min_samples)),
+            ("dbscan_confidence_threshold", float(numbers.min_confidence)),
+        ]
+        value: Message = [
+            ("coverage_threshold", float(numbers.threshold)),
+            ("minimum_bounding_box_height", int(numbers.min_height)),
+            ("dbscan_config", dbscan),
+            ("bbox_color", _colour(index)),
+        ]
+        fields.append(("classwise_clustering_config", [("key", label), ("value", value)]))
+    return to_prototext(fields)
+
+
+def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
+    """Return nvinferserver's configuration, and that of the model in Triton's repository."""
+    each = [settings.for_class(label) for label in network.labels]
+    lowest = float(settings.default.threshold)
+    detection: list[tuple[str, int | Message]] = [("num_detected_classes", len(network.labels))]
+    detection += [
+        ("per_class_params", [("key", index), ("value", [("pre_threshold", float(numbers.threshold))])])
+        for index, numbers in enumerate(each)
+    ]
+    if settings.clustering is Clustering.NMS:
+        nms: Message = [
+            ("confidence_threshold", lowest),
+            ("iou_threshold", float(settings.nms_iou)),
+            ("topk", settings.top_k or 0),
+        ]
+        detection.append(("nms", nms))
+    else:
+        dbscan: Message = [
+            ("pre_threshold", lowest),
+            ("eps", float(settings.eps)),
+            ("min_boxes", int(settings.min_samples)),
+            ("min_score", 0.0),
+        ]
+        detection.append(("dbscan", dbscan))
+    repository: Message = [("root", "./triton_model_repo"), ("strict_model_config", True)]
+    triton: Message = [("model_name", "peoplenet"), ("version", -1), ("model_repo", repository)]
+    preprocess: Message = [
+        ("network_format", Word("IMAGE_FORMAT_RGB")),
+        ("tensor_order", Word("TENSOR_ORDER_LINEAR")),
+        ("tensor_name", network.input),
+        ("maintain_aspect_ratio", int(settings.fit is FitMode.LETTERBOX)),
+        ("symmetric_padding", 0),
+        ("normalize", [("scale_factor", SCALE)]),
+    ]
+    inference: Message = [
+        ("unique_id", 1),
+        ("gpu_ids", 0),
+        ("max_batch_size", 1),
+        ("backend", [("triton", triton)]),
+        ("preprocess", preprocess),
+        ("postprocess", [("labelfile_path", "labels.txt"), ("detection", detection)]),
+    ]
+    filters: Message = [
+        ("default_filter", _smallest(settings.default)),
+        *(
+            ("specific_class_filters", [("key", index), ("value", _smallest(numbers))])
+            for index, numbers in enumerate(each)
+        ),
+    ]
+    whole: Message = [
+        ("#", "\n".join(comments)),
+        ("infer_config", inference),
+        ("input_control", [("process_mode", Word("PROCESS_MODE_FULL_FRAME")), ("interval", 0)]),
+        ("output_control", [("detect_control", filters)]),
+    ]
+    return {
+        "config_inferserver_peoplenet.txt": to_prototext(whole),
+        "triton_model_repo/peoplenet/config.pbtxt": _model_config(network),
+    }
+
+
+def _smallest(numbers: ClassSettings) -> Message:
+    return [("bbox_filter", [("min_width", int(numbers.min_width)), ("min_height", int(numbers.min_height))])]
+
+
+def _model_config(network: NetworkFile) -> str:
+    """Return Triton's configuration of the model."""
+    (width, height), classes = network.size, len(network.labels)
+    rows, columns = height // network.stride, width // network.stride
+
+    def tensor(name: str, *dims: int) -> Message:
+        return [("name", name), ("data_type", Word("TYPE_FP32")), *(("dims", size) for size in dims)]
+
+    return to_prototext(
+        [
+            ("name", "peoplenet"),
+            ("platform", "onnxruntime_onnx"),
+            ("max_batch_size", 1),
+            ("default_model_filename", "model.onnx"),
+            ("input", tensor(network.input, 3, height, width)),
+            ("output", tensor(network.coverage, classes, rows, columns)),
+            ("output", tensor(network.boxes, 4 * classes, rows, columns)),
+        ]
+    )

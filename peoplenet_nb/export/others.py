@@ -1,0 +1,152 @@
+"""Savant's module, Isaac ROS's parameters, jetson-inference's command line."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from peoplenet_nb.export.deepstream import SCALE
+from peoplenet_nb.export.targets import NetworkFile
+from peoplenet_nb.fit import FitMode
+from peoplenet_nb.settings import Settings
+
+SAVANT_NOTES = (
+    "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
+    "top_k counts before boxes are dropped by size there, after it here.",
+    "Every class is named: one that is not gets a threshold of 1e10 there. min_width and min_height are written even "
+    "where they are 0: left out they are 32.",
+)
+ISAAC_NOTES = (
+    "Its decoder reads a class's box from the channels class … class + 3 instead of 4 x class …: only the boxes of "
+    "the first class are right, whatever is written here.",
+    "It clusters all classes together, and numbers classes by the first cells: set label_list for one class alone.",
+    "bounding_box_offset is 0.03125, half a pixel over the stride: it adds that share of a cell, and its own "
+    "defaults (0.0, 0.5) move boxes by 0.5 and 7.5 pixels.",
+    "Nothing is clipped there. Boxes are pixels of the network's input.",
+)
+JETSON_NOTES = (
+    "Its clustering is no NMS: overlapping boxes become the box around them, which is larger.",
+    "--clustering is the share of the larger box that two have in common: 2 x IoU / (1 + IoU) for boxes of one size.",
+    "Boxes are clipped at the last pixel there and at the edge here: less than a pixel.",
+    "A .onnx is taken for an SSD there, with another preprocessing: build the engine first. It needs a fixed batch.",
+)
+
+
+def savant_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
+    """Return a module with one element."""
+    path = PurePosixPath(network.path)
+    width, height = network.size
+    objects = []
+    for index, label in enumerate(network.labels):
+        numbers = settings.for_class(label)
+        limits: dict[str, Any] = {
+            "confidence_threshold": float(numbers.threshold),
+            "nms_iou_threshold": float(settings.nms_iou),
+            "min_width": int(numbers.min_width),
+            "min_height": int(numbers.min_height),
+        }
+        if settings.top_k is not None:
+            limits["top_k"] = settings.top_k
+        objects.append({"class_id": index, "label": label, "selector": {"kwargs": limits}})
+    model: dict[str, Any] = {
+        "format": "onnx",
+        "model_file": path.name,
+        "precision": "fp16",
+        "batch_size": 1,
+        "input": {
+            "layer_name": network.input,
+            "shape": [3, height, width],
+            "scale_factor": SCALE,
+            "color_format": "rgb",
+            "maintain_aspect_ratio": settings.fit is FitMode.LETTERBOX,
+        },
+        "output": {
+            "layer_names": [network.boxes, network.coverage],
+            "num_detected_classes": len(network.labels),
+            "objects": objects,
+        },
+    }
+    if str(path.parent) != ".":
+        model["local_path"] = str(path.parent)
+    element = {"element": "nvinfer@detector", "name": "peoplenet", "model": model}
+    return _yaml({"name": "peoplenet", "pipeline": {"elements": [element]}}, comments)
+
+
+def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
+    """Return the parameters of ``isaac_ros_detectnet``."""
+    return _yaml(
+        {
+            "model_repository_paths": ["/tmp/models"],
+            "model_name": "peoplenet",
+            "label_list": list(network.labels),
+            "enable_confidence_threshold": True,
+            "enable_bbox_area_threshold": False,
+            "enable_dbscan_clustering": True,
+            "confidence_threshold": float(settings.default.threshold),
+            "min_bbox_area": 0.0,
+            "dbscan_confidence_threshold": 0.0,
+            "dbscan_eps": float(settings.eps),
+            "dbscan_min_boxes": int(settings.min_samples),
+            "dbscan_enable_athr_filter": 1,
+            "dbscan_threshold_athr": 60.0,
+            "dbscan_clustering_algorithm": 1,
+            "bounding_box_scale": 35.0,
+            "bounding_box_offset": 0.5 / network.stride,
+        },
+        comments,
+    )
+
+
+def _yaml(data: dict[str, Any], comments: Sequence[str]) -> str:
+    import yaml
+
+    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10**6)
+    return "".join(f"# {line}\n" for line in comments) + text
+
+
+def jetson_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
+    """Return a script that builds the engine and looks at a camera."""
+    width, height = network.size
+    name = PurePosixPath(network.path).name.removesuffix(".onnx")
+    share = 2 * settings.nms_iou / (1 + settings.nms_iou)
+    build = (
+        f"trtexec --onnx={shlex.quote(f'{name}_b1.onnx')} --saveEngine={shlex.quote(f'{name}.engine')} --fp16"
+    )
+    command = [
+        "detectnet",
+        f"--model={name}.engine",
+        "--labels=labels.txt",
+        f"--input-blob={network.input}",
+        f"--output-cvg={network.coverage}",
+        f"--output-bbox={network.boxes}",
+        f"--confidence={float(settings.default.threshold)}",
+        f"--clustering={share}",
+    ]
+    lines = [
+        "#!/bin/sh",
+        *(f"# {text}" for text in comments),
+        f"# {name}_b1.onnx is the model with a fixed batch of 1 (input 1x3x{height}x{width}).",
+        "set -e",
+        'cd "$(dirname "$0")"',
+        f"[ -f {shlex.quote(f'{name}.engine')} ] || {build}",
+        f'{shlex.join(command)} "${{1:-csi://0}}" "${{2:-display://0}}"',
+    ]
+    return {"detectnet.sh": "\n".join([*lines, ""])}
+
+
+def fixed_batch(path: Path) -> bytes:
+    """Return a model with a batch of 1 in place of a batch of any size.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    """
+    import onnx
+
+    model = onnx.load(str(path))
+    for tensor in (*model.graph.input, *model.graph.output):
+        tensor.type.tensor_type.shape.dim[0].dim_value = 1
+    return bytes(model.SerializeToString())

@@ -1,0 +1,143 @@
+"""Settings as the files of another program: `export_settings`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from peoplenet_nb.errors import SettingsError, choose
+from peoplenet_nb.export import deepstream, nvidia, others
+from peoplenet_nb.export.nearest import nearest_settings
+from peoplenet_nb.export.targets import Exported, NetworkFile, Target
+from peoplenet_nb.settings import Settings
+
+_Made = Mapping[str, str]
+_Maker = Callable[[Settings, NetworkFile, Sequence[str]], _Made]
+
+
+def _deepstream(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> _Made:
+    groups = deepstream.nvinfer_groups(settings, network)
+    return {"config_infer_primary_peoplenet.txt": deepstream.to_ini(groups, comments)}
+
+
+def _deepstream_yaml(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> _Made:
+    groups = deepstream.nvinfer_groups(settings, network)
+    return {"config_infer_primary_peoplenet.yml": deepstream.to_yaml(groups, comments)}
+
+
+_MAKERS: Mapping[Target, tuple[_Maker, tuple[str, ...]]] = {
+    Target.DEEPSTREAM: (_deepstream, deepstream.NOTES),
+    Target.DEEPSTREAM_YAML: (_deepstream_yaml, deepstream.NOTES),
+    Target.NVINFERSERVER: (nvidia.nvinferserver_files, nvidia.NVINFERSERVER_NOTES),
+    Target.SAVANT: (lambda s, n, c: {"module.yml": others.savant_file(s, n, c)}, others.SAVANT_NOTES),
+    Target.TAO: (nvidia.tao_files, nvidia.TAO_NOTES),
+    Target.TRITON: (
+        lambda s, n, c: {"clustering_config_peoplenet.prototxt": nvidia.triton_file(s, n, c)},
+        nvidia.TRITON_NOTES,
+    ),
+    Target.JETSON: (others.jetson_files, others.JETSON_NOTES),
+    Target.ISAAC: (lambda s, n, c: {"params.yaml": others.isaac_file(s, n, c)}, others.ISAAC_NOTES),
+}
+_WITH_LABELS = (Target.DEEPSTREAM, Target.DEEPSTREAM_YAML, Target.NVINFERSERVER, Target.JETSON)
+
+
+def export_settings(
+    settings: Settings,
+    target: str | Target,
+    *,
+    model: str | Path | NetworkFile | None = None,
+    nearest: bool = False,
+) -> Exported:
+    """Return settings as the files that another program takes as they are.
+
+    Parameters
+    ----------
+    settings : Settings
+        Thresholds and clustering.
+    target : str or Target
+        ``deepstream``, ``deepstream-yaml``, ``nvinferserver``, ``savant``, ``tao``, ``triton``, ``jetson``, ``isaac``.
+    model : str or Path or NetworkFile, optional
+        The model that the files name, with its classes and tensors. Left out: PeopleNet, beside the files.
+    nearest : bool
+        Take the nearest settings where the program cannot do what these ask for.
+
+    Returns
+    -------
+    Exported
+        The files, to be written with ``write(folder)``, and what does not transfer.
+
+    Raises
+    ------
+    SettingsError
+        When the program cannot do it, with the nearest that it can; for an unknown target.
+    ModelError
+        When the model is none, or has no boxes.
+
+    Examples
+    --------
+    >>> import peoplenet_nb as pn
+    >>> pn.export_settings(pn.preset("deepstream"), "deepstream").write("deepstream")  # doctest: +SKIP
+    """
+    target = choose(Target, target, "target")
+    network = model if isinstance(model, NetworkFile) else _network(model)
+    if bad := next(
+        (text for text in (network.path, *network.labels) if re.search(r"[\x00-\x1f]", text)), None
+    ):
+        raise SettingsError(
+            "A path or class name with a line break cannot stand in such a file",
+            seen=repr(bad),
+            next_step="rename it.",
+        )
+    near, changes = nearest_settings(settings, target, network.labels)
+    if changes and not nearest:
+        raise SettingsError(
+            f"{target} cannot do what these settings ask for",
+            seen="; ".join(changes),
+            next_step="take the nearest that it can, which is named here: --nearest (nearest=True).",
+        )
+    make, notes = _MAKERS[target]
+    fit = f"Thresholds are for frames that are {near.fit}ed to {network.size[0]}x{network.size[1]}."
+    comments = [
+        f"PeopleNet for {target}, settings '{_plain(settings.preset)}', written by peoplenet-nb export.",
+        fit,
+        *(f"Changed: {text}." for text in changes),
+        "What does not transfer:",
+        *(f"- {text}" for text in notes),
+    ]
+    files: dict[str, str | bytes] = dict(make(near, network, comments))
+    if target in _WITH_LABELS:
+        files["labels.txt"] = "".join(f"{label}\n" for label in network.labels)
+    if target is Target.JETSON and (path := Path(network.path)).is_file():
+        files[f"{path.name.removesuffix('.onnx')}_b1.onnx"] = others.fixed_batch(path)
+    return Exported(target, near, files, (fit, *notes), changes)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^ -~]", "?", text)
+
+
+def _network(model: str | Path | None) -> NetworkFile:
+    """Return what the files say of a model file."""
+    if model is None:
+        return NetworkFile()
+    from peoplenet_nb.errors import ModelError
+    from peoplenet_nb.onnxfile import read_model_file
+
+    file = read_model_file(Path(model).expanduser())
+    if file.boxes is None or file.channels_last:
+        raise ModelError(
+            "These programs take a DetectNet_v2 model with boxes and an input of (N, 3, H, W)",
+            seen=file.path,
+            next_step="name the model that was downloaded, not a variant of it.",
+        )
+    _, _, height, width = file.input.shape
+    return NetworkFile(
+        file.path.resolve().as_posix(),
+        file.labels,
+        (int(width), int(height)),
+        file.stride,
+        file.input.name,
+        file.coverage.name,
+        file.boxes.name,
+    )
