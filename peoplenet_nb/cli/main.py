@@ -32,7 +32,7 @@ _COMMANDS = (
     (model.download, "download"),
     (model.describe, "describe"),
     (model.settings, "settings --preset deepstream -o settings.yaml"),
-    (export.export, "export deepstream --settings settings.yaml -o deepstream"),
+    (export.export, "export deepstream --settings settings.yaml"),
     (speed.optimise, "optimise --int8 street.mp4"),
     (speed.bench, "bench street.mp4 --devices cpu,cuda"),
     (model.doctor, "doctor"),

@@ -94,7 +94,10 @@ def settings(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Print a preset, or what another program's file says, as a settings file to start from."""
+    """Print a preset as a settings file to start from.
+
+    With --from: what the file of another program says, and what of it cannot be held.
+    """
     import yaml
 
     chosen = _imported(source) if source else read_settings(None, preset_name, fit, threshold)
