@@ -181,6 +181,7 @@ def test_optimise_builds_what_detect_then_runs(model: Path, images: Path, tmp_pa
     code, output = invoke("optimise", "--model", model, "--int8", images, "--every", 1)
     assert code == 0, output
     assert output.count("built: ") == 3
+    assert output.count("times as fast as ONNX Runtime in FP32 on this machine") == 2, "INT8 and MNN"
     assert "no boxes to compare" in output or "AP " in output
     assert invoke("optimise", "--model", model)[1].count("was there already") == 2
     code, output = invoke(*args, tmp_path / "int8", "--precision", "int8")

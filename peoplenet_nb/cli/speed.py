@@ -45,7 +45,7 @@ def optimise(
     from peoplenet_nb.network.devices import Device
     from peoplenet_nb.network.mnnfile import build_mnn
     from peoplenet_nb.network.resolve import resolve_model
-    from peoplenet_nb.network.variants import Target, variants_dir
+    from peoplenet_nb.network.variants import TIMES, Target, variants_dir
     from peoplenet_nb.onnxfile import read_model_file
     from peoplenet_nb.sources import open_source
     from peoplenet_nb.speed import build_int8, build_uint8
@@ -70,6 +70,8 @@ def optimise(
         say(f"{variant.kind}: {when}: {variant.path}\n  {variant.agreement}")
         if variant.unlike is not None:
             say(f"  on other pictures: {variant.unlike}")
+        if TIMES in variant.recipe:
+            say(f"  {variant.recipe[TIMES]} times as fast as ONNX Runtime in FP32 on this machine")
 
 
 def bench(
