@@ -186,8 +186,12 @@ main() {
         setup) ;;
         test) WITH_TESTS=yes ;;
         check) ;;
+        -h | --help | help)
+            awk 'NR > 1 && !/^#/ { exit } NR > 1 { sub(/^# ?/, ""); print }' "$ROOT/setup_runpod.sh"
+            return
+            ;;
         *)
-            printf 'usage: bash setup_runpod.sh [test|check]\n' >&2
+            printf 'usage: bash setup_runpod.sh [test|check|--help]\n' >&2
             exit 2
             ;;
     esac

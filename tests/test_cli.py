@@ -99,6 +99,7 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
         (["detect", "no-such.mp4"], ["No such", "no-such.mp4"]),
         (["detect", "x.mp4", "--preset", "tlt"], ["Unknown preset", "deepstream"]),
         (["detect", "x.mp4", "--model", "none"], ["No such model", "none"]),
+        (["detect", "x.mp4", "--settings", "a.yaml", "--preset", "tao"], ["exclude each other"]),
         (["detect", "x.mp4", "--settings", "none.yaml"], ["No such settings file"]),
         (["detect", "x.mp4", "--device", "tpu"], ["Unknown device", "openvino"]),
         (["detect", "x.mp4", "--resume", "--overwrite"], ["exclude each other"]),

@@ -65,6 +65,12 @@ def test_below_threshold_names_the_threshold_that_brings_it_back() -> None:
     assert text.xyxy == pytest.approx((445.5, 202.5, 515.5, 342.5))
 
 
+def test_no_threshold_of_zero_is_proposed() -> None:
+    text = explain_cell(make_grids({(0, 17, 30): (0.0004, PERSON)}), HALF, 0, 17, 30)
+    assert (text.fate, text.rescue, text.added) == ("below threshold", None, 0)
+    assert "would take every cell" in text.sentence
+
+
 def test_below_threshold_and_overlapped_says_that_lowering_does_not_help() -> None:
     shifted = (PERSON[0] + 16 / 35, 2, PERSON[2] - 16 / 35, 2)
     grids = make_grids({(0, 17, 30): (0.9, PERSON), (0, 17, 31): (0.4, shifted)})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from html import escape
@@ -69,6 +70,12 @@ PICTURES: dict[str, Callable[[], Picture]] = {
 }
 
 
+@functools.cache
+def drawn(name: str) -> Picture:
+    """A picture of the list; several tests look at the same."""
+    return PICTURES[name]()
+
+
 def pixels(picture: Picture) -> np.ndarray:
     image = cv2.imdecode(np.frombuffer(picture.data, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None, "the bytes are no picture"
@@ -77,7 +84,7 @@ def pixels(picture: Picture) -> np.ndarray:
 
 @pytest.mark.parametrize("name", PICTURES)
 def test_is_a_picture_of_notebook_width_with_a_text(name: str) -> None:
-    picture = PICTURES[name]()
+    picture = drawn(name)
     image = pixels(picture)
     assert image.std() > 3, "there is nothing on it"
     assert picture.width <= 1000
@@ -91,7 +98,7 @@ def test_is_a_picture_of_notebook_width_with_a_text(name: str) -> None:
 
 @pytest.mark.parametrize("name", [n for n in PICTURES if n not in ("boxes",)])
 def test_ground_is_white_in_every_theme(name: str) -> None:
-    corner = pixels(PICTURES[name]())[-3:, :3]
+    corner = pixels(drawn(name))[-3:, :3]
     assert corner.min() > 240
 
 
@@ -224,16 +231,14 @@ def test_logarithmic_axes_show_plain_numbers(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_words_say_what_decode_found() -> None:
     found = decode(GRIDS, SETTINGS)
-    assert (
-        f"{len(found.detections.of_class('person'))} decoded boxes" in PICTURES["cells_against_boxes"]().alt
-    )
+    assert f"{len(found.detections.of_class('person'))} decoded boxes" in drawn("cells_against_boxes").alt
     counts = [int((GRIDS.coverage[0] >= t).sum()) for t in (0.1, 0.5)]
-    alt = PICTURES["candidates"]().alt
+    alt = drawn("candidates").alt
     assert f"{counts[0]} at 0.1" in alt
     assert f"{counts[1]} at 0.5" in alt
-    assert "dead: bag" in PICTURES["head_bars"]().alt
-    assert "person 2.0 on average, 3 at most" in PICTURES["counts_over_time"]().alt
-    assert "no bag" in PICTURES["confidence_histogram"]().alt
+    assert "dead: bag" in drawn("head_bars").alt
+    assert "person 2.0 on average, 3 at most" in drawn("counts_over_time").alt
+    assert "no bag" in drawn("confidence_histogram").alt
 
 
 def test_cell_box_draws_the_formula() -> None:

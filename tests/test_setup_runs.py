@@ -147,6 +147,23 @@ def test_additional_packages_are_installed_and_kept(machine: Machine) -> None:
     assert "openvino tensorrt-cu12<11" in machine.called("--directory")[-1]
 
 
+@pytest.mark.parametrize("word", ["--help", "-h", "help"])
+def test_help_says_what_it_does_and_does_nothing(machine: Machine, word: str) -> None:
+    done = machine.setup(word)
+    assert done.returncode == 0
+    for said in (
+        "setup_runpod.sh test",
+        "PEOPLENET_HOME",
+        "PEOPLENET_EXTRA",
+        "PEOPLENET_WITH",
+        "Re-running is safe",
+    ):
+        assert said in done.stdout
+    assert "#" not in done.stdout
+    assert "set -euo" not in done.stdout
+    assert machine.calls() == []
+
+
 def test_unknown_word_shows_the_usage(machine: Machine) -> None:
     done = machine.setup("tset")
     assert done.returncode == 2

@@ -243,6 +243,18 @@ def test_overwrite_removes_what_an_earlier_version_saved(clip, tmp_path):
     assert not old.exists()
 
 
+def test_two_sources_that_share_a_folder_are_told_apart(clip, tmp_path):
+    """``clip.mp4`` and ``clip.png`` in separate calls both go to ``clip``."""
+    first = run(clip, tmp_path)
+    cv2.imwrite(str(tmp_path / "clip.png"), picture(1))
+    with pytest.raises(OutputError, match=r"summary.json.* of clip.mp4"):
+        run(tmp_path / "clip.png", tmp_path)
+    with pytest.raises(OutputError, match=r"another source.*clip.mp4, not clip.png"):
+        run(tmp_path / "clip.png", tmp_path, overwrite=True)
+    assert first.video.is_file()
+    assert run(clip, tmp_path, every=2, overwrite=True).summary["frames"] == 20
+
+
 def test_overwrite_removes_nothing_that_the_run_did_not_write(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
@@ -463,7 +475,7 @@ def test_a_manifest_whose_parts_name_their_images_is_read_too(cut_photos, tmp_pa
     data = json.loads((cut_photos / "run.json").read_text())
     data["parts"][0]["images"], data["images"] = ["a.png"], []
     (tmp_path / "run.json").write_text(json.dumps(data))
-    folder = RunFolder(tmp_path, data["fingerprint"], ["b.png"], resume=True, overwrite=False)
+    folder = RunFolder(tmp_path, data["fingerprint"], "", ["b.png"], resume=True, overwrite=False)
     folder.release()
     assert folder.manifest.images == ["a.png", "b.png"]
 

@@ -79,7 +79,7 @@ def doctor() -> None:
 
 
 def settings(
-    preset_name: PresetName = "default",
+    preset_name: PresetName = None,
     fit: FitName = None,
     threshold: Thresholds = None,
     source: Annotated[

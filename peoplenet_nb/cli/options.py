@@ -83,7 +83,10 @@ PrecisionName = Annotated[
 SettingsFile = Annotated[
     Path | None, path_option("--settings", metavar="FILE", about="Settings from this YAML file.")
 ]
-PresetName = Annotated[str, one_of("--preset", "|".join(PRESETS), "Settings that come with this package.")]
+PresetName = Annotated[
+    str | None,
+    one_of("--preset", "|".join(PRESETS), "Settings that come with this package. Left out: default."),
+]
 Thresholds = Annotated[
     list[str] | None,
     typer.Option(
@@ -127,10 +130,18 @@ class LogLines(logging.Formatter):
         return printable(super().format(record))
 
 
-def read_settings(file: Path | None, name: str, fit: str | None, thresholds: list[str] | None) -> Settings:
+def read_settings(
+    file: Path | None, name: str | None, fit: str | None, thresholds: list[str] | None
+) -> Settings:
     """Return the settings of a file or preset, for the fit and with the thresholds that were asked for."""
+    if file is not None and name is not None:
+        raise SettingsError(
+            "--settings and --preset exclude each other",
+            seen=f"--settings {file} --preset {name}",
+            next_step="choose one: the file, or the preset; --threshold changes either.",
+        )
     if file is None:
-        settings = preset(name, choose(FitMode, fit, "fit") if fit else FitMode.STRETCH)
+        settings = preset(name or "default", choose(FitMode, fit, "fit") if fit else FitMode.STRETCH)
     else:
         settings = Settings.from_yaml(file)
         if fit and choose(FitMode, fit, "fit") != settings.fit:

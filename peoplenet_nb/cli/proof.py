@@ -153,7 +153,7 @@ def _asked(
     """Return the settings that were asked for, if any were."""
     if (file, name, fit, thresholds) == (None, None, None, None):
         return None
-    return read_settings(file, name or "default", fit, thresholds)
+    return read_settings(file, name, fit, thresholds)
 
 
 def _opened(

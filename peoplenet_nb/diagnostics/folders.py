@@ -17,6 +17,7 @@ from typing import Any
 
 from peoplenet_nb.diagnostics.check import SETUP, Check, Status
 from peoplenet_nb.diagnostics.packages import installed
+from peoplenet_nb.hardware import GB
 from peoplenet_nb.paths import VOLUME, home, outputs_dir
 
 KERNEL = "peoplenet"
@@ -25,8 +26,7 @@ FRONT_ENDS = {"jupyterlab_widgets": "@jupyter-widgets/jupyterlab-manager", "anyw
 SHOWN = ("RUNPOD_POD_ID", "RUNPOD_GPU_COUNT", "RUNPOD_PUBLIC_IP", "RUNPOD_DC_ID", "CUDA_VERSION")
 HIDDEN = ("RUNPOD_API_KEY", "JUPYTER_PASSWORD", "NGC_API_KEY", "NGC_CLI_API_KEY")
 
-_GB = 1024**3
-_LOW_DISK = 2 * _GB
+_LOW_DISK = 2 * GB
 _FULL_DISK = 100 * 1024**2
 
 
@@ -55,7 +55,7 @@ def check_disk() -> list[Check]:
         return [Check("Disk", "fail", f"{place} cannot be accessed: {error.strerror or error}", fix)]
     status: Status = "fail" if free < _FULL_DISK else "warn" if free < _LOW_DISK else "ok"
     fix = "" if status == "ok" else "remove old outputs, or set PEOPLENET_HOME to a larger disk"
-    checks = [Check("Disk", status, f"{free / _GB:.1f} GB free at {place}", fix)]
+    checks = [Check("Disk", status, f"{free / GB:.1f} GB free at {place}", fix)]
     if not VOLUME.is_dir():
         if os.environ.get("RUNPOD_POD_ID"):
             fix = "add a volume to the pod: a stop clears everything else"

@@ -22,7 +22,6 @@ from peoplenet_nb.diagnostics.probe import ask
 
 _LEAST_MEMORY = 2 * 1024**3
 _FIRST_CUDA13 = Version("1.27")
-_GB = 1024**3
 _RUNS = "runs ({ms} ms for a small convolution)"
 
 
@@ -35,7 +34,7 @@ def check_threads() -> list[Check]:
     if (memory := hardware.memory_limit()) is not None:
         low = memory < _LEAST_MEMORY
         fix = "give the container or the machine 2 GB or more" if low else ""
-        checks.append(Check("Memory", "warn" if low else "ok", f"{memory / _GB:.1f} GB", fix))
+        checks.append(Check("Memory", "warn" if low else "ok", f"{memory / hardware.GB:.1f} GB", fix))
     return checks
 
 

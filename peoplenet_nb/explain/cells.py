@@ -70,7 +70,11 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
         fate = fate_name(Fate(int(decoded.outcome.fate[index])))
         return CellReport(label, row, col, coverage, threshold, fate, sentence, xyxy)
 
-    lower = settings.with_class(label, threshold=max(grids.floor, np.floor(coverage * 1000) / 1000))
+    least = max(grids.floor, np.floor(coverage * 1000) / 1000)
+    if least == 0:
+        sentence = "Its coverage is below 0.001: a threshold that takes it would take every cell."
+        return CellReport(label, row, col, coverage, threshold, "below threshold", sentence, xyxy)
+    lower = settings.with_class(label, threshold=least)
     after = decode(grids, lower)
     again = after.candidates.find(class_id, row, col)
     added = len(after.detections.of_class(label)) - len(decoded.detections.of_class(label))

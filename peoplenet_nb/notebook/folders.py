@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+from peoplenet_nb.hardware import GB
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.notebook.shown import Html
 from peoplenet_nb.paths import VOLUME, cache_dir, home, models_dir, outputs_dir, settings_file
 from peoplenet_nb.speed.profile import profile_file
-
-_GB = 1024**3
 
 
 def places() -> Html:
@@ -23,7 +22,7 @@ def places() -> Html:
     ]
     there = home()
     nearest = next(place for place in (there, *there.parents) if place.is_dir())
-    free = f"{shutil.disk_usage(nearest).free / _GB:.1f} GB are free."
+    free = f"{shutil.disk_usage(nearest).free / GB:.1f} GB are free."
     if VOLUME in (there, *there.parents):
         kept = note(f"All of it is on {VOLUME} and survives a pod's stop. {free}", "ok")
     elif VOLUME.is_dir():

@@ -30,15 +30,21 @@ def fit_texts(figure: Figure) -> None:
     figure : Figure
         Finished but for this; its layout is final afterwards.
     """
+    from matplotlib.image import AxesImage
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)  # also of those that were written after `panels` made the figure
+    images = [image for image in figure.findobj(AxesImage) if image.get_visible()]
+    for image in images:  # resampled at each drawing, which is most of the time, and nothing depends on them
+        image.set_visible(False)
     figure.draw_without_rendering()
     for _ in range(3):  # a wrapped title takes height from its panel, which may make that narrower
         if not [text for axes in figure.axes for text in _texts(axes, WRAPPED) if _wrap(text, axes)]:
             break
         figure.draw_without_rendering()
+    for image in images:
+        image.set_visible(True)
     figure.set_layout_engine("none")
     for axes in figure.axes:
         for text in _texts(axes, WRAPPED):

@@ -133,8 +133,8 @@ class Damage:
 
 
 def some(number: int, word: str) -> str:
-    """Return ``1 frame``, ``2 frames``, ``3 stretches``."""
-    plural = "" if number == 1 else "es" if word.endswith("ch") else "s"
+    """Return ``1 frame``, ``2 frames``, ``3 stretches``, ``4 boxes``."""
+    plural = "" if number == 1 else "es" if word.endswith(("ch", "x")) else "s"
     return f"{number} {word}{plural}"
 
 

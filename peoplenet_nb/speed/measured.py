@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_GB = 1024**3
 _WORTH_SAYING = 1.2  # a batch that gains less is not worth the wait for its first frame
 
 
@@ -66,7 +65,7 @@ def try_devices(model: PeopleNet, devices: Sequence[str] = DEVICES) -> Machine:
     parts: list[tuple[str, object]] = [
         ("processor", hardware.processor_name()),
         ("cores for us", f"{hardware.available_threads()} of {os.cpu_count()} ({limit})"),
-        ("memory for us", f"{memory / _GB:.0f} GB" if memory else "no limit known"),
+        ("memory for us", f"{memory / hardware.GB:.0f} GB" if memory else "no limit known"),
         ("instructions for INT8", "yes (VNNI or AMX)" if able else "no VNNI, no AMX: INT8 gains less here"),
         ("GPU", "\n".join(gpus) or "none that answers"),
     ]

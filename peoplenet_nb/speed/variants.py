@@ -16,6 +16,7 @@ from peoplenet_nb.network.mnnfile import build_mnn
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.variants import LEAST_AP50, LEAST_AP75, LEAST_BOXES, Target, Variant
 from peoplenet_nb.sources import Source
+from peoplenet_nb.sources.repair import some
 from peoplenet_nb.speed.build import build_int8, build_uint8
 
 logger = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ class Variants:
                 continue
             if (boxes := min(found.boxes for found in variant.agreements)) < LEAST_BOXES:
                 texts.append(
-                    f"The model found {boxes} boxes in the frames that {variant.path.name} was measured "
+                    f"The model found {some(boxes, 'box')} in the frames that {variant.path.name} was measured "
                     "on: too few to say what it costs, so it is timed below but not chosen. Take a video with people."
                 )
                 continue

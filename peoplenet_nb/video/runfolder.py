@@ -62,6 +62,7 @@ class Manifest:
     """What `run.json` holds."""
 
     fingerprint: dict[str, Any]  #: everything that the results depend on
+    source: str = ""  #: what the source is called
     state: str = "running"  #: or ``interrupted``, or ``complete``
     origin_s: float = 0.0  #: time of the first frame, where the video begins
     video_size: tuple[int, int] | None = None  #: ``(width, height)`` of the frames in the video
@@ -96,12 +97,13 @@ class RunFolder:
         self,
         path: Path,
         fingerprint: dict[str, Any],
+        source: str = "",
         images: Collection[str] = (),
         *,
         resume: bool,
         overwrite: bool,
     ) -> None:
-        self.path, self._images = path, list(images)
+        self.path, self._source, self._images = path, source, list(images)
         self.parts = path / _PARTS
         self._lock = ExitStack()
         if resume and overwrite:
@@ -134,17 +136,24 @@ class RunFolder:
         manifest = self._load() if _MANIFEST in results and not overwrite else None
         # A run that failed or was killed before its first part was whole leaves nothing to continue or to lose.
         empty = manifest is not None and results == [_MANIFEST] and not manifest.parts
+        if overwrite and (other := self._known().source) and self._source and other != self._source:
+            raise OutputError(
+                "The folder holds the results of another source, which --overwrite (overwrite=True) does not replace",
+                seen=f"{self.path}: {other}, not {self._source}",
+                next_step="choose another --output, or delete the folder.",
+            )
         if overwrite or empty or not results:
             with writing(self.path):
                 self._clear()
             if not overwrite:
                 self._refuse_taken()
-            return Manifest(fingerprint, images=self._images)
+            return Manifest(fingerprint, self._source, images=self._images)
         if manifest is None or not resume:
+            of = self._known().source
             resumable = "continue with --resume (resume=True), " if manifest else ""
             raise OutputError(
                 "The output folder already holds results",
-                seen=f"{self.path}: {', '.join(results)}",
+                seen=f"{self.path}: {', '.join(results)}{f' of {of}' if of else ''}",
                 next_step=f"{resumable}begin anew with --overwrite (overwrite=True), or choose another --output.",
             )
         default = {"keyframes": "off"}
@@ -179,6 +188,13 @@ class RunFolder:
         reason = "was changed or lost, or an earlier version wrote it"
         logger.warning("Part %s of %s %s; the run goes on before it", part.name, self.path, reason)
         return False
+
+    def _known(self) -> Manifest:
+        """Return what is recorded in the folder; nothing where that cannot be read."""
+        try:
+            return self._load()
+        except OutputError:
+            return Manifest({})
 
     def _load(self) -> Manifest:
         try:
@@ -233,10 +249,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove what the run in this folder wrote: nothing that its manifest does not name, nothing through links."""
-        try:
-            manifest = self._load()
-        except OutputError:
-            manifest = Manifest({})
+        manifest = self._known()
         for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
         images = set(manifest.images)

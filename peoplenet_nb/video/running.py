@@ -134,7 +134,7 @@ def run(
     depends = fingerprint(source, model, settings, video, save_grids, chosen)
     drawn = source.files if video and source.info.kind != "video" else []
     images = image_names([file.name for file in drawn])
-    folder = RunFolder(path, depends, images.values(), resume=resume, overwrite=overwrite)
+    folder = RunFolder(path, depends, source.info.name, images.values(), resume=resume, overwrite=overwrite)
     try:
         manifest = folder.manifest
         if manifest.state == "complete":

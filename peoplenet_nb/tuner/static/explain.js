@@ -120,7 +120,12 @@ export function explainEntry(frame, settings, c, entry, result = decode(frame, s
       by: by >= 0 ? boxInFrame(frame, result.candidates.entry[by]) : null,
     };
   }
-  const lower = withThreshold(settings, c, Math.max(frame.shape.floor, Math.floor(coverage * 1000) / 1000));
+  const least = Math.max(frame.shape.floor, Math.floor(coverage * 1000) / 1000);
+  if (least === 0) {
+    const sentence = "Its coverage is below 0.001: a threshold that takes it would take every cell.";
+    return { ...report, fate: "below threshold", sentence };
+  }
+  const lower = withThreshold(settings, c, least);
   const after = decode(frame, lower);
   const again = after.candidates.indexOf[entry];
   const added = after.detections.counts[c] - result.detections.counts[c];

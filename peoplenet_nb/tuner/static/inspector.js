@@ -95,7 +95,7 @@ export class Inspector {
     setText(this.answerTitle, `Best ${report.label} cell here: ${where}, coverage ${report.coverage.toFixed(3)}`);
     const dead = this.shape.dead[c] ? ` The ${report.label} head of this model is dead: its coverage does not depend on the picture.` : "";
     setText(this.answer, report.sentence + dead);
-    this.button.hidden = !report.rescue; // a threshold of 0 takes every cell: nobody wants that
+    this.button.hidden = report.rescue === null;
     this.counter = null;
     setText(this.inClip, "");
     if (report.rescue !== null) {
