@@ -163,15 +163,15 @@ def test_browser_decodes_the_real_network_as_python(node: Run, real_grids: list[
 @needs_node
 def test_browser_explains_a_point_as_the_report_does(node: Run) -> None:
     grids = random_grids(7, objects=25)
-    nothing = grids.coverage * (grids.coverage > 0.1)  # most cells are at 0: no threshold takes them
-    grids = Grids(nothing.astype(np.float32), grids.boxes, grids.fit, grids.labels)
+    nothing = (grids.coverage * (grids.coverage > 0.1)).astype(np.float32)  # no threshold takes most cells
+    bare = Grids(nothing, grids.boxes, grids.fit, grids.labels)
     cases = [preset("default"), preset("tao"), Settings(clustering="hybrid", min_samples=1.5, top_k=2)]
     points = [(40.0, 40.0), (300.5, 200.0), (640.0, 360.0), (900.0, 500.0), (1279.0, 719.0), (0.0, 0.0)]
-    asked = [(s, x, y, c) for s in cases for x, y in points for c in range(3)]
-    found = node([job("explain", grids, s, x=x, y=y, class_id=c) for s, x, y, c in asked])
+    asked = [(g, s, x, y, c) for g in (grids, bare) for s in cases for x, y in points for c in range(3)]
+    found = node([job("explain", g, s, x=x, y=y, class_id=c) for g, s, x, y, c in asked])
     fates = set()
-    for (settings, x, y, c), answer in zip(asked, found, strict=True):
-        expected = explain_point(grids, settings, x, y, LABELS[c])
+    for (of, settings, x, y, c), answer in zip(asked, found, strict=True):
+        expected = explain_point(of, settings, x, y, LABELS[c])
         for name in ("label", "row", "col", "fate", "rescue", "added", "sentence"):
             assert answer[name] == getattr(expected, name), f"{name} at {x}, {y} of {LABELS[c]}"
         assert expected.xyxy is not None
