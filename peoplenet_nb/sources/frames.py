@@ -80,7 +80,7 @@ class Frame:
 
     @property
     def image(self) -> Image:
-        """``(H, W, 3)`` BGR uint8; a video's frame is converted when it is first asked for, by one thread at a time."""
+        """``(H, W, 3)`` BGR uint8; a video's frame is converted each time it is asked for."""
         return self.pixels if isinstance(self.pixels, np.ndarray) else self.pixels.image
 
     @property

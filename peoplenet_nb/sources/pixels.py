@@ -31,14 +31,13 @@ class VideoPixels:
     Parameters
     ----------
     frame : av.VideoFrame
-        As it was decoded; it is kept until the picture was made.
+        As it was decoded.
     turn : ndarray
         How the picture is turned (`peoplenet_nb.sources.repair.turn_of`).
     """
 
     def __init__(self, frame: Any, turn: Any) -> None:
         self._frame, self._turn = frame, turn
-        self._image: Image | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -48,16 +47,14 @@ class VideoPixels:
 
     @property
     def image(self) -> Image:
-        """``(H, W, 3)`` BGR uint8, kept; for one thread at a time.
+        """``(H, W, 3)`` BGR uint8, made anew each time.
 
         Raises
         ------
         SourceError
             When the frame's format cannot be converted.
         """
-        if self._image is None:
-            self._image = turned(self._converted("bgr24"), self._turn)
-        return self._image
+        return turned(self._converted("bgr24"), self._turn)
 
     @property
     def grey(self) -> Image:

@@ -106,6 +106,7 @@ def choose_and_fill(
     times: Sequence[float] | None,
     keyframes: KeyFrames,
     frame_size: tuple[int, int],
+    announce: Callable[[Sequence[int]], object] | None = None,
 ) -> list[tuple[Detections, bool]]:
     """Return the detections of every frame of a window, most of them without the network.
 
@@ -123,6 +124,8 @@ def choose_and_fill(
     keyframes : KeyFrames
     frame_size : tuple of int
         Width and height in pixels.
+    announce : callable, optional
+        Told which frames ``detect`` is asked for next, so that others can begin with them.
 
     Returns
     -------
@@ -134,7 +137,7 @@ def choose_and_fill(
         times = [i / _UNKNOWN_FPS for i in range(count)]
     found: list[tuple[Detections, bool]] = []
     for first, last in zip([0, *cuts], [*(cut - 1 for cut in cuts), count - 1], strict=True):
-        found += _Shot(first, last, detect, times, frame_size).filled(keyframes)
+        found += _Shot(first, last, detect, times, frame_size, announce).filled(keyframes)
     return found
 
 
@@ -148,8 +151,9 @@ class _Shot:
         detect: Callable[[int], Detections],
         times: Sequence[float],
         frame_size: tuple[int, int],
+        announce: Callable[[Sequence[int]], object] | None,
     ) -> None:
-        self._first, self._last, self._detect = first, last, detect
+        self._first, self._last, self._detect, self._announce = first, last, detect, announce
         self._times, self._size = times, frame_size
         self._seen: dict[int, Detections] = {}
 
@@ -184,9 +188,11 @@ class _Shot:
         return sorted({self._first + round(length * part / parts) for part in range(parts + 1)})
 
     def _linked(self, keys: Sequence[int]) -> list[Link]:
-        for i in keys:
-            if i not in self._seen:
-                self._seen[i] = self._detect(i)
+        missing = [i for i in keys if i not in self._seen]
+        if self._announce is not None:
+            self._announce(missing)
+        for i in missing:
+            self._seen[i] = self._detect(i)
         return link_frames([self._seen[i] for i in keys], [self._times[i] for i in keys])
 
 

@@ -8,15 +8,16 @@ pieces. The caller takes the windows in order, and writes them meanwhile.
 A window is one frame, or a batch of them for a GPU. With key frames it reaches from one frame that the network sees for
 certain to the next such frame, which it shares with the window after it.
 
-What bounds the memory is the queue between reader and caller, a small multiple of the workers. A caller that is slow
-makes the reader wait; nothing is dropped.
+What bounds the memory is the queue between reader and caller, a small multiple of the workers, or the number of windows
+with key frames. A caller that is slow makes the reader wait; nothing is dropped.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from time import perf_counter
@@ -29,16 +30,17 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Source
 from peoplenet_nb.tracks import KeyFrames, scene_cut, thumbnail, window_frames
 from peoplenet_nb.tracks.cuts import Thumbnail
-from peoplenet_nb.video.work import Done, Taken, Worker
+from peoplenet_nb.video.work import Done, Taken, Window, Worker
 
 _EVERY_FRAME = KeyFrames()
+_DRAWN_AHEAD = 3
 _AHEAD = 2  # windows of one frame in flight per worker; more only costs memory
 _BATCH_WORKERS = 2
 _GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one batch after the other
 
 
 class Pipeline:
-    """Iterate over it once to get windows, in order: lists with a `Done` for each frame.
+    """Iterate over it once to get windows, in order, each of which gives a `Done` for each frame.
 
     Parameters
     ----------
@@ -100,28 +102,49 @@ class Pipeline:
         )
         self._stop = threading.Event()
         self.stopped_early = False  #: whether `stop` left a part of the source unread
-        self._line: queue.Queue[Future[list[Done]] | BaseException | None] = queue.Queue(
-            _AHEAD * self.workers if self._window + self._shared == 1 else max(1, self.workers - 1)
-        )
+        ahead = 0 if self._shared else _AHEAD * self.workers if self.batch == 1 else self.workers
+        self._line: queue.Queue[Future[Window] | BaseException | None] = queue.Queue(ahead)
+        # Windows with key frames are large, and all workers can be busy with one: one more than the one being read,
+        # and on many cores some more.
+        self._room = threading.Semaphore(1 + self.workers // 4)
 
     def stop(self) -> None:
         """Read no further; what is in flight still comes out."""
         self._stop.set()
 
-    def __iter__(self) -> Generator[list[Done]]:
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="infer") as executor:
+    def __iter__(self) -> Generator[Iterable[Done]]:
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="draw") as painter,
+            ThreadPoolExecutor(self.workers, thread_name_prefix="infer") as executor,
+        ):
             reader = threading.Thread(target=self._read, args=(executor,), name="read", daemon=True)
             reader.start()
             try:
                 while (item := self._line.get()) is not None:
                     if isinstance(item, BaseException):
                         raise item
-                    yield item.result()
+                    yield self._finished(item.result(), painter)
+                    del item
+                    self._room.release()
             finally:
                 self._stop.set()
                 self._work.gone.set()
+                self._room.release()
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._clear(reader)
+
+    def _finished(self, window: Window, painter: ThreadPoolExecutor) -> Generator[Done]:
+        """Draw frames a few ahead of the caller; all of a window with key frames would take too much memory."""
+        coming: deque[Future[Done]] = deque()
+        for one in window:
+            if isinstance(one, Done):
+                yield one
+                continue
+            coming.append(painter.submit(self._work.finish, one))
+            if len(coming) > _DRAWN_AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
     def _clear(self, reader: threading.Thread) -> None:
         """Empty the line until the reader, which may be waiting for room in it, is done."""
@@ -169,4 +192,10 @@ class Pipeline:
         self._line.put(end)
 
     def _put(self, executor: ThreadPoolExecutor, taken: list[Taken], count: int) -> None:
-        self._line.put(executor.submit(self._work, taken, count))
+        if self._shared:
+            job = executor.submit(self._work.decide, taken, count, executor.submit)
+        else:
+            job = executor.submit(self._work.infer, taken)
+        self._line.put(job)
+        if self._shared:  # where another window begins to be read
+            self._room.acquire()

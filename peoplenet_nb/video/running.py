@@ -221,8 +221,8 @@ class _Run:
         try:
             with closing(iter(self.pipeline)) as line:
                 for window in line:  # a part ends with a window, so that the next run begins one
-                    while window:  # each picture is let go when it is written
-                        part = writer.add(window.pop(0))
+                    for done in window:
+                        part = writer.add(done)
                         tick()
                     manifest.first_s = manifest.first_s or perf_counter() - run_began
                     if part.frames >= part_frames or perf_counter() - began >= part_seconds:

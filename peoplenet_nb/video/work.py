@@ -7,7 +7,7 @@ how many workers there are, and a run that was cut goes on from the end of any w
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -68,6 +68,21 @@ class Taken:
         self.frame, self.read_s, self.cut = frame, read_s, cut
         self.lock = threading.Lock()
         self.found: Found | None = None
+        self.image: Image | None = None  # where it was converted a moment ago
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A frame of which is known what is in it, not drawn yet."""
+
+    taken: Taken
+    detections: Detections
+    inferred: bool
+    begins: int
+    seconds: float  #: of its window's, beside inferring
+
+
+Window = Sequence[Done | Decided]
 
 
 class Worker:
@@ -110,32 +125,38 @@ class Worker:
         self._keep_grids = keep_grids
         self.gone = threading.Event()
 
-    def __call__(self, taken: Sequence[Taken], count: int) -> list[Done]:
-        """Return what is to be written of the first ``count`` frames; one that follows is the next window's first."""
-        if self._keyframes.off:
-            for one, found in zip(taken, self._infer([one.frame for one in taken]), strict=True):
-                one.found = found
-            outcome, seconds = [(one.found.detections, True) for one in taken if one.found], 0.0
-        else:
-            outcome, seconds = self._interpolate(taken)
-        return [
-            replace(self._finish(one, *which, seconds), begins=2 if one.cut else int(one is taken[0]))
-            for one, which in zip(taken[:count], outcome[:count], strict=True)
-        ]
+    def infer(self, taken: Sequence[Taken]) -> Window:
+        """Take frames through the network at once, and each to what is to be written of it."""
+        for one, found in zip(taken, self._infer(taken), strict=True):
+            one.found = found
+        return [self.finish(Decided(one, one.found.detections, True, 1, 0.0)) for one in taken if one.found]
 
-    def _interpolate(self, taken: Sequence[Taken]) -> tuple[list[tuple[Detections, bool]], float]:
-        """Return detections and whether they are inferred for each frame, and the seconds a frame beside inferring."""
+    def decide(
+        self, taken: Sequence[Taken], count: int, hand_out: Callable[[Callable[..., object], Taken], object]
+    ) -> Window:
+        """Find out what is in each frame of a window with key frames.
+
+        Parameters
+        ----------
+        taken : sequence of Taken
+            Its frames; the last one may be the next window's first.
+        count : int
+            How many are its own.
+        hand_out : callable
+            Given a function and what to call it with; other workers may do that, this one does not wait for them.
+        """
         inferring, began = 0.0, perf_counter()
 
         def detect(index: int) -> Detections:
             nonlocal inferring
             start = perf_counter()
-            one = taken[index]
-            with one.lock:
-                if one.found is None:
-                    (one.found,) = self._infer([one.frame])
+            detections = self._look(taken[index]).detections
             inferring += perf_counter() - start
-            return one.found.detections
+            return detections
+
+        def announce(indices: Sequence[int]) -> None:
+            for index in reversed(indices[1:]):  # this worker begins at the front, the others at the back
+                hand_out(self._look, taken[index])
 
         outcome = choose_and_fill(
             len(taken),
@@ -144,21 +165,36 @@ class Worker:
             [one.frame.time_s for one in taken],
             self._keyframes,
             taken[0].frame.size,
+            announce,
         )
-        return outcome, (perf_counter() - began - inferring) / len(taken)
+        seconds = (perf_counter() - began - inferring) / len(taken)
+        decided = [
+            Decided(one, *what, begins=2 if one.cut else int(one is taken[0]), seconds=seconds)
+            for one, what in zip(taken[:count], outcome[:count], strict=True)
+        ]
+        return decided if self._draw else [self.finish(one) for one in decided]
 
-    def _infer(self, frames: Sequence[Frame]) -> list[Found]:
-        """Take frames through the network at once, and each to its detections."""
+    def _look(self, one: Taken) -> Found:
+        """Return what the network finds in a frame, unless another worker has done so."""
+        with one.lock:
+            if one.found is None:
+                (one.found,) = self._infer([one])
+                one.image = None  # until it is drawn, the frame itself takes half as much
+            return one.found
+
+    def _infer(self, taken: Sequence[Taken]) -> list[Found]:
         if self.gone.is_set():
             raise CancelledError
         marks = [perf_counter()]
-        images = [frame.image for frame in frames]
+        images = [one.frame.image for one in taken]
+        for one, image in zip(taken, images, strict=True):
+            one.image = image
         marks.append(perf_counter())
         batch, fits = self._model.preprocess_all(images)
         marks.append(perf_counter())
         all_grids = self._model.infer_input(batch, fits)
         marks.append(perf_counter())
-        together = _lengths(("convert", "preprocess", "infer"), marks, len(frames))
+        together = _lengths(("convert", "preprocess", "infer"), marks, len(taken))
         return [self._decode(grids, together) for grids in all_grids]
 
     def _decode(self, grids: Grids, before: dict[str, float]) -> Found:
@@ -169,16 +205,18 @@ class Worker:
         marks.append(perf_counter())
         return Found(detections, grids, before | _lengths(("decode", "cluster"), marks))
 
-    def _finish(self, one: Taken, detections: Detections, inferred: bool, seconds: float) -> Done:
+    def finish(self, decided: Decided) -> Done:
         """Draw what was found in a frame, and let go of its pixels."""
+        one, detections = decided.taken, decided.detections
         marks, grids = [perf_counter()], None
         picture: Image | Planes | None = None
-        spent = {"read": one.read_s, "convert": 0.0, "interpolate": seconds}
-        if inferred and one.found is not None:
+        spent = {"read": one.read_s, "convert": 0.0, "interpolate": decided.seconds}
+        if decided.inferred and one.found is not None:
             spent |= one.found.seconds
             grids = one.found.grids if self._keep_grids else None
         if self._draw:
-            image, theirs = one.frame.image, isinstance(one.frame.pixels, np.ndarray)
+            theirs = isinstance(one.frame.pixels, np.ndarray)
+            image = one.frame.image if one.image is None else one.image
             marks.append(perf_counter())
             picture = draw_detections(image, detections, note=self._overlay, copy=theirs)
             if self._video_size is not None:
@@ -186,8 +224,8 @@ class Worker:
             marks.append(perf_counter())
             drawing = _lengths(("convert", "draw"), marks)
             spent |= {"convert": spent["convert"] + drawing["convert"], "draw": drawing["draw"]}
-        one.frame = replace(one.frame, pixels=_NO_PIXELS)
-        return Done(one.frame, detections, inferred, picture, grids, spent)
+        one.frame, one.image = replace(one.frame, pixels=_NO_PIXELS), None
+        return Done(one.frame, detections, decided.inferred, picture, grids, spent, decided.begins)
 
 
 def _lengths(stages: Sequence[str], marks: Sequence[float], count: int = 1) -> dict[str, float]:
