@@ -399,6 +399,21 @@ def test_any_parquet_and_pipes_are_refused(tmp_path: Path) -> None:
         CellsFile(tmp_path / "pipe")
 
 
+def test_one_long_text_named_by_every_row_is_never_multiplied(tmp_path: Path) -> None:
+    path = save(tmp_path / "c.parquet", {5: random_grids(1)})
+    table, metadata = pq.read_table(path), pq.read_metadata(path).metadata
+    named = pa.DictionaryArray.from_arrays(pa.array(np.zeros(len(table), np.int32)), ["x" * 40_000])
+    table = table.set_column(1, "class", named)
+    with pq.ParquetWriter(path, table.schema, store_schema=False, use_dictionary=["class"]) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({b"peoplenet_nb": metadata[b"peoplenet_nb"]})
+    assert path.stat().st_size < 1 << 18
+    before = pa.default_memory_pool().max_memory()
+    with pytest.raises(GridsError, match="does not hold saved cells"):
+        read_all(path)
+    assert pa.default_memory_pool().max_memory() < before + (20 << 20), "200 MB if each row had its own"
+
+
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     path = save(tmp_path / "c.parquet", {5: random_grids(1)})
 

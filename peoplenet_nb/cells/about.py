@@ -25,7 +25,8 @@ def schema_of(has_boxes: bool) -> Any:
     """Return the columns of a file, as a ``pyarrow.Schema``."""
     import pyarrow as pa
 
-    whole = [("frame", pa.int64()), ("class", pa.string()), ("row", pa.uint16()), ("column", pa.uint16())]
+    named = pa.dictionary(pa.int32(), pa.string())
+    whole = [("frame", pa.int64()), ("class", named), ("row", pa.uint16()), ("column", pa.uint16())]
     floats = ("coverage", "left", "top", "right", "bottom") if has_boxes else ("coverage",)
     return pa.schema([*whole, *((name, pa.float32()) for name in floats)])
 
@@ -101,7 +102,8 @@ class About:
         fine = min(rows, cols, stride, group, layout.size) >= 1 and 20 * layout.size <= LARGEST
         if not fine or group > _LARGEST_GROUP or not 0 <= floor <= 1:
             raise ValueError(f"a grid of {rows} rows and {cols} columns from {floor} up")
-        frames = _frames(about["frames"], most=group * metadata.num_row_groups)
+        times = np.frombuffer(base64.b64decode(about["times"]), "<f8")
+        frames = _frames(about["frames"], most=len(times))
         count = len(frames)
         if not frames or -(-count // group) != metadata.num_row_groups:
             raise ValueError(f"{count} frames in {metadata.num_row_groups} row groups of {group}")
@@ -114,7 +116,6 @@ class About:
             fits += [fit] * number
         if len(fits) != count:
             raise ValueError("frames without a fit")
-        times = np.frombuffer(base64.b64decode(about["times"]), "<f8")
         every = sorted([*frames, *_frames(about["between"], most=len(times))])
         begins = str(about["begins"])
         if len(every) != len(times) or len(begins) != count or not {*begins} <= {*"012"}:

@@ -113,7 +113,7 @@ class CellsWriter:
                 named = pa.DictionaryArray.from_arrays(pa.array(class_id.astype(np.int32)), layout.labels)
                 columns = [
                     pa.array(np.repeat(np.array(frames, np.int64), [len(one) for one in cells])),
-                    named.cast(pa.string()),
+                    named,
                     pa.array(row.astype(np.uint16)),
                     pa.array(col.astype(np.uint16)),
                     pa.array(np.concatenate([one.coverage for one in cells])),
@@ -191,7 +191,8 @@ class CellsFile(SavedGrids):
             raise GridsError("No such file of cells", seen=path, next_step="check the path.")
         self.path = path
         try:
-            self._parquet = pq.ParquetFile(path)
+            # A column of texts could unpack to any size: one text of many bytes, named by every row.
+            self._parquet = pq.ParquetFile(path, read_dictionary=["class"])
             self._about = About.read(self._parquet)
         except PeopleNetError:
             raise
@@ -229,10 +230,15 @@ class CellsFile(SavedGrids):
         if said.num_rows > min(len(frames) * layout.size, LARGEST // 40) or said.total_byte_size > LARGEST:
             raise ValueError(f"{said.num_rows:,} cells in {len(frames)} frames")
         table = self._parquet.read_row_group(group, use_threads=False)
-        class_id = pc.index_in(table["class"], value_set=pa.array(layout.labels, pa.string()))
+        labels, class_id = pa.array(layout.labels, pa.string()), np.zeros(len(table), np.int64)
+        at = 0
+        for part in table["class"].chunks:
+            known = pc.index_in(part.dictionary, labels).fill_null(-1).to_numpy()
+            class_id[at : at + len(part)] = known[part.indices.to_numpy()]
+            at += len(part)
         row, col = (table[name].to_numpy().astype(np.int64) for name in ("row", "column"))
         shape = (len(layout.labels), layout.rows, layout.cols)
-        flat = np.ravel_multi_index((class_id.to_numpy(), row, col), shape)
+        flat = np.ravel_multi_index((class_id, row, col), shape)
         frame = table["frame"].to_numpy()
         edges = np.searchsorted(frame, [*frames, frames[-1] + 1])
         place = np.repeat(np.arange(len(frames)), np.diff(edges)) * layout.size + flat
@@ -244,10 +250,10 @@ class CellsFile(SavedGrids):
         distances = np.stack([table[name].to_numpy() for name in _DISTANCES], 1) if layout.has_boxes else None
         if distances is not None and not np.isfinite(distances).all():
             raise ValueError("a distance that cannot be")
-        flat = flat.astype(np.uint32)
+        cells = flat.astype(np.uint32)
         return [
             Cells(
-                flat[a:b],
+                cells[a:b],
                 coverage[a:b],
                 None if distances is None else distances[a:b],
                 fit,
