@@ -297,6 +297,7 @@ COMMANDS = [
     "download",
     "describe",
     "settings",
+    "export",
     "optimise",
     "bench",
     "doctor",

@@ -49,6 +49,14 @@ def export(
     nearest: Annotated[
         bool, typer.Option("--nearest", help="Take the nearest settings that the program can take.")
     ] = False,
+    run: Annotated[
+        Path | None,
+        path_option(
+            "--run",
+            metavar="FOLDER",
+            about="A run made with --save-grids: say which boxes are lost and gained there.",
+        ),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
     """Write settings as another program's own files.
@@ -58,7 +66,7 @@ def export(
     from peoplenet_nb.export import export_settings
 
     chosen = read_settings(settings, preset_name, fit, threshold)
-    made = export_settings(chosen, target, model=model, nearest=nearest)
+    made = export_settings(chosen, target, model=model, nearest=nearest, run=run)
     paths = made.write(output or Path(target.lower()), overwrite=overwrite)
     say(made)
     for path in paths:

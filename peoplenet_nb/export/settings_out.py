@@ -10,6 +10,7 @@ from peoplenet_nb.errors import SettingsError, choose
 from peoplenet_nb.export import deepstream, nvidia, others
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.targets import Exported, NetworkFile, Target
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Settings
 
 _Made = Mapping[str, str]
@@ -48,6 +49,7 @@ def export_settings(
     *,
     model: str | Path | NetworkFile | None = None,
     nearest: bool = False,
+    run: str | Path | Sequence[Grids] | None = None,
 ) -> Exported:
     """Return settings as the files that another program takes as they are.
 
@@ -61,6 +63,8 @@ def export_settings(
         The model that the files name, with its classes and tensors. Left out: PeopleNet, beside the files.
     nearest : bool
         Take the nearest settings where the program cannot do what these ask for.
+    run : str or Path or sequence of Grids, optional
+        A run with saved grids: the program's rules are run on it, and the boxes that are lost and gained are noted.
 
     Returns
     -------
@@ -73,6 +77,8 @@ def export_settings(
         When the program cannot do it, with the nearest that it can; for an unknown target.
     ModelError
         When the model is none, or has no boxes.
+    GridsError
+        When the run has no saved grids.
 
     Examples
     --------
@@ -97,6 +103,11 @@ def export_settings(
             next_step="take the nearest that it can, which is named here: --nearest (nearest=True).",
         )
     make, notes = _MAKERS[target]
+    if run is not None:
+        from peoplenet_nb.export.difference import expected_difference
+
+        here = settings.replace(fit=near.fit) if near.fit is not settings.fit else settings
+        notes = (f"Measured on a run: {expected_difference(here, near, target, run)}.", *notes)
     fit = f"Thresholds are for frames that are {near.fit}ed to {network.size[0]}x{network.size[1]}."
     comments = [
         f"PeopleNet for {target}, settings '{_plain(settings.preset)}', written by peoplenet-nb export.",
