@@ -24,7 +24,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame
 from peoplenet_nb.sources.pixels import VideoPixels
 from peoplenet_nb.tracks import KeyFrames, choose_and_fill, scene_cut, thumbnail
-from peoplenet_nb.video import RunInterrupted, run_name
+from peoplenet_nb.video import RunInterrupted, compare_keyframes, run_name
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
@@ -232,6 +232,19 @@ def test_what_was_done_is_said(clip, tmp_path):
     off = run(clip, tmp_path / "off", MovingModel())
     assert (off.summary["keyframes"], off.summary["frames_inferred"]) == ("off", 50)
     assert "interpolated" not in str(off)
+
+
+@pytest.mark.usefixtures("one_shot")
+def test_choices_are_compared_on_the_same_frames(clip):
+    compared = compare_keyframes(open_source(clip, frames=30), MovingModel(), Settings(), ("off", 10))
+    assert [(row["keyframes"], row["frames"], row["inferred"]) for row in compared.rows] == [
+        ("off", 30, 30),
+        ("10", 30, 4),
+    ]
+    assert [row["person boxes"] for row in compared.rows] == [30, 30]
+    assert compared.rows[0]["times as fast"] == 1
+    for shown in (str(compared), compared._repr_html_()):
+        assert "inferred" in shown
 
 
 def test_the_network_sees_every_image(tmp_path):

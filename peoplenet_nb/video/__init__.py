@@ -6,9 +6,19 @@ What is finished is on disk: a run writes in parts, and everything a person open
 from __future__ import annotations
 
 from peoplenet_nb.video.checks import run_name
+from peoplenet_nb.video.compare import KeyFrameRuns, compare_keyframes
 from peoplenet_nb.video.interrupt import RunInterrupted
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.running import run
 from peoplenet_nb.video.several import Failure, run_all
 
-__all__ = ["Failure", "RunInterrupted", "RunResult", "run", "run_all", "run_name"]
+__all__ = [
+    "Failure",
+    "KeyFrameRuns",
+    "RunInterrupted",
+    "RunResult",
+    "compare_keyframes",
+    "run",
+    "run_all",
+    "run_name",
+]
