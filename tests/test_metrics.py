@@ -97,6 +97,14 @@ def test_of_equally_confident_boxes_the_first_chooses() -> None:
     assert curve.recall.tolist() == [0.0] * 30 + [1.0]
 
 
+def test_of_equally_overlapped_truths_the_later_is_taken() -> None:
+    """As COCO's program does; here it decides whether the second box finds one."""
+    left, right, middle = [0, 0, 10, 10], [10, 0, 20, 10], [4, 0, 16, 10]
+    boxes = [middle, right]
+    assert match(boxes, [0.9, 0.8], [left, right], iou=0.3).tolist() == [1, -1]
+    assert match(boxes, [0.9, 0.8], [right, left], iou=0.3).tolist() == [1, 0]
+
+
 def test_boxes_beside_an_ignored_one_are_false_however_small_they_are() -> None:
     truth = Truth(np.array([[100.0, 100, 110, 110]]), np.array([True]))
     beside, tiny_inside = [90, 100, 92, 102], [101, 101, 101.5, 101.5]

@@ -53,14 +53,16 @@ def clip_of(frames: list[list[Box]], truths: list[list[tuple[float, float]]], fp
 
 
 def noisy(frames: int, real: float, false: float, seed: int = 0) -> Clip:
-    """Two people in every frame found with a coverage about ``real``, and often nothing with one about ``false``."""
+    """Two people in every frame, found with about ``real``, and often nothing with about ``false``; on thresholds."""
     rng = np.random.default_rng(seed)
     found, truths = [], []
     for _ in range(frames):
         places = [(8, int(rng.integers(5, 25))), (24, int(rng.integers(5, 25)))]
-        cells = [(*place, float(np.clip(rng.normal(real, 0.05), 0.03, 1))) for place in places]
+        cells = [(*place, float(np.clip(rng.normal(real, 0.05), 0.03, 1).round(2))) for place in places]
         if rng.random() < 0.7:
-            cells.append((16, int(rng.integers(35, 55)), float(np.clip(rng.normal(false, 0.05), 0.03, 1))))
+            cells.append(
+                (16, int(rng.integers(35, 55)), float(np.clip(rng.normal(false, 0.05), 0.03, 1).round(2)))
+            )
         found.append(cells)
         truths.append([(float(row), float(col)) for row, col in places])
     return clip_of(found, truths)
@@ -112,7 +114,7 @@ def test_counts_are_those_of_decoding_and_matching_each_setting_anew() -> None:
     truth = clip.labels.truth("person")
     for settings, thresholds in list(clusterings(preset("default"), ("person",), thresholds_only=False))[::9]:
         variant = count(clip, settings, thresholds, ("person",), unit, 0)
-        for i in range(5, len(thresholds), 23):
+        for i in range(30, 50):
             # Not through the sweep's own shortcut: one frame at a time, with the settings as a user has them.
             found = clip.found(variant.chosen({"person": float(thresholds[i])}))
             for u in range(4):

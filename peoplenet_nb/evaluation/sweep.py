@@ -160,8 +160,7 @@ def match_class(found: Found, clip: Clip, label: str) -> tuple[Found, Ints, Mask
 
 def _above(unit: Ints, confidence: Floats, thresholds: Floats, units: Ints) -> Floats:
     """Return ``(U, T)``: how many of each stretch reach each threshold."""
-    # Confidence is float32 in a decode: a threshold of 0.3 is reached by the float32 nearest to it.
-    place = np.searchsorted(thresholds, confidence + 1e-7, side="right")
+    place = np.searchsorted(thresholds, confidence, side="right")
     shape = (int(units.max(initial=-1)) + 1, len(thresholds) + 1)
     histogram = np.bincount(unit * shape[1] + place, minlength=shape[0] * shape[1]).reshape(shape)
     reached: Floats = histogram[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:].astype(np.float64)
