@@ -53,6 +53,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.tuner import tune_run as tune_run
     from peoplenet_nb.video import RunResult as RunResult
     from peoplenet_nb.video import run as run
+    from peoplenet_nb.video import track as track
 
 __version__ = "0.1.0"
 
@@ -80,6 +81,6 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "settings": ["ClassSettings", "Settings", "preset"],
         "sources": ["open_source"],
         "tuner": ["tune", "tune_run"],
-        "video": ["RunResult", "run"],
+        "video": ["RunResult", "run", "track"],
     },
 )

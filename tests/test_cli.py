@@ -18,13 +18,14 @@ from typer.testing import CliRunner
 import peoplenet_nb
 from onnx_builder import detectnet, write
 from peoplenet_nb.cli import main as cli
-from peoplenet_nb.cli import options
+from peoplenet_nb.cli import options, people
 from peoplenet_nb.cli.__main__ import main
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.network import Device, Precision
 from peoplenet_nb.ngc import Unreachable
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Decoder
+from peoplenet_nb.tracks import Tracker
 from peoplenet_nb.video.writer import ENCODERS
 
 runner = CliRunner()
@@ -291,6 +292,7 @@ def test_detect_and_report_say_that_a_head_is_dead_and_that_frames_are_narrow(
 COMMANDS = [
     "detect",
     "report",
+    "track",
     "evaluate",
     "recommend",
     "demo",
@@ -343,6 +345,7 @@ def test_the_choices_in_the_help_are_those_of_the_package() -> None:
         (options.PRECISIONS, Precision),
         (options.DECODERS, Decoder),
         (options.ENCODERS, ENCODERS),
+        (people.TRACKERS, Tracker),
     ):
         assert sorted(listed.split("|")) == sorted(known)
     shown = " ".join(invoke("detect", "--help")[1].split())

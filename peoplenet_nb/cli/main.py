@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import peoplenet_nb
-from peoplenet_nb.cli import export, model, proof, runs, speed
+from peoplenet_nb.cli import export, model, people, proof, runs, speed
 from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 _COMMANDS = (
     (runs.detect, "detect street.mp4 photos/ --threshold face=0.1"),
     (runs.report, "report street.mp4 --every 50 --frames 3"),
+    (people.track, "track out/street"),
     (proof.evaluate, "evaluate street.mp4 --labels street.json --worst errors/"),
     (proof.recommend, "recommend out/street --labels street.json -o street.yaml"),
     (runs.demo, "demo --frames 60"),

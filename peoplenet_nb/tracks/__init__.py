@@ -1,4 +1,4 @@
-"""The same person in several frames: boxes matched, boxes between two frames, and which frames the network must see.
+"""The same person in several frames: matched, interpolated between key frames, and followed through a video.
 
 Pure functions on `peoplenet_nb.detections.Detections`; `peoplenet_nb.video` calls them.
 """
@@ -7,19 +7,24 @@ from __future__ import annotations
 
 from peoplenet_nb.tracks.association import Matches, match_boxes
 from peoplenet_nb.tracks.cuts import scene_cut, thumbnail
+from peoplenet_nb.tracks.identities import Tracker, track_boxes
 from peoplenet_nb.tracks.interpolation import interpolate
 from peoplenet_nb.tracks.keyframes import KeyFrames, choose_and_fill, window_frames
 from peoplenet_nb.tracks.motion import Link, link_frames
+from peoplenet_nb.tracks.tracked import Tracks
 
 __all__ = [
     "KeyFrames",
     "Link",
     "Matches",
+    "Tracker",
+    "Tracks",
     "choose_and_fill",
     "interpolate",
     "link_frames",
     "match_boxes",
     "scene_cut",
     "thumbnail",
+    "track_boxes",
     "window_frames",
 ]

@@ -11,14 +11,17 @@ from peoplenet_nb.video.interrupt import RunInterrupted
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.running import run
 from peoplenet_nb.video.several import Failure, run_all
+from peoplenet_nb.video.tracking import TrackedRun, track
 
 __all__ = [
     "Failure",
     "KeyFrameRuns",
     "RunInterrupted",
     "RunResult",
+    "TrackedRun",
     "compare_keyframes",
     "run",
     "run_all",
     "run_name",
+    "track",
 ]

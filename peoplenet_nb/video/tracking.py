@@ -1,0 +1,135 @@
+"""Identities for a finished run, from its tables; what comes out stands beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.errors import SourceError
+from peoplenet_nb.files import atomic
+from peoplenet_nb.sources.repair import some
+from peoplenet_nb.tracks import Tracker, Tracks, track_boxes
+from peoplenet_nb.tracks.identities import GAP_S
+from peoplenet_nb.video.result import RunResult, load_result
+
+TRACKS, TRACKED = "tracks.csv", "tracked.csv"
+_CORNERS = ["x1", "y1", "x2", "y2"]
+_TIMES = ["time_s", "first_s", "last_s", "seconds"]
+
+
+@dataclass(frozen=True)
+class TrackedRun:
+    """The tracks of a run.
+
+    Attributes
+    ----------
+    result : RunResult
+        The run.
+    tracks : Tracks
+    table : Path
+        ``tracks.csv``: one line per track, as `Tracks.summary`.
+    boxes_table : Path
+        ``tracked.csv``: one line per box of a track, as `Tracks.to_pandas`.
+    """
+
+    result: RunResult
+    tracks: Tracks
+    table: Path
+    boxes_table: Path
+
+    def __str__(self) -> str:
+        lost = len(self.result.to_pandas()) - int((self.tracks.detection >= 0).sum())
+        return (
+            f"{self.result.summary['source']['name']}: {self.tracks!r}\n"
+            f"  {some(lost, 'box')} of no track left out; written to {self.table} and {self.boxes_table.name}"
+        )
+
+    def _repr_html_(self) -> str:
+        where = f"{escape(str(self.table))} and {escape(self.boxes_table.name)}"
+        return f"{self.tracks._repr_html_()}<p>Written to <code>{where}</code>.</p>"
+
+
+def track(
+    run: RunResult | str | Path, *, tracker: str | Tracker = Tracker.BYTETRACK, gap_s: float = GAP_S
+) -> TrackedRun:
+    """Give the boxes of a finished run identities.
+
+    Parameters
+    ----------
+    run : RunResult, str or Path
+        What `peoplenet_nb.run` returned, or its folder. The run's own files stay as they are.
+    tracker : str or Tracker
+        ``bytetrack``, ``ocsort``, ``sort`` or ``botsort``.
+    gap_s : float
+        How long somebody may be lost and is still the same; such gaps are closed.
+
+    Returns
+    -------
+    TrackedRun
+
+    Raises
+    ------
+    OutputError
+        When the run cannot be read, or its folder not be written.
+    SourceError
+        When the run is of images.
+    SettingsError
+        For an unknown tracker or an impossible gap.
+    InstallationError
+        Without the library `trackers` (extra ``track``).
+    """
+    result = run if isinstance(run, RunResult) else load_result(Path(run).expanduser())
+    frames, times, numbers = read_frames(result)
+    tracks = track_boxes(frames, times, tracker=tracker, gap_s=gap_s, numbers=numbers)
+    tables = {TRACKS: tracks.summary(), TRACKED: tracks.to_pandas()}
+    for name, table in tables.items():
+        rounded = table.round({"confidence": 4} | dict.fromkeys(_CORNERS, 2) | dict.fromkeys(_TIMES, 3))
+        with atomic(result.folder / name) as partial:
+            rounded.to_csv(partial, index=False)
+    return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED)
+
+
+def read_frames(result: RunResult) -> tuple[list[Detections], list[float], list[int]]:
+    """Return what a run of a video found: detections, time in seconds and index of each frame.
+
+    Raises
+    ------
+    SourceError
+        When the run is of images, which have no time.
+    """
+    if result.summary["source"]["kind"] != "video":
+        raise SourceError(
+            "A run of images has no time in which people could be followed",
+            seen=result.summary["source"]["name"],
+            next_step="pass the run of a video.",
+        )
+    labels = tuple(result.summary["counts"])
+    looked_at = result.frames_to_pandas()
+    numbers = looked_at["frame"].astype(int).tolist()
+    table = result.to_pandas()
+    table = table[table["class"].isin(labels)]
+    place = np.searchsorted(np.array(numbers), table["frame"].to_numpy(np.int64))
+    xyxy = table[_CORNERS].to_numpy(np.float32)
+    confidence = table["confidence"].to_numpy(np.float32)
+    class_id = np.array([labels.index(name) for name in table["class"]], np.int64)
+    row, col = (table[name].to_numpy(np.int64) for name in ("row", "col"))
+    bounds = np.searchsorted(place, np.arange(len(numbers) + 1)).tolist()
+    frames = []
+    for first, last in pairwise(bounds):
+        of = slice(first, last)
+        frames.append(Detections(xyxy[of], confidence[of], class_id[of], row[of], col[of], labels))
+    times = _rising(looked_at["time_s"].astype(float).tolist(), result)
+    return frames, times, numbers
+
+
+def _rising(times: list[float], result: RunResult) -> list[float]:
+    """Return the times; where they do not rise (a damaged video), those of the frame rate."""
+    if all(np.isfinite(times)) and (np.diff(times) > 0).all():
+        return times
+    rate = (result.summary["source"]["fps"] or 25.0) / max(1, result.summary["source"].get("every", 1))
+    return [i / rate for i in range(len(times))]

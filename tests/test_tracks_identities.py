@@ -1,0 +1,196 @@
+"""Identities: the same person keeps a number, gaps are closed, who was never confirmed is not there."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+import peoplenet_nb as pn
+from crowds import LABELS, detections, walkers
+from peoplenet_nb.cli.main import app
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.errors import InstallationError, OutputError, SettingsError, SourceError
+from peoplenet_nb.tracks import Tracker, track_boxes
+from runs import run
+from videos import FakeModel, MovingModel, make_video
+
+pytest.importorskip("trackers")
+
+FPS = 10.0
+CROWD = [(60, 200, 40, 0), (600, 300, -50, 0), (200, 420, 0, 2)]
+
+
+def crowd(count: int, people=CROWD, lost=()) -> tuple[list[Detections], list[float]]:
+    """People who walk; ``lost`` are ``(person, first, last)``: in those frames the person is not found."""
+    times = [i / FPS for i in range(count)]
+    frames = []
+    for i, time in enumerate(times):
+        seen = [n for n in range(len(people)) if not any(n == who and a <= i <= b for who, a, b in lost)]
+        frames.append(walkers([people[n] for n in seen], time))
+    return frames, times
+
+
+@pytest.mark.parametrize("tracker", list(Tracker))
+def test_everybody_keeps_a_number_with_every_tracker(tracker):
+    tracks = track_boxes(*crowd(40), tracker=tracker)
+    assert len(tracks) == 3
+    for number in tracks.numbers:
+        feet = tracks.feet[tracks.of(number)]
+        who = [np.abs(feet - np.array([[x + dx * t, y + dy * t] for t in tracks.time_s[tracks.of(number)]])).max()
+               for x, y, dx, dy in CROWD]  # fmt: skip
+        assert min(who) < 1
+        assert len(feet) > 30
+    assert tracks.numbers.tolist() == [1, 2, 3]
+
+
+def test_a_gap_is_closed_where_the_person_was_and_a_long_one_is_not():
+    frames, times = crowd(40, CROWD[:1], lost=[(0, 15, 19)])
+    tracks = track_boxes(frames, times)
+    assert len(tracks) == 1
+    closed = tracks.detection < 0
+    assert tracks.frame[closed].tolist() == [15, 16, 17, 18, 19]
+    truth = np.concatenate([walkers(CROWD[:1], times[i]).xyxy for i in range(15, 20)])
+    assert tracks.xyxy[closed] == pytest.approx(truth, abs=0.01)
+    assert not (track_boxes(frames, times, gap_s=0.3).detection < 0).any()
+    long, times = crowd(60, CROWD[:1], lost=[(0, 15, 50)])
+    assert not (track_boxes(long, times).detection < 0).any()
+
+
+def test_what_is_seen_once_or_faintly_is_nobody():
+    frames, times = crowd(30, CROWD[:1])
+    flicker = detections([(500, 50, 540, 150, 0.9, 0)])
+    faint = detections([(300, 300, 340, 400, 0.2, 0)])
+
+    def with_(i):
+        parts = [frames[i], *([flicker] if i == 12 else []), faint]
+        arrays = {
+            n: np.concatenate([getattr(p, n) for p in parts])
+            for n in ("xyxy", "confidence", "class_id", "row", "col")
+        }
+        return Detections(**arrays, labels=LABELS)
+
+    tracks = track_boxes([with_(i) for i in range(30)], times)
+    assert len(tracks) == 1
+    assert (tracks.xyxy[:, 0] < 250).all()
+
+
+def test_every_class_has_its_own_tracks_and_detections_are_counted_over_all_frames():
+    frames, times = crowd(20, CROWD[:2])
+    both = [replace(f, class_id=np.array([0, 2])) for f in frames]
+    tracks = track_boxes(both, times, numbers=range(100, 120))
+    assert {tracks.labels[i] for i in tracks.class_id} == {"person", "face"}
+    assert len(tracks.of_class("Face")) == len(tracks.of_class("person")) == 1
+    assert len(tracks.of_class("car")) == 0
+    assert tracks.frame.min() >= 100
+    stacked = np.concatenate([f.xyxy for f in both])
+    assert tracks.xyxy == pytest.approx(stacked[tracks.detection])
+    assert tracks.frames.tolist() == list(range(100, 120))
+
+
+def test_tables_say_who_was_there_for_how_long(tmp_path):
+    frames, times = crowd(40, CROWD[:1], lost=[(0, 15, 17)])
+    tracks = track_boxes(frames, times)
+    (line,) = tracks.summary().to_dict("records")
+    assert (line["track"], line["class"], line["last_frame"], line["gaps"]) == (1, "person", 39, 3)
+    assert line["boxes"] + line["gaps"] == 40 - line["first_frame"]
+    assert line["seconds"] == pytest.approx(3.9 - line["first_s"])
+    assert line["confidence"] == pytest.approx(0.8)
+    table = tracks.to_pandas()
+    assert table["origin"].value_counts().to_dict() == {"detected": line["boxes"], "gap": 3}
+    assert "1 person" in repr(tracks)
+    assert "1 person" in tracks._repr_html_()
+    lines = np.loadtxt(tracks.to_mot(tmp_path / "mot.txt"), delimiter=",")
+    assert lines[:, 0].min() == tracks.frame.min() + 1
+    assert lines[0, 2:6] == pytest.approx(
+        [*(tracks.xyxy[0, :2] + 1), *(tracks.xyxy[0, 2:] - tracks.xyxy[0, :2])], abs=0.01
+    )
+
+
+@pytest.mark.parametrize("frames", [[], [Detections.empty(LABELS)] * 5])
+def test_nobody_is_nobody(frames, tmp_path):
+    tracks = track_boxes(frames, [i / FPS for i in range(len(frames))])
+    assert len(tracks) == len(tracks.summary()) == len(tracks.to_pandas()) == 0
+    assert tracks.to_mot(tmp_path / "mot.txt").read_text() == ""
+    assert "0 in" in repr(tracks)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"tracker": "kalman"}, "bytetrack"),
+        ({"gap_s": -1}, "gap_s"),
+        ({"gap_s": float("nan")}, "gap_s"),
+        ({"times": [0.0, 0.0]}, "in seconds"),
+        ({"times": [0.0]}, "in seconds"),
+        ({"times": [0.0, float("nan")]}, "in seconds"),
+    ],
+)
+def test_bad_requests_are_refused(options, says):
+    options = {"times": [0.0, 0.1]} | options
+    with pytest.raises(SettingsError, match=says):
+        track_boxes([Detections.empty(LABELS)] * 2, **options)
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == "trackers":
+            raise ImportError("no module named trackers")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(InstallationError, match=r"peoplenet-nb\[track\]"):
+        track_boxes(*crowd(3))
+
+
+# ---------------------------------------------------------------- runs
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    return make_video(tmp_path_factory.mktemp("video") / "clip.mp4", 50)
+
+
+@pytest.mark.parametrize("keyframes", ["off", 3])
+def test_a_run_is_followed_and_stays_as_it_is(clip, tmp_path, keyframes, monkeypatch):
+    monkeypatch.setattr("peoplenet_nb.video.pipeline.scene_cut", lambda before, after: False)
+    result = run(clip, tmp_path, MovingModel(), keyframes=keyframes)
+    before = {path: path.read_bytes() for path in result.folder.rglob("*") if path.is_file()}
+    tracked = pn.track(result)
+    assert all(path.read_bytes() == data for path, data in before.items())
+    assert len(tracked.tracks) == 1
+    (line,) = pd.read_csv(tracked.table).to_dict("records")
+    assert (line["class"], line["last_frame"]) == ("person", 49)
+    boxes = pd.read_csv(tracked.boxes_table)
+    wanted = result.to_pandas().iloc[tracked.tracks.detection]
+    assert boxes[["x1", "y1", "x2", "y2"]].to_numpy() == pytest.approx(
+        wanted[["x1", "y1", "x2", "y2"]].to_numpy(), abs=0.011
+    )
+    assert str(tracked.table) in str(tracked)
+    assert "1 person" in tracked._repr_html_()
+    assert len(pn.track(str(result.folder)).tracks) == 1
+
+
+def test_what_is_no_run_of_a_video_is_refused(tmp_path, clip):
+    with pytest.raises(OutputError, match="cannot be read"):
+        pn.track(tmp_path)
+    result = run(clip, tmp_path, FakeModel())
+    result.summary["source"]["kind"] = "images"
+    with pytest.raises(SourceError, match="run of a video"):
+        pn.track(result)
+
+
+def test_the_shell_says_what_it_wrote(clip, tmp_path):
+    folder = run(clip, tmp_path, MovingModel()).folder
+    done = CliRunner().invoke(app, ["track", str(folder), "--tracker", "sort", "--gap", "0.5"])
+    assert done.exit_code == 0, done.output
+    assert "1 person" in done.output
+    assert (folder / "tracks.csv").exists()
+    done = CliRunner().invoke(app, ["track", str(folder), "--tracker", "magic"])
+    assert (done.exit_code, "bytetrack" in done.output) == (1, True)
