@@ -357,3 +357,32 @@ def test_keyframes_far_apart_do_not_fill_the_memory(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("peoplenet_nb.labels.as_xml._MOST_BOXES", 2_000)
     with pytest.raises(SourceError, match="more than 2,000 boxes"):
         read_labels(path)
+
+
+@pytest.mark.parametrize("kind", ["coco", "yolo", "pascal_voc"])
+def test_what_supervision_writes_is_read_as_it_was(kind: str, tmp_path: Path) -> None:
+    import supervision as sv
+
+    images = {f"{i}.jpg": image(tmp_path / "images" / f"{i}.jpg", (320, 240)) for i in range(3)}
+    rng = np.random.default_rng(0)
+    wanted, annotations = {}, {}
+    for name, path in images.items():
+        count = 0 if name == "1.jpg" else 4
+        corner, size = rng.integers(0, 150, (count, 2)), rng.integers(5, 90, (count, 2))
+        wanted[Path(name).stem] = np.concatenate([corner, corner + size], axis=1).astype(np.float32)
+        annotations[str(path)] = sv.Detections(
+            wanted[Path(name).stem].reshape(-1, 4), class_id=np.zeros(count, int)
+        )
+    data = sv.DetectionDataset(["person"], [str(path) for path in images.values()], annotations)
+    folder = tmp_path / "labels"
+    if kind == "coco":
+        data.as_coco(annotations_path=str(folder / "c.json"))
+    elif kind == "yolo":
+        data.as_yolo(annotations_directory_path=str(folder), data_yaml_path=str(tmp_path / "data.yaml"))
+    else:
+        data.as_pascal_voc(annotations_directory_path=str(folder))
+    read = {Path(str(key)).stem: truth.xyxy for key, truth in read_labels(folder).truth("person").items()}
+    for stem, expected in wanted.items():
+        if kind == "yolo" and not len(expected):
+            continue  # it writes no file for an image without boxes
+        np.testing.assert_allclose(read[stem], expected.reshape(-1, 4), atol=0.01)

@@ -200,6 +200,10 @@ def test_without_labels_people_who_stay_are_taken_for_true() -> None:
         tracklet_labels(replace(clip, video=False), preset("default"))
     with pytest.raises(SourceError, match="Too few people"):
         tracklet_labels(clip.take(range(10)), preset("default"))
+    with pytest.raises(SourceError, match="no class 'person'"):
+        tracklet_labels(
+            replace(clip, labels=Labels.none(("car", "bag", "face"), clip.labels.frames)), preset("default")
+        )
 
 
 def test_the_command_writes_a_settings_file(tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def tracklet_labels(clip: Clip, settings: Settings) -> Clip:
     SourceError
         When it is no video, has too few frames a second, or too few tracklets.
     """
+    if _CLASS not in clip.labels.classes:
+        raise SourceError(
+            f"Without labels thresholds are chosen for people only, and the model has no class {_CLASS!r}",
+            seen=", ".join(clip.labels.classes),
+            next_step="pass labels.",
+        )
     frames = np.array([int(frame) for frame in clip.labels.frames])
     rate = (clip.fps or 25.0) / float(np.median(np.diff(frames))) if len(frames) > 1 else 0.0
     if not clip.video or rate < _LEAST_RATE:

@@ -90,7 +90,15 @@ class Labels:
         """Return no labels of some frames."""
         number, boxes = np.zeros(0, np.int64), np.zeros((0, 4))
         return cls(
-            tuple(classes), tuple(frames), number, number, boxes, number.astype(bool), boxes[:, 0], (), "none"
+            tuple(label.lower() for label in classes),
+            tuple(frames),
+            number,
+            number,
+            boxes,
+            number.astype(bool),
+            boxes[:, 0],
+            (),
+            "none",
         )
 
     def __len__(self) -> int:
