@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import GridsError
+from peoplenet_nb.errors import GridsError, InstallationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,10 +113,17 @@ class Detections:
 
         Raises
         ------
-        ImportError
+        InstallationError
             When supervision is not installed.
         """
-        import supervision as sv
+        try:
+            import supervision as sv
+        except ImportError as error:
+            raise InstallationError(
+                "supervision is not installed here",
+                seen=str(error),
+                next_step="run `uv pip install supervision` (or `pip install supervision`) in this environment.",
+            ) from error
 
         return sv.Detections(
             xyxy=self.xyxy.copy(),

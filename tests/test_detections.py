@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import supervision as sv
 
 from conftest import LABELS
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.errors import GridsError
+from peoplenet_nb.errors import GridsError, InstallationError
 
 
 def some(count: int = 4) -> Detections:
@@ -66,3 +68,9 @@ def test_to_supervision() -> None:
     assert theirs.data["class_name"].tolist() == ["person", "bag", "face", "person"]
     assert np.array_equal(theirs.xyxy, some().xyxy)
     assert len(Detections.empty(LABELS).to_supervision()) == 0
+
+
+def test_without_supervision_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(InstallationError, match="pip install supervision"):
+        some().to_supervision()

@@ -1,4 +1,4 @@
-"""The command that takes settings to other programs: ``peoplenet-nb export``."""
+"""The command that takes settings and detections to other programs: ``peoplenet-nb export``."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from peoplenet_nb.cli.options import (
     PresetName,
     SettingsFile,
     Thresholds,
+    one_of,
     path_option,
     read_settings,
     say,
 )
 
-# Spelled out, because importing the enum costs; a test compares them.
+# Spelled out, because importing the enums costs; a test compares them.
 TARGETS = "deepstream|deepstream-yaml|nvinferserver|savant|tao|triton|jetson|isaac"
+FORMATS = "coco|mot|kitti|yolo|cvat|label-studio|voc|fiftyone|csv|parquet"
 
 
 def _targets(incomplete: str) -> list[str]:
@@ -28,12 +30,22 @@ def _targets(incomplete: str) -> list[str]:
 def export(
     target: Annotated[
         str,
-        typer.Argument(metavar="TARGET", help=f"The program: {TARGETS}.", autocompletion=_targets),
+        typer.Argument(
+            metavar="TARGET|RUN",
+            help=f"The program: {TARGETS}. With --to: the folder of a run.",
+            autocompletion=_targets,
+        ),
     ],
+    to: Annotated[
+        str | None, one_of("--to", FORMATS, "Write what a run found in this format of other tools.")
+    ] = None,
     output: Annotated[
         Path | None,
         path_option(
-            "--output", "-o", metavar="FOLDER", about="Where the files go. Left out: TARGET in this folder."
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            about="Where the files go. Left out: a folder TARGET here, or RUN-FORMAT beside the run.",
         ),
     ] = None,
     settings: SettingsFile = None,
@@ -57,14 +69,23 @@ def export(
             about="A run made with --save-grids: say which boxes are lost and gained there.",
         ),
     ] = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="With --to: put the pictures where the tool looks for them.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")] = False,
 ) -> None:
-    """Write settings as another program's own files.
+    """Write settings, or what a run found, for other programs.
 
-    What does not transfer stands in the files and is printed.
+    Settings become the files that the program takes as they are; what does not transfer stands in them and is printed.
+    With --to, the boxes of a run become a folder that the tool in question opens.
     """
-    from peoplenet_nb.export import export_settings
+    from peoplenet_nb.export import export_detections, export_settings
 
+    if to is not None:
+        folder = Path(target).expanduser()
+        beside = folder.resolve().with_name(f"{folder.resolve().name}-{to.lower()}")
+        say(export_detections(folder, to, output or beside, images=images, overwrite=overwrite))
+        return
     chosen = read_settings(settings, preset_name, fit, threshold)
     made = export_settings(chosen, target, model=model, nearest=nearest, run=run)
     paths = made.write(output or Path(target.lower()), overwrite=overwrite)

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+from peoplenet_nb.export.detections_out import Format, Written, export_detections
+from peoplenet_nb.export.difference import Difference, expected_difference
+from peoplenet_nb.export.frames import FrameBoxes
 from peoplenet_nb.export.settings_in import Imported, import_settings
 from peoplenet_nb.export.settings_out import export_settings
 from peoplenet_nb.export.targets import Exported, NetworkFile, Target
 
-__all__ = ["Exported", "Imported", "NetworkFile", "Target", "export_settings", "import_settings"]
+__all__ = [
+    "Difference",
+    "Exported",
+    "Format",
+    "FrameBoxes",
+    "Imported",
+    "NetworkFile",
+    "Target",
+    "Written",
+    "expected_difference",
+    "export_detections",
+    "export_settings",
+    "import_settings",
+]
