@@ -278,3 +278,32 @@ def test_a_run_on_key_frames_is_judged_with_what_stands_between_them(
     other = evaluate(run, street[1], Settings(default=ClassSettings(threshold=0.7)))
     assert 10 <= len(other.clip.labels.frames) < 30
     assert any("frames that the network saw" in note for note in other.notes)
+
+
+@pytest.mark.parametrize("save_grids", [True, False])
+def test_a_run_of_images_goes_by_names_and_yolo_finds_their_sizes(save_grids: bool, tmp_path: Path) -> None:
+    sizes = {1: (160, 96), 2: (320, 192), 3: (160, 96), 4: (240, 96), 5: (160, 96)}
+    (tmp_path / "in").mkdir()
+    (tmp_path / "yolo").mkdir()
+    for i, size in sizes.items():
+        cv2.imwrite(str(tmp_path / "in" / f"{i}.png"), picture(i, size))
+        lines = []
+        if (found := box_of(i, size)) is not None:
+            x1, y1, x2, y2 = np.array(found[1]) / [*size, *size]
+            lines.append(f"{found[0]} {(x1 + x2) / 2} {(y1 + y2) / 2} {x2 - x1} {y2 - y1}\n")
+        (tmp_path / "yolo" / f"{i}.txt").write_text("".join(lines))
+    (tmp_path / "yolo" / "classes.txt").write_text("person\nbag\nface\n")
+    run = runs.run(tmp_path / "in", tmp_path / "out", save_grids=save_grids, video=False)
+    for what in (run, tmp_path / "in"):
+        result = evaluate(what, tmp_path / "yolo", Settings(), FakeModel(), progress=False)  # type: ignore[arg-type]
+        assert {label: score.truths for label, score in result.scores.items()} == {
+            "person": 1,
+            "bag": 2,
+            "face": 1,
+        }
+        assert all(score.f1.value == 1.0 for score in result.scores.values())
+        assert not result.mistakes
+    one = evaluate(
+        tmp_path / "in" / "4.png", tmp_path / "yolo" / "4.txt", Settings(), FakeModel(), progress=False
+    )  # type: ignore[arg-type]
+    assert one.scores["bag"].f1.value == 1.0
