@@ -50,9 +50,9 @@ def mnn_tool(*words: object) -> None:
 
 
 def with_mnn(file: ModelFile, path: Path, **options: str) -> Run:
-    import MNN
-
     with quiet():
+        import MNN
+
         net = MNN.Interpreter(str(path))
         wanted = {"backend": "CPU", "numThread": available_threads(), "precision": "high", **options}
         session = net.createSession(wanted)
