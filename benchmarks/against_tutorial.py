@@ -1,12 +1,14 @@
 """Whole runs beside the tutorial's loop, in the same process and taking turns; writes its sections of ``RESULTS.md``.
 
-    PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3] [--accuracy]
+    PEOPLENET_SHARED=... python benchmarks/against_tutorial.py [--frames 40] [--repeats 3]
+    … --only accuracy | engines | keyframes | memory        # one section, or two with a comma between them
 
 The baseline is `tutorial_loop.run_tutorial`. Beside it `peoplenet_nb.video.run` with every variant that runs here:
 FP32 as the file is, with the uint8 input, INT8 (calibrated here on 30 frames of the same video), MNN, OpenVINO, CUDA
 and TensorRT where they load; each with tables only and with the video too. Each is also held against a bare loop of
 its own engine on inputs that are ready, timed right after it. Figures are medians over the repeats; what counts are
 the ratios. Every variant is scored against the ground truth too, because a fast wrong answer is no answer.
+Runs on key frames have a section of their own (`keyframe_rows.py`), with MNN at FP32.
 """
 
 from __future__ import annotations
@@ -19,13 +21,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+from keyframe_rows import COLUMNS, clips, key_frame_rows, looped, peak_memory
 from results_file import table, write_section
 from tutorial_loop import run_tutorial
 
 from peoplenet_nb.decoding import decode
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.labels import read_labels
@@ -137,24 +142,6 @@ def whole_runs(
     return beside, over_bare
 
 
-MEMORY = """
-import sys, tempfile
-from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.settings import preset
-from peoplenet_nb.hardware import peak_memory_mb
-from peoplenet_nb.video import run
-with tempfile.TemporaryDirectory() as folder:
-    run(sys.argv[1], PeopleNet.load(sys.argv[2], device="cpu"), preset("default"), folder,
-        frames=int(sys.argv[3]), progress=False)
-print(round(peak_memory_mb()))
-"""
-
-
-def peak_memory(weights: Path, video: Path, frames: int) -> int:
-    command = [sys.executable, "-c", MEMORY, str(video), str(weights), str(frames)]
-    return int(subprocess.check_output(command, text=True).split()[-1])
-
-
 def import_seconds() -> float:
     command = [
         sys.executable,
@@ -196,26 +183,11 @@ def score(models: dict[str, PeopleNet], video: Path, labels: Path) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--frames", type=int, default=40)
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--accuracy", action="store_true", help="only score the variants, time nothing")
-    options = parser.parse_args()
-    shared = Path(os.environ["PEOPLENET_SHARED"])
-    (weights,) = (shared / "models").glob("*/*.onnx")
-    video = shared / "data" / "vtest.avi"
-    with tempfile.TemporaryDirectory() as home:
-        os.environ["PEOPLENET_HOME"] = home
-        models, missing = variants(weights, video)
-        score(models, video, shared / "data" / "vtest_gt.txt")
-        if options.accuracy:
-            return
-        large = larger(video, Path(home) / "vtest-720p.mp4")
-        made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in (video, large)]
-        memory = [[str(count), str(peak_memory(weights, video, count))] for count in (60, 600)]
+def engines(
+    models: dict[str, PeopleNet], missing: list[str], weights: Path, videos: list[Path], options: Any
+) -> None:
+    """Write the sections of whole runs in which the network sees every frame."""
+    made = [whole_runs(models, weights, path, options.frames, options.repeats) for path in videos]
     write_section(
         "Whole runs beside the tutorial's loop",
         [
@@ -243,16 +215,78 @@ def main() -> None:
             ),
         ],
     )
+
+
+def key_frames(weights: Path, shared: Path, large: Path, options: Any) -> None:
+    """Write the section of runs on key frames."""
+    rows = key_frame_rows(
+        weights, clips(shared, large), ["mnn"], options.key_frames, options.frames, options.repeats
+    )
+    write_section(
+        "Key frames beside the tutorial's loop",
+        [
+            "Whole runs, the start and the joining of the files counted, tables only and with the video: frames per",
+            "second and times the tutorial's loop that was timed just before (medians). Average precision of people",
+            "on *all* frames of the run, from the default threshold up, inferred and interpolated boxes alike.",
+            "`vtest.avi` and its 720p copy have 10 frames a second, where people move far from one to the next; the",
+            "demo clip (720p, rendered) has 25.",
+            "",
+            *table(COLUMNS, rows),
+        ],
+    )
+
+
+def memory(weights: Path, video: Path, home: Path) -> None:
+    """Write the section of memory."""
+    long = looped(demo_clip(), home / "demo-ten-times.mp4", 10)
+    rows = [peak_memory(weights, video, "cpu", "off", count) for count in (60, 600)]
+    rows += [peak_memory(weights, long, "mnn", "auto", count) for count in (150, 1500)]
     write_section(
         "Memory and import",
         [
             "Peak resident memory of a whole run with video, in a process of its own, by the video's length.",
+            "The demo clip is 720p, and ten times as long by repetition.",
             "",
-            *table(["frames", "MB"], memory),
+            *table(["video", "device", "keyframes", "frames", "MB"], rows),
             "",
             f"`import peoplenet_nb`: {import_seconds():.3f} s (median of 5).",
         ],
     )
+
+
+SECTIONS = ("accuracy", "engines", "keyframes", "memory")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--frames", type=int, default=40, help="of the loop, and of runs that infer every frame"
+    )
+    parser.add_argument("--key-frames", type=int, default=150, help="of runs on key frames")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between them")
+    options = parser.parse_args()
+    wanted = set(options.only.split(","))
+    if unknown := wanted - set(SECTIONS):
+        parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
+    shared = Path(os.environ["PEOPLENET_SHARED"])
+    (weights,) = (shared / "models").glob("*/*.onnx")
+    video = shared / "data" / "vtest.avi"
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["PEOPLENET_HOME"] = home
+        large = larger(video, Path(home) / "vtest-720p.mp4")
+        if wanted & {"accuracy", "engines"}:
+            models, missing = variants(weights, video)
+        if "accuracy" in wanted:
+            score(models, video, shared / "data" / "vtest_gt.txt")
+        if "engines" in wanted:
+            engines(models, missing, weights, [video, large], options)
+        if "keyframes" in wanted:
+            key_frames(weights, shared, large, options)
+        if "memory" in wanted:
+            memory(weights, video, Path(home))
 
 
 if __name__ == "__main__":
