@@ -20,8 +20,9 @@ from peoplenet_nb.metrics.matching import Floats
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.tracks import match_boxes
 
-# Chosen on vtest.avi, on all of it and on each third: at most 0.0014 of F1 lost against the best threshold; then tried
-# on the demo clip: 0.005. Followed from 0.05, or over gaps of 0.7 s, boxes of nothing are joined to people (0.02).
+# Chosen on vtest.avi, on all of it and on each third, then tried on the demo clip; what it loses in F1 against the best
+# threshold is in benchmarks/RESULTS.md (recommend_settings.py). Followed from 0.05 over gaps of 0.7 s it lost several
+# times as much: boxes of nothing are joined to people.
 _CLASS = "person"
 _LOW = 0.1  # coverage from which on boxes are followed
 _SECONDS = 2.0
