@@ -1,7 +1,7 @@
 """The raw output of one frame, kept: the object that everything after the network works on.
 
 ``Grids`` is checked once, when it is made, so that decode and the tuner
-never meet a wrong shape or NaN. It is 122 KB for PeopleNet, so a whole clip fits in memory or on the volume.
+never meet a wrong shape or NaN. It is 122 KB for PeopleNet; what a run keeps of it is in `peoplenet_nb.cells`.
 """
 
 from __future__ import annotations
