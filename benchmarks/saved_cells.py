@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,10 +27,10 @@ OPEN = """
 import json, sys, time
 from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.tuner import tune_run
-before, began = peak_memory_mb(), time.perf_counter()
+before, began, worked = peak_memory_mb(), time.perf_counter(), time.process_time()
 panel = tune_run(sys.argv[1])
-took = time.perf_counter() - began
-print(json.dumps([took, before, peak_memory_mb(), len(panel.model.clip), len(panel.canvas.clip)]))
+took = time.perf_counter() - began, time.process_time() - worked
+print(json.dumps([*took, before, peak_memory_mb(), len(panel.model.clip), len(panel.canvas.clip)]))
 """
 
 
@@ -60,6 +61,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=100_000)
     parser.add_argument("--write", action="store_true")
     asked = parser.parse_args()
+    before_all = os.getloadavg()[0]
     saved = open_grids(asked.run)
     cells = sum(len(saved.cells(position)) for position in range(len(saved)))
     median, high = to_reach_a_frame(saved)
@@ -76,17 +78,18 @@ def main() -> None:
         done = subprocess.run(
             [sys.executable, "-c", OPEN, folder], check=True, capture_output=True, text=True
         )
-        opened, before, peak, shown, packed = json.loads(done.stdout)
+        opened, worked, before, peak, shown, packed = json.loads(done.stdout)
         size = (Path(folder) / CELLS).stat().st_size
     rows += [
         (f"{asked.frames:,} frames: MB on the disk", f"{size / 1e6:.0f}"),
         ("microseconds to write a frame", f"{1e6 * took / asked.frames:.0f}"),
         ("ms to the grids of any of its frames: median, 99 %", f"{median:.2f}, {high:.2f}"),
-        ("seconds until the tuner is open over it", f"{opened:.1f}"),
+        ("seconds until the tuner is open over it, of which CPU", f"{opened:.1f}, {worked:.1f}"),
         ("frames in the tuner, MB sent to the browser", f"{shown}, {packed / 1e6:.1f}"),
         ("MB of that process at most, of which imports", f"{peak:.0f}, {before:.0f}"),
     ]
-    show_section("Saved cells", table(("what", "measured"), rows), write=asked.write)
+    load = f"Load of the machine before: {before_all:.1f}."
+    show_section("Saved cells", [load, "", *table(("what", "measured"), rows)], write=asked.write)
 
 
 if __name__ == "__main__":

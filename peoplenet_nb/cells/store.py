@@ -220,9 +220,6 @@ class CellsFile(SavedGrids):
 
     def _read(self, group: int) -> list[Cells]:
         """Return the cells of a row group's frames, in their order."""
-        import pyarrow as pa
-        import pyarrow.compute as pc
-
         about, layout = self._about, self._about.layout
         here = slice(group * about.group, (group + 1) * about.group)
         frames = np.array(about.frames[here])
@@ -230,24 +227,22 @@ class CellsFile(SavedGrids):
         if said.num_rows > min(len(frames) * layout.size, LARGEST // 40) or said.total_byte_size > LARGEST:
             raise ValueError(f"{said.num_rows:,} cells in {len(frames)} frames")
         table = self._parquet.read_row_group(group, use_threads=False)
-        labels, class_id = pa.array(layout.labels, pa.string()), np.zeros(len(table), np.int64)
-        at = 0
-        for part in table["class"].chunks:
-            known = pc.index_in(part.dictionary, labels).fill_null(-1).to_numpy()
-            class_id[at : at + len(part)] = known[part.indices.to_numpy()]
-            at += len(part)
-        row, col = (table[name].to_numpy().astype(np.int64) for name in ("row", "column"))
+        number = {label: i for i, label in enumerate(layout.labels)}
+        named = table["class"].unify_dictionaries().combine_chunks()
+        known = np.array([*(number.get(text, -1) for text in named.dictionary.to_pylist()), -1])
+        class_id = known[np.from_dlpack(named.indices)]
+        row, col = (_numbers(table[name]).astype(np.int64) for name in ("row", "column"))
         shape = (len(layout.labels), layout.rows, layout.cols)
         flat = np.ravel_multi_index((class_id, row, col), shape)
-        frame = table["frame"].to_numpy()
+        frame = _numbers(table["frame"])
         edges = np.searchsorted(frame, [*frames, frames[-1] + 1])
         place = np.repeat(np.arange(len(frames)), np.diff(edges)) * layout.size + flat
         if edges[0] or (frames.repeat(np.diff(edges)) != frame).any() or (np.diff(place) < 1).any():
             raise ValueError("its cells are not in order")
-        coverage = table["coverage"].to_numpy()
+        coverage = _numbers(table["coverage"])
         if not ((coverage >= np.float32(about.floor)) & (coverage <= 1)).all():
             raise ValueError("a coverage that cannot be")
-        distances = np.stack([table[name].to_numpy() for name in _DISTANCES], 1) if layout.has_boxes else None
+        distances = np.stack([_numbers(table[name]) for name in _DISTANCES], 1) if layout.has_boxes else None
         if distances is not None and not np.isfinite(distances).all():
             raise ValueError("a distance that cannot be")
         cells = flat.astype(np.uint32)
@@ -262,6 +257,11 @@ class CellsFile(SavedGrids):
             )
             for (a, b), fit in zip(pairwise(edges), about.fits[here], strict=True)
         ]
+
+
+def _numbers(column: Any) -> npt.NDArray[Any]:
+    """Return a column without gaps; ``to_numpy`` would import pandas."""
+    return np.from_dlpack(column.combine_chunks())
 
 
 def join_cells(parts: Iterable[Path], out: Path) -> None:
