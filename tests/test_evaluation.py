@@ -307,3 +307,11 @@ def test_a_run_of_images_goes_by_names_and_yolo_finds_their_sizes(save_grids: bo
         tmp_path / "in" / "4.png", tmp_path / "yolo" / "4.txt", Settings(), FakeModel(), progress=False
     )  # type: ignore[arg-type]
     assert one.scores["bag"].f1.value == 1.0
+
+
+def test_one_kind_of_error_does_not_hide_the_others() -> None:
+    labels = labels_of([(i, 0, 0, 40, 40) for i in range(50)], 50)
+    mistakes = find_mistakes(found_of([(i, 100, 100, 140, 140, 0.3) for i in range(0, 50, 10)]), labels)
+    kinds = [m.kind for m in worst(mistakes, 12)]
+    assert (kinds.count(Kind.MISSED), kinds.count(Kind.FALSE)) == (7, 5)
+    assert [m.kind for m in worst(mistakes, 4)] == [Kind.MISSED, Kind.MISSED, Kind.FALSE, Kind.FALSE]

@@ -35,7 +35,7 @@ _LEAST = 120.0  # frame pixels that a tile shows
 
 def curves(scores: Mapping[str, ClassScore], settings: Settings) -> Picture:
     """Return precision over recall, and F1 over the threshold, with what the settings give marked."""
-    figure, (left, right) = panels(1, 2, 4.2)
+    figure, (left, right) = panels(1, 2, 4.8)
     labels, texts = list(scores), []
     for c, (label, score) in enumerate(scores.items()):
         colour, dash = class_colour(labels, c), DASHES[c % len(DASHES)]
@@ -59,11 +59,9 @@ def curves(scores: Mapping[str, ClassScore], settings: Settings) -> Picture:
     right.set(
         xlim=(0, most), ylim=(0, 1.02), xlabel="threshold of the confidence (0 to 1)", ylabel="F1 (0 to 1)"
     )
-    for ax in (left, right):
+    for ax, columns in ((left, 2), (right, 3)):
         ax.grid(color="#e5e5e5")
-        ax.legend(
-            framealpha=0.9, edgecolor="none", fontsize=9, loc="lower left" if ax is left else "upper right"
-        )
+        ax.legend(frameon=False, fontsize=9, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns)
     return render(figure, f"Precision and recall. {'; '.join(texts)}.")
 
 

@@ -138,20 +138,21 @@ def worst(mistakes: Sequence[Mistake], count: int = 20, apart: int = 0) -> list[
     mistakes : sequence of Mistake
         All of them.
     count : int
-        How many at most.
+        How many at most; one kind takes more than half of them only where there are no others.
     apart : int
         Of a video: errors of one kind at one spot within so many labelled frames are one to look at.
     """
     chosen: list[Mistake] = []
-    for mistake in sorted(mistakes, key=lambda m: (-m.weight, m.frame)):
-        alike = [
-            m.xyxy
-            for m in chosen
-            if (m.kind, m.label) == (mistake.kind, mistake.label) and abs(m.frame - mistake.frame) <= apart
-        ]
-        if apart and alike and iou_matrix(np.array(alike), mistake.xyxy[None]).max() >= _SAME:
-            continue
-        chosen.append(mistake)
-        if len(chosen) == count:
-            break
-    return chosen
+    ranked = sorted(mistakes, key=lambda m: (-m.weight, m.frame))
+    for most in (-(-count // 2), count):  # half of them of one kind at most, as long as there are others
+        for mistake in ranked:
+            same = [m for m in chosen if m.kind is mistake.kind]
+            near = [
+                m.xyxy for m in same if m.label == mistake.label and abs(m.frame - mistake.frame) <= apart
+            ]
+            if len(chosen) == count or len(same) >= most or any(mistake is m for m in same):
+                continue
+            if apart and near and iou_matrix(np.array(near), mistake.xyxy[None]).max() >= _SAME:
+                continue
+            chosen.append(mistake)
+    return sorted(chosen, key=lambda m: (-m.weight, m.frame))
