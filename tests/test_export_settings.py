@@ -75,8 +75,8 @@ def test_protoc_parses_what_is_written_for_tao(protos: dict[str, dict[str, Any]]
             assert clustering.dbscan_confidence_threshold == pytest.approx(numbers.min_confidence)
             assert clustering.dbscan_min_samples == 1
         else:
-            assert clustering.clustering_algorithm == 1
-            assert clustering.nms_iou_threshold == 0.5
+            assert clustering.clustering_algorithm == (2 if name == "deepstream-tuned" else 1)
+            assert clustering.nms_iou_threshold == pytest.approx(preset(name).nms_iou)
 
 
 def test_protoc_parses_what_is_written_for_triton(protos: dict[str, dict[str, Any]]) -> None:
@@ -347,9 +347,7 @@ detected-min-h=20
     found = read(tmp_path, text)
     (note,) = found.notes
     assert "dbscan-min-score does nothing in cluster-mode 3" in note
-    assert found.settings.clustering is Clustering.HYBRID
-    assert (found.settings.eps, found.settings.min_samples, found.settings.nms_iou) == (0.2538, 3, 0.4688)
-    assert found.settings.default == ClassSettings(0.1429, 20, 20)
+    assert found.settings.replace(preset="deepstream-tuned") == preset("deepstream-tuned")
 
 
 def test_the_sample_of_the_triton_client_is_the_preset(tmp_path: Path) -> None:

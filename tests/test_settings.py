@@ -149,6 +149,7 @@ def test_unknown_preset_lists_what_there_is() -> None:
 GOLDEN = {
     "default": ("nms", 0.5, None, (0.25, 0.2, 0.2, 0.25), (0,) * 4, (0,) * 4),
     "deepstream": ("nms", 0.5, 20, (0.4, 0.2, 0.2, 0.2), (0,) * 4, (0,) * 4),
+    "deepstream-tuned": ("hybrid", 3, None, (0.1429,) * 4, (20,) * 4, (0,) * 4),
     "triton": ("dbscan", 0.05, None, (0.005,) * 4, (4,) * 4, (0.9, 0.9, 0.7, 0.9)),
     "tao": ("dbscan", 1.0, None, (0.005,) * 4, (4,) * 4, (0.9, 0.9, 0.7, 0.9)),
     "jetson-inference": ("nms", 0.5, None, (0.5,) * 4, (0,) * 4, (0,) * 4),
@@ -170,13 +171,16 @@ def test_presets_have_the_numbers_of_their_source(name: str) -> None:
     assert boxed.for_class("person").threshold == (0.35 if name == "default" else thresholds[0])
     if clustering == "nms":
         assert chosen.nms_iou == number
+    elif clustering == "hybrid":
+        numbers = (chosen.nms_iou, chosen.eps, chosen.min_samples, chosen.flavour)
+        assert numbers == (0.4688, 0.2538, number, "deepstream")
     else:
         assert (chosen.eps, chosen.min_samples, chosen.flavour, chosen.score) == (0.3, number, "tao", "sum")
     rows = [chosen.for_class(label) for label in ("person", "bag", "face", "car")]
     assert tuple(row.threshold for row in rows) == thresholds
     assert tuple(row.min_height for row in rows) == heights
     assert tuple(row.min_confidence for row in rows) == confidences
-    assert {row.min_width for row in rows} == {0}
+    assert {row.min_width for row in rows} == {20 if name == "deepstream-tuned" else 0}
 
 
 def test_a_file_says_where_it_is_wrong_and_reads_like_a_preset(tmp_path: Path) -> None:

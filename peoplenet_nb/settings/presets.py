@@ -39,6 +39,17 @@ _DEEPSTREAM = Settings(
     default=ClassSettings(threshold=0.2),
     classes={"person": ClassSettings(threshold=0.4)},
 )
+# NVIDIA's numbers for the unpruned PeopleNet, `deepstream-tracker-3d` `config_infer_primary.txt`: cluster-mode 3. Its
+# dbscan-min-score of 0.7726 does nothing in that mode (`nvdsinfer_dbscan.cpp`).
+_DEEPSTREAM_TUNED = Settings(
+    preset="deepstream-tuned",
+    clustering=Clustering.HYBRID,
+    nms_iou=0.4688,
+    eps=0.2538,
+    min_samples=3,
+    flavour=Flavour.DEEPSTREAM,
+    default=ClassSettings(threshold=0.1429, min_width=20, min_height=20),
+)
 # NVIDIA's Triton client: DBSCAN 0.3 on 1 - IoU as it was meant, min_samples 0.05, summed scores.
 _SUMMED = ClassSettings(threshold=0.005, min_height=4, min_confidence=0.9)
 _TRITON = Settings(
@@ -58,7 +69,10 @@ _JETSON = Settings(
     preset="jetson-inference", clustering=Clustering.NMS, nms_iou=0.5, default=ClassSettings(threshold=0.5)
 )
 
-_PRESETS = {settings.preset: settings for settings in (_DEFAULT, _DEEPSTREAM, _TRITON, _TAO, _JETSON)}
+_PRESETS = {
+    settings.preset: settings
+    for settings in (_DEFAULT, _DEEPSTREAM, _DEEPSTREAM_TUNED, _TRITON, _TAO, _JETSON)
+}
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 

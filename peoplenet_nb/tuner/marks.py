@@ -5,7 +5,14 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 
-LETTERS = {"default": "D", "deepstream": "S", "triton": "N", "tao": "T", "jetson-inference": "J"}
+LETTERS = {
+    "default": "D",
+    "deepstream": "S",
+    "deepstream-tuned": "U",
+    "triton": "N",
+    "tao": "T",
+    "jetson-inference": "J",
+}
 LEGEND = "Marks: " + ", ".join(f"<b>{letter}</b> {name}" for name, letter in LETTERS.items())
 _LETTER = 8.0
 """Width of a letter in per cent of a narrow slider's track."""
