@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from conftest import LABELS, random_grids
+from conftest import LABELS, make_grids, random_grids
 from nvidia_protos import compile_schemas
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
@@ -108,6 +108,7 @@ def nvinfer(grids: Grids, text: str) -> Found:  # noqa: PLR0912 - one program, t
                 tops = [max(scores[m] for m in members) for members in clusters]
                 dense = [
                     ((b[2] - b[0]) * (b[3] - b[1])) ** 0.5 / (len(m) + 1) <= 60
+                    and sum(scores[i] for i in m) >= float(keys.get("dbscan-min-score", 0))
                     for b, m in zip(means, clusters, strict=True)
                 ]
                 boxes = [b for b, fine in zip(means, dense, strict=True) if fine]
@@ -314,6 +315,30 @@ def test_the_rules_of_each_program_are_its_own_in_plain_loops(loops: Any, target
         for settings in CASES.values():
             total += compare(loops, target, settings, quiet)
     assert total > 10
+
+
+def test_a_least_sum_keeps_the_same_clusters_in_deepstream() -> None:
+    frames = [random_grids(seed, objects=20) for seed in range(3)]
+    asked = preset("tao").replace(flavour="deepstream", min_samples=2)
+    difference = expected_difference(asked, asked, Target.DEEPSTREAM, frames)
+    assert (difference.lost, difference.gained) == ({}, {})
+    assert difference.same.total() > 20
+    kept = sum(
+        len(decode(g, asked.replace(default=ClassSettings(0.005), classes={})).detections) for g in frames
+    )
+    assert kept > difference.same.total(), "the sums must have dropped some"
+
+
+def test_taos_nms_counts_whole_pixels(loops: Any) -> None:
+    # 10 x 10 and 3.5 apart: an IoU of 0.48, of 0.52 with a pixel more at each side.
+    side = 5 / 35
+    cells = {(0, 10, 10): (0.9, (side,) * 4), (0, 10, 11): (0.8, (17.5 / 35, side, -7.5 / 35, side))}
+    grids = make_grids(cells)
+    (x1, _, x2, _), (u1, _, u2, _) = (raw(grids, 0, 10, i) for i in (10, 11))
+    assert (x2 - x1, u1 - x1) == pytest.approx((10, 3.5), abs=1e-4)
+    assert u2 - u1 == pytest.approx(10, abs=1e-4)
+    assert compare(loops, "tao", preset("jetson-inference"), grids) == 1
+    assert len(decode(grids, preset("jetson-inference")).detections) == 2
 
 
 def test_letterboxed_frames_are_clipped_at_the_padding_here_and_at_the_input_there(loops: Any) -> None:

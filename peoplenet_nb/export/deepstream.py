@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from peoplenet_nb.export.targets import NetworkFile
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings import ClassSettings, Clustering, Settings
+from peoplenet_nb.settings import ClassSettings, Clustering, Score, Settings
 
 #: 1/255 as the sample of NVIDIA has it.
 SCALE = 0.0039215697906911373
@@ -19,6 +19,8 @@ NOTES = (
     "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
     "topk counts before boxes are dropped by size there, after it here.",
     "A box must be above post-cluster-threshold there (NMS and hybrid), at or above min_confidence here.",
+    "A DBSCAN cluster's confidence is the best coverage in it there. A least sum of coverages is "
+    "dbscan-min-score, which keeps the same clusters.",
     "detected-min-w and -h are pixels of the buffer that nvinfer gets: where nvstreammux resizes, not of the source.",
     "Frames are resized by the GPU or VIC there, by OpenCV here: coverage differs in the second or third decimal.",
 )
@@ -57,9 +59,10 @@ def nvinfer_groups(settings: Settings, network: NetworkFile) -> Groups:
 
 
 def _attributes(settings: Settings, numbers: ClassSettings) -> dict[str, str | int | float]:
+    sums = settings.clustering is Clustering.DBSCAN and settings.score is Score.SUM
     attributes: dict[str, str | int | float] = {
         "pre-cluster-threshold": numbers.threshold,
-        "post-cluster-threshold": numbers.min_confidence,
+        "post-cluster-threshold": 0.0 if sums else numbers.min_confidence,
         "detected-min-w": int(numbers.min_width),
         "detected-min-h": int(numbers.min_height),
     }
@@ -67,6 +70,8 @@ def _attributes(settings: Settings, numbers: ClassSettings) -> dict[str, str | i
         attributes["nms-iou-threshold"] = settings.nms_iou
     if settings.clustering is not Clustering.NMS:
         attributes |= {"eps": settings.eps, "minBoxes": int(settings.min_samples)}
+    if sums:  # of a cluster's coverages, in `nvdsinfer_dbscan.cpp`
+        attributes["dbscan-min-score"] = numbers.min_confidence
     if settings.top_k is not None:  # a negative one is refused there, and 0 keeps none
         attributes["topk"] = settings.top_k
     return attributes

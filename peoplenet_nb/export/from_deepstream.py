@@ -15,7 +15,7 @@ from typing import Any
 from peoplenet_nb.errors import SettingsError, refuse_unknown
 from peoplenet_nb.export.deepstream import SCALE
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Settings
+from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
 
 _CLASS_DEFAULTS = {
     "pre-cluster-threshold": 0.2,
@@ -201,6 +201,7 @@ def from_nvinfer(
         else:
             reader.notes.append(f"[{group}]: the model has {len(reader.labels)} classes.")
     chosen = _clustering(reader, rows, mode)
+    sums = chosen.get("score") is Score.SUM
     keep_confidence = mode != 4
     if not keep_confidence and any(row["post-cluster-threshold"] for row in rows.values()):
         reader.notes.append("post-cluster-threshold does nothing in cluster-mode 4.")
@@ -210,6 +211,7 @@ def from_nvinfer(
 
     def numbers(row: Mapping[str, float]) -> ClassSettings:
         confidence = row["post-cluster-threshold"] if keep_confidence else 0.0
+        confidence = row["dbscan-min-score"] if sums else confidence
         return ClassSettings(
             row["pre-cluster-threshold"], row["detected-min-w"], row["detected-min-h"], confidence
         )
@@ -310,6 +312,13 @@ def _clustering(reader: _Reader, rows: Mapping[str, Mapping[str, float]], mode: 
             return chosen | {"clustering": Clustering.NMS, "nms_iou": chosen.get("nms_iou", 1.0)}
         chosen |= {"eps": reader.one(rows, "eps"), "min_samples": boxes}
         if any(row["dbscan-min-score"] for row in rows.values()):
-            where = "cannot be held" if mode == 1 else "does nothing in cluster-mode 3"
-            notes.append(f"dbscan-min-score {where}: {_values(rows, 'dbscan-min-score')}.")
+            if mode == 3:
+                notes.append("dbscan-min-score does nothing in cluster-mode 3.")
+            elif any(row["post-cluster-threshold"] for row in rows.values()):
+                notes.append(f"dbscan-min-score cannot be held: {_values(rows, 'dbscan-min-score')}.")
+            else:
+                chosen["score"] = Score.SUM
+                notes.append(
+                    "dbscan-min-score is held as min_confidence, a sum here; confidences are maxima there."
+                )
     return chosen

@@ -113,7 +113,9 @@ def _dbscan(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
             "other weighs them by coverage)"
         )
         settings = settings.replace(flavour=can.flavour, min_samples=1.0)
-    if settings.clustering is Clustering.DBSCAN and settings.score is not can.score:
+    # A least sum picks the same clusters, whatever their confidence is then called.
+    asked = Score.MAX if can.sums and settings.score is Score.SUM else settings.score
+    if settings.clustering is Clustering.DBSCAN and asked is not can.score:
         what = "the best coverage" if can.score is Score.MAX else "a sum of coverages"
         says.append(
             f"score: {can.score} instead of {settings.score} (a cluster's confidence is {what} there)"

@@ -16,7 +16,7 @@ from peoplenet_nb.decoding.steps import ATHR_THRESHOLD
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.export.targets import Target
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.settings import Clustering, Flavour, Settings, bind
+from peoplenet_nb.settings import Clustering, Flavour, Score, Settings, bind
 
 
 def decode_there(grids: Grids, settings: Settings, target: Target) -> Detections:
@@ -104,12 +104,14 @@ def _nvinfer(grids: Grids, settings: Settings, found: Candidates) -> _Found:
         cluster[members] = _deepstream_clusters(boxes[members], coverage[members], settings, group[members])
         members = np.flatnonzero(cluster >= 0)
     if settings.clustering is Clustering.DBSCAN:
-        means, _, top, size, best = _means(boxes, coverage, cluster)
+        means, total, top, size, best = _means(boxes, coverage, cluster)
         dense = np.sqrt(box_area(means)) / (size + 1) <= ATHR_THRESHOLD
+        if sums := settings.score is Score.SUM:  # dbscan-min-score
+            dense &= total >= numbers.min_confidence[group[best]]
         boxes, members, scores = boxes.copy(), best[dense], coverage.copy()
         boxes[members], scores[members] = means[dense], top[dense]
         kept = members[np.lexsort((-scores[members], group[members]))]
-        passed = scores[kept] >= numbers.min_confidence[group[kept]]
+        passed = (scores[kept] >= numbers.min_confidence[group[kept]]) | sums
     else:
         kept = members[nms(boxes[members], coverage[members], settings.nms_iou, group[members]).kept]
         passed = scores[kept] > numbers.min_confidence[group[kept]]

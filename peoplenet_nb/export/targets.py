@@ -42,6 +42,8 @@ class Ability:
         Whose DBSCAN.
     score : Score
         A DBSCAN cluster's confidence.
+    sums : bool
+        Whether a least sum of a cluster's coverages can be said where its confidence is the best of them.
     letterbox : bool
         Whether it can keep the aspect, padded at the bottom and right.
     per_class : bool
@@ -59,6 +61,7 @@ class Ability:
     clusterings: tuple[Clustering, ...]
     flavour: Flavour = Flavour.DEEPSTREAM
     score: Score = Score.MAX
+    sums: bool = False
     letterbox: bool = False
     per_class: bool = True
     width: bool = True
@@ -69,7 +72,7 @@ class Ability:
 
 
 _NMS, _DBSCAN, _HYBRID = Clustering.NMS, Clustering.DBSCAN, Clustering.HYBRID
-_NVINFER = Ability((_NMS, _DBSCAN, _HYBRID), letterbox=True, confidence=(_NMS, _DBSCAN, _HYBRID))
+_NVINFER = Ability((_NMS, _DBSCAN, _HYBRID), sums=True, letterbox=True, confidence=(_NMS, _DBSCAN, _HYBRID))
 ABILITIES: Mapping[Target, Ability] = {
     Target.DEEPSTREAM: _NVINFER,
     Target.DEEPSTREAM_YAML: _NVINFER,
