@@ -265,3 +265,8 @@ def test_network_input_is_the_same_where_a_variant_that_takes_bytes_runs(small: 
     assert batch.dtype == np.float32
     np.testing.assert_array_equal(batch, before)
     assert "RGB / 255" in network_view(picture(), batch, fit).caption
+
+
+def test_a_name_with_a_null_character_is_no_model() -> None:
+    with pytest.raises(ModelError, match="No such model"):
+        PeopleNet.load("a\0b")

@@ -241,3 +241,10 @@ def test_settings_show_their_numbers_and_clustering() -> None:
     assert "&lt;b&gt;" in shown
     assert "dbscan with eps 0.3 and min_samples 1" in shown
     assert "at most 20 boxes" in preset("deepstream")._repr_html_()
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), float("inf"), float("nan"), "1", True, None, [1]])
+@pytest.mark.parametrize("key", ["nms_iou", "eps", "min_samples"])
+def test_numbers_that_are_none_or_too_large_are_refused(key: str, value: object) -> None:
+    with pytest.raises(SettingsError, match="must be"):
+        Settings(**{key: value})

@@ -371,3 +371,9 @@ def test_a_picture_of_a_kind_that_is_not_read_is_named_as_one(tmp_path, name):
 def test_a_gif_is_a_video(tmp_path):
     make_video(tmp_path / "a.gif", 4, codec="gif", pix_fmt="rgb8")
     assert len(list(open_source(tmp_path / "a.gif"))) == 4
+
+
+@pytest.mark.skipif(not Path("/proc/kmsg").exists(), reason="Linux has it")
+def test_a_file_of_the_system_that_never_ends_is_refused():
+    with pytest.raises(SourceError, match="empty"):
+        open_source("/proc/kmsg")

@@ -20,7 +20,7 @@ import pandas as pd
 import pytest
 
 import peoplenet_nb
-from peoplenet_nb.cells import open_grids
+from peoplenet_nb.cells import CellsFile, open_grids
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError
@@ -481,3 +481,10 @@ def test_names_that_are_no_utf8_or_have_blanks_at_their_ends_are_run(tmp_path):
     for name in ("v\udcff.mp4", " v.mp4 "):
         path = make_video(tmp_path / "v.mp4", 3).rename(tmp_path / name)
         assert run(str(path), tmp_path / "out", name="video", overwrite=True).summary["frames"] == 3
+
+
+def test_an_output_whose_name_is_not_utf8_holds_everything(tmp_path):
+    result = run(make_video(tmp_path / "v.mp4", 3), tmp_path / "a\udcff", save_grids=True)
+    assert len(result.to_pandas()) > 0
+    assert result.parquet.is_file()
+    assert CellsFile(result.folder / "cells.parquet").frames == [0, 1, 2]

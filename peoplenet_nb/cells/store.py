@@ -185,6 +185,7 @@ class CellsFile(SavedGrids):
     """
 
     def __init__(self, path: Path) -> None:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
         if not path.is_file():  # nor a pipe, on which reading would wait for ever
@@ -192,7 +193,7 @@ class CellsFile(SavedGrids):
         self.path = path
         try:
             # A column of texts could unpack to any size: one text of many bytes, named by every row.
-            self._parquet = pq.ParquetFile(path, read_dictionary=["class"])
+            self._parquet = pq.ParquetFile(pa.OSFile(os.fsencode(path)), read_dictionary=["class"])
             self._about = About.read(self._parquet)
         except PeopleNetError:
             raise

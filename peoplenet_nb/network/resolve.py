@@ -21,7 +21,10 @@ def resolve_model(path_or_name: str | Path | None = None) -> Path:
     """
     if path_or_name is not None and str(path_or_name).lower() in STANDIN_NAMES:
         return STANDIN
-    found = find_model(path_or_name)
+    try:
+        found = find_model(path_or_name)
+    except ValueError:  # a null character
+        found = None
     if found is not None:
         return found
     if path_or_name is None:

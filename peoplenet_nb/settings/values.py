@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -255,7 +256,8 @@ def _wrong(what: str, value: object, next_step: str) -> SettingsError:
 
 def _check(name: str, value: object, low: float, high: float) -> None:
     number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
-    if not number or not low <= float(value) <= high or math.isinf(float(value)):  # type: ignore[arg-type]
+    # Compared as it is: a whole number may be too large for a float.
+    if not number or not low <= value <= min(high, sys.float_info.max):  # type: ignore[operator]
         span = f"between {low:g} and {high:g}" if math.isfinite(high) else f"a number of at least {low:g}"
         raise _wrong(f"{name} must be {span}", value, f"choose {name} in that range.")
 

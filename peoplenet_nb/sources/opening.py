@@ -163,14 +163,17 @@ def open_path(path: Path) -> Source:
             return stills.ImageFolder(path)
         if not path.is_file():
             raise SourceError("This is neither a file nor a folder", seen=path, next_step=_KINDS)
-        with path.open("rb") as stream:
-            head = stream.read(64)
+        # By its stated size: files of the system such as /proc/kmsg have none, and may never come to an end.
+        empty = path.stat().st_size == 0
+        if not empty:
+            with path.open("rb") as stream:
+                head = stream.read(64)
     except PermissionError as error:
         raise _forbidden(error) from error
     except OSError as error:
         step = "check the disk, or copy the file again."
         raise SourceError("The file cannot be read", seen=error, next_step=step) from error
-    if not head:
+    if empty:
         step = "download or copy it again, and check its size."
         raise SourceError("The file is empty", seen=path, next_step=step)
     if stills.is_image(path, head):

@@ -134,7 +134,9 @@ def run(
     depends = fingerprint(source, model, settings, video, save_grids, chosen)
     drawn = source.files if video and source.info.kind != "video" else []
     images = image_names([file.name for file in drawn])
-    folder = RunFolder(path, depends, source.info.name, images.values(), resume=resume, overwrite=overwrite)
+    # Under a name that somebody chose, another source may replace the one before.
+    called = source.info.name if f"{path.name}-".startswith(f"{source.info.stem}-") else ""
+    folder = RunFolder(path, depends, called, images.values(), resume=resume, overwrite=overwrite)
     try:
         manifest = folder.manifest
         if manifest.state == "complete":

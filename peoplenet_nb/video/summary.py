@@ -97,8 +97,15 @@ def _write_parquet(table: Path) -> Path:
     types = dict(zip(COLUMNS, kinds, strict=True))
     options = pa_csv.ConvertOptions(column_types=types, strings_can_be_null=False)
     out = table.with_suffix(".parquet")
-    reader = pa_csv.open_csv(str(table), convert_options=options)
-    with atomic(out) as partial, pq.ParquetWriter(str(partial), pa.schema(list(types.items()))) as writer:
+    schema = pa.schema(list(types.items()))
+    # Opened here: PyArrow takes no names that are not UTF-8.
+    with (
+        table.open("rb") as lines,
+        atomic(out) as partial,
+        partial.open("wb") as stream,
+        pq.ParquetWriter(stream, schema) as writer,
+    ):
+        reader = pa_csv.open_csv(lines, convert_options=options)
         for batch in reader:
             writer.write_batch(batch)
     return out
