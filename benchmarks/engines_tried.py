@@ -133,7 +133,8 @@ def candidates(
         try:
             made[name] = load()
         except (subprocess.CalledProcessError, AttributeError, cv2.error) as error:
-            missing.append(f"{name}: {' '.join(str(error).split())[-120:]}")
+            reason = str(error).rpartition("' ")[2]  # a command that failed names all its words first
+            missing.append(f"{name}: {' '.join(reason.split())[-120:]}")
     return made, missing
 
 
@@ -167,6 +168,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=16)
     parser.add_argument("--write", action="store_true", help="put it into RESULTS.md")
     options = parser.parse_args()
+    load = os.getloadavg()[0]
     shared = Path(os.environ["PEOPLENET_SHARED"])
     (weights,) = (shared / "models").glob("*/*.onnx")
     file = read_model_file(weights)
@@ -198,6 +200,7 @@ def main() -> None:
         f"People on every {options.every}th frame of vtest.avi against its ground truth; FP32's own boxes as truth on",
         "pictures unlike those that calibrated INT8; the largest differences in coverage, and in edges of cells above",
         "0.1. The speed is that of a single inference with all cores, the median of rounds that took turns.",
+        f"Load of the machine before them: {load:.1f}.",
         "",
         *table(
             ["engine", "times as fast", "AP 0.5 / 0.75", "unlike, AP 0.5 / 0.75", "coverage / edges"], rows
