@@ -420,25 +420,28 @@ from videos import FakeModel, make_video
 from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.video import running
 from peoplenet_nb.settings import Settings
-running.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100)
+running.run(sys.argv[1], FakeModel(), Settings(), sys.argv[2], progress=False, workers=2, part_frames=100,
+            keyframes=sys.argv[3])
 print(round(peak_memory_mb()))
 """
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_video(tmp_path):
+@pytest.mark.parametrize(("keyframes", "lengths"), [("off", (40, 400)), ("10", (150, 500))])
+def test_memory_does_not_grow_with_the_video(tmp_path, keyframes, lengths):
+    """With key frames two windows of 45 frames are in flight."""
     peaks = []
-    for frames in (40, 400):
+    for frames in lengths:
         path = make_video(tmp_path / f"{frames}.mp4", frames, (640, 360))
         done = subprocess.run(
-            [sys.executable, "-c", MEMORY, str(path), str(tmp_path / "out")],
+            [sys.executable, "-c", MEMORY, str(path), str(tmp_path / "out"), keyframes],
             env=environment(),
             capture_output=True,
             text=True,
             check=True,
         )
         peaks.append(int(done.stdout))
-    # The 360 frames more are 250 MB; what may differ is the allocator's mood.
+    # The frames more are 250 MB as pictures; what may differ is the allocator's mood.
     assert peaks[1] - peaks[0] < 50, peaks
 
 

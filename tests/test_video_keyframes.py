@@ -24,7 +24,8 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame
 from peoplenet_nb.sources.pixels import VideoPixels
 from peoplenet_nb.tracks import KeyFrames, choose_and_fill, scene_cut, thumbnail
-from peoplenet_nb.video import RunInterrupted, compare_keyframes, run_name
+from peoplenet_nb.video import RunInterrupted, compare_keyframes, run_name, work
+from peoplenet_nb.video.checks import key_frames_for
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
@@ -362,6 +363,33 @@ def test_a_frame_that_fails_costs_the_windows_that_need_it(clip, tmp_path, keyfr
     result = run(clip, tmp_path, MovingModel((41,)), keyframes=keyframes, resume=True)
     whole = run(clip, tmp_path / "whole", MovingModel((41,)), keyframes=keyframes)
     assert tables(result.folder) == tables(whole.folder)
+
+
+def test_what_goes_wrong_within_a_window_leaves_no_part_of_it(clip, tmp_path, monkeypatch):
+    def fail(frame, *args, **options):
+        if number_of(frame) == 27:
+            raise SourceError("A frame of the video cannot be converted to a picture", seen="27")
+        return drawn(frame, *args, **options)
+
+    drawn = work.draw_detections
+    monkeypatch.setattr(work, "draw_detections", fail)
+    with pytest.raises(SourceError, match="converted"):
+        run(clip, tmp_path / "cut", MovingModel(), keyframes=5, part_frames=10)
+    kept = json.loads((tmp_path / "cut" / "clip" / "run.json").read_text())["parts"]
+    assert [part["frames"] for part in kept] == [10, 10]
+    monkeypatch.setattr(work, "draw_detections", drawn)
+    result = run(clip, tmp_path / "cut", MovingModel(), keyframes=5, part_frames=10, resume=True)
+    assert tables(result.folder) == tables(run(clip, tmp_path / "whole", MovingModel(), keyframes=5).folder)
+
+
+def test_key_frames_that_do_not_fit_into_memory_are_refused(clip):
+    source = open_source(clip)
+    assert key_frames_for(source, 1000)[0] == KeyFrames(1000)
+    source.info.width, source.info.height = 7680, 4320
+    with pytest.raises(SettingsError, match="choose 5 at most"):
+        key_frames_for(source, 6)
+    assert key_frames_for(source, 5)[0] == KeyFrames(5)
+    assert key_frames_for(source, "auto")[0].auto
 
 
 def test_other_key_frames_are_another_run(clip, tmp_path):

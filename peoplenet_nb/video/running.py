@@ -219,21 +219,23 @@ class _Run:
     ) -> None:
         """Write what the pipeline gives, part by part, until it gives no more."""
         manifest = self.folder.manifest
-        writer, began = self._part(), perf_counter()
+        writer, began, whole = self._part(), perf_counter(), True
         try:
             with closing(iter(self.pipeline)) as line:
                 for window in line:  # a part ends with a window, so that the next run begins one
+                    whole = False
                     for done in window:
                         part = writer.add(done)
                         tick()
+                    whole = True
                     manifest.first_s = manifest.first_s or perf_counter() - run_began
                     if part.frames >= part_frames or perf_counter() - began >= part_seconds:
                         self._close(writer, began, keep=True)
                         writer, began = self._part(), perf_counter()
         except BaseException as error:
-            # A video that breaks off or a frame that fails leaves a good part; a full disk or a second Ctrl-C
-            # does not.
-            keep = isinstance(error, Exception) and not isinstance(error, OutputError)
+            # A video that breaks off or a frame that fails leaves a good part; a full disk, a second Ctrl-C or what
+            # goes wrong within a window does not.
+            keep = whole and isinstance(error, Exception) and not isinstance(error, OutputError)
             self._close(writer, began, keep=keep)
             raise
         self._close(writer, began, keep=True)
