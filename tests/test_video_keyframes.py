@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import scipy.optimize  # noqa: F401  the first window would wait for it
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError
@@ -189,6 +191,7 @@ def test_nothing_is_interpolated_between_frames_of_two_sizes(tmp_path, keyframes
     source = numbered(open_source(make_video(tmp_path / "a.mp4", 20)), pictures)
     result = run(source, tmp_path / "out", MovingModel(), keyframes=keyframes)
     assert {0, 6, 7, 19} <= set(inferred(result))
+    assert (pictures[3] == picture(3)).all(), "what belongs to somebody else is not drawn on"
     every = run(source, tmp_path / "every", MovingModel())
     assert result.to_pandas()[["x1", "x2"]].to_numpy() == pytest.approx(
         every.to_pandas()[["x1", "x2"]].to_numpy(), abs=0.011
@@ -440,10 +443,14 @@ def test_reading_waits_for_slow_workers(tmp_path, monkeypatch):
     assert most <= 5 * 2, "a window in hand, and one in work"
 
 
-def test_a_caller_that_leaves_early_does_not_wait_for_the_rest_of_a_window(clip):
-    model = MovingModel(range(60), lambda n: 0.05)  # each frame is inferred
-    pipeline = Pipeline(open_source(clip), model, Settings(), keyframes=KeyFrames(None), workers=2)
+@pytest.mark.usefixtures("one_shot")
+def test_a_caller_that_leaves_early_does_not_wait_for_the_rest_of_a_window(clip, monkeypatch):
+    monkeypatch.setattr("peoplenet_nb.video.pipeline.window_frames", lambda *about: 20)
+    model = MovingModel((), lambda n: 0.005 if n <= 20 else 0.1)  # the second window is slow
+    pipeline = Pipeline(open_source(clip), model, Settings(), keyframes=KeyFrames(2), workers=2)
     with closing(iter(pipeline)) as line:
         next(line)
+        while 22 not in model.seen:
+            time.sleep(0.005)
         seen = len(model.seen)
     assert len(model.seen) <= seen + 3
