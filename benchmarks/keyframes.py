@@ -30,14 +30,14 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.labels import read_labels
 from peoplenet_nb.metrics import Truth, precision_recall
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.settings import preset
+from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Image
 from peoplenet_nb.tracks import KeyFrames, choose_and_fill, scene_cut, thumbnail, window_frames
 from peoplenet_nb.video import run
 
 CHOICES = ("off", "2", "3", "4", "5", "8", "auto")
-LEAST = 0.05
+LOW = preset("default").with_class("person", threshold=0.05)
 TIMED_FRAMES = 180
 
 
@@ -64,16 +64,14 @@ def look(
     video: Path,
     truth: Sequence[Truth],
     change: Callable[[Image], Image] = lambda x: x,
+    settings: Settings = LOW,
     **sampling: int,
 ) -> Clip:
     """Take a video through the network, every frame of it."""
-    low = preset("default")
-    for label in ("person", "bag", "face"):
-        low = low.with_class(label, threshold=LEAST)
     source, found, small = open_source(video, **sampling), [], []
     for frame in source:
         image = np.ascontiguousarray(change(frame.image))
-        found.append(decode(model.infer(image), low).detections)
+        found.append(decode(model.infer(image), settings).detections)
         small.append(thumbnail(image))
     cuts = [False, *(scene_cut(before, after) for before, after in pairwise(small))]
     return Clip(name, found, list(truth), cuts, source.info.fps or 25.0, (image.shape[1], image.shape[0]))

@@ -194,3 +194,21 @@ def test_the_shell_says_what_it_wrote(clip, tmp_path):
     assert (folder / "tracks.csv").exists()
     done = CliRunner().invoke(app, ["track", str(folder), "--tracker", "magic"])
     assert (done.exit_code, "bytetrack" in done.output) == (1, True)
+
+
+def test_a_scene_is_counted_on_a_run(clip, tmp_path):
+    result = run(clip, tmp_path, MovingModel())
+    tracked = pn.track(result)
+    feet = tracked.tracks.feet[tracked.tracks.of(1)]
+    middle = float(feet[:, 0].mean())
+    scene = pn.Scene.from_dict(
+        {"frame_size": [160, 96], "lines": {"door": {"points": [[middle, 0], [middle, 96]], "swap": True}}}
+    )
+    path = scene.to_yaml(tmp_path / "scene.yaml")
+    assert tracked.count(path).lines().to_dict("records") == [{"line": "door", "in": 1, "out": 0}]
+    assert len(pd.read_csv(result.folder / "crossings.csv")) == 1
+    assert len(pd.read_csv(result.folder / "presence.csv")) == 50
+    done = CliRunner().invoke(app, ["track", str(result.folder), "--scene", str(path)])
+    assert "door" in done.output
+    with pytest.raises(SettingsError, match="another size"):
+        tracked.count(scene.scaled((320, 192)))

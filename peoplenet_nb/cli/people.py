@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import one_of, say
+from peoplenet_nb.cli.options import one_of, path_option, say
 
 TRACKERS = "bytetrack|ocsort|sort|botsort"
 
@@ -17,6 +17,12 @@ def track(
     tracker: Annotated[
         str, one_of("--tracker", TRACKERS, "What follows people from frame to frame.")
     ] = "bytetrack",
+    scene: Annotated[
+        Path | None,
+        path_option(
+            "--scene", metavar="FILE", about="Lines and zones (scene.yaml): count who crosses and who stays."
+        ),
+    ] = None,
     gap: Annotated[
         float,
         typer.Option("--gap", metavar="SECONDS", help="How long somebody may be lost and is still the same."),
@@ -25,8 +31,11 @@ def track(
     """Tell who is who in a finished run: a number for each person.
 
     Writes tracks.csv (a line for each person) and tracked.csv (a line for each box) into the run's folder; the run's
-    own files stay as they are.
+    own files stay as they are. With --scene also crossings.csv, visits.csv and presence.csv.
     """
     from peoplenet_nb.video import track as follow
 
-    say(follow(run, tracker=tracker, gap_s=gap))
+    tracked = follow(run, tracker=tracker, gap_s=gap)
+    say(tracked)
+    if scene is not None:
+        say(tracked.count(scene))

@@ -6,16 +6,20 @@ from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.files import atomic
+from peoplenet_nb.files import atomic, writing
 from peoplenet_nb.sources.repair import some
-from peoplenet_nb.tracks import Tracker, Tracks, track_boxes
+from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.result import RunResult, load_result
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TRACKS, TRACKED = "tracks.csv", "tracked.csv"
 _CORNERS = ["x1", "y1", "x2", "y2"]
@@ -41,6 +45,31 @@ class TrackedRun:
     tracks: Tracks
     table: Path
     boxes_table: Path
+
+    def count(self, scene: Scene | str | Path, *, label: str = "person") -> Counts:
+        """Count who crossed lines and stayed in zones; ``crossings.csv``, ``visits.csv``, ``presence.csv`` say so too.
+
+        Parameters
+        ----------
+        scene : Scene, str or Path
+            Lines and zones in this video's pixels, or their file.
+        label : str
+            Of which class.
+
+        Raises
+        ------
+        SettingsError
+            When the scene cannot be used, or was drawn in frames of another size.
+        OutputError
+            When the run's folder cannot be written.
+        """
+        scene = scene if isinstance(scene, Scene) else Scene.from_yaml(Path(scene).expanduser())
+        source = self.result.summary["source"]
+        scene.check_size((int(source["width"]), int(source["height"])))
+        counts = count(self.tracks, scene, label=label)
+        for name in ("crossings", "visits", "presence"):
+            _write(getattr(counts, name), self.result.folder / f"{name}.csv")
+        return counts
 
     def __str__(self) -> str:
         lost = len(self.result.to_pandas()) - int((self.tracks.detection >= 0).sum())
@@ -88,10 +117,14 @@ def track(
     tracks = track_boxes(frames, times, tracker=tracker, gap_s=gap_s, numbers=numbers)
     tables = {TRACKS: tracks.summary(), TRACKED: tracks.to_pandas()}
     for name, table in tables.items():
-        rounded = table.round({"confidence": 4} | dict.fromkeys(_CORNERS, 2) | dict.fromkeys(_TIMES, 3))
-        with atomic(result.folder / name) as partial:
-            rounded.to_csv(partial, index=False)
+        _write(table, result.folder / name)
     return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED)
+
+
+def _write(table: pd.DataFrame, path: Path) -> None:
+    rounded = table.round({"confidence": 4} | dict.fromkeys(_CORNERS, 2) | dict.fromkeys(_TIMES, 3))
+    with writing(path.parent), atomic(path) as partial:
+        rounded.to_csv(partial, index=False)
 
 
 def read_frames(result: RunResult) -> tuple[list[Detections], list[float], list[int]]:

@@ -1,0 +1,128 @@
+"""Identities on ``vtest.avi``, every tracker, on every frame and on key frames.
+
+    PEOPLENET_SHARED=... python benchmarks/tracking.py [--write]
+
+Scored by the library's own evaluation (`trackers.eval`: HOTA, CLEAR, Identity), at the default preset. Boxes of the
+truth whose flag is 0 are neither right nor wrong: the library leaves out what lies on a distractor, so they are
+written as that. The crossings of five lines are counted on the truth's own tracks and on ours.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from keyframes import filled, look
+from results_file import show_section, table
+
+from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.settings import preset
+from peoplenet_nb.tracks import KeyFrames, Line, Scene, Tracker, Tracks, count, track_boxes
+
+FRAMES, FPS = 795, 10.0
+LINES = Scene(
+    (768, 576),
+    {
+        "x=384": Line(((384, 0), (384, 576))),
+        "y=250": Line(((0, 250), (768, 250))),
+        "x=550": Line(((550, 0), (550, 576))),
+        "diagonal up": Line(((0, 576), (768, 0))),
+        "diagonal down": Line(((0, 0), (768, 576))),
+    },
+)
+
+
+def mot_truth(path: Path, target: Path) -> Path:
+    """Write the truth with classes that the library knows: 1 a pedestrian, 8 a distractor."""
+    rows = np.loadtxt(path, delimiter=",", ndmin=2, usecols=range(7))
+    lines = [
+        f"{int(f)},{int(i)},{x},{y},{w},{h},1,{1 if flag else 8},1\n"
+        for f, i, x, y, w, h, flag in rows.tolist()
+    ]
+    target.write_text("".join(lines))
+    return target
+
+
+def scores(tracks: Tracks, truth: Path, folder: Path) -> list[str]:
+    from trackers.eval import evaluate_mot_sequence
+
+    done = evaluate_mot_sequence(
+        truth, tracks.of_class("person").to_mot(folder / "ours.txt"), ["CLEAR", "HOTA", "Identity"]
+    )
+    figures = (done.HOTA.HOTA, done.HOTA.DetA, done.HOTA.AssA, done.CLEAR.MOTA, done.Identity.IDF1)
+    return [*(f"{100 * figure:.1f}" for figure in figures), str(done.CLEAR.IDSW)]
+
+
+def true_tracks(path: Path) -> Tracks:
+    """Return the truth's own tracks, what is to be ignored left out."""
+    rows = np.loadtxt(path, delimiter=",", ndmin=2, usecols=range(7))
+    rows = rows[rows[:, 6] == 1]
+    rows = rows[np.lexsort((rows[:, 1], rows[:, 0]))]
+    corner, number = rows[:, 2:4] - 1, np.zeros(len(rows), np.int64)
+    boxes = np.concatenate([corner, corner + rows[:, 4:6]], axis=1)
+    frame, track = rows[:, 0].astype(np.int64) - 1, rows[:, 1].astype(np.int64)
+    frames = np.arange(FRAMES)
+    return Tracks(
+        frame, frame / FPS, track, number, boxes, number + 1.0, number, ("person",), frames, frames / FPS
+    )
+
+
+def crossed(tracks: Tracks) -> list[str]:
+    return [f"{row['in']}/{row['out']}" for row in count(tracks, LINES).lines().to_dict("records")]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
+    options = parser.parse_args()
+    named = os.environ.get("PEOPLENET_SHARED", "").strip()
+    if not named:
+        raise SystemExit("PEOPLENET_SHARED is not set: name the folder that holds data/ and models/.")
+    shared, rows = Path(named), []
+    (weights,) = (shared / "models").glob("*/*.onnx")
+    model = PeopleNet.load(weights, device="cpu")
+    clip = look("vtest.avi", model, shared / "data" / "vtest.avi", [], settings=preset("default"))
+    times = [i / FPS for i in range(FRAMES)]
+    with tempfile.TemporaryDirectory() as name:
+        labels = shared / "data" / "vtest_gt.txt"
+        lines = [["ground truth", "", *crossed(true_tracks(labels))]]
+        truth = mot_truth(labels, Path(name) / "truth.txt")
+        for choice in ("off", "3", "auto"):
+            found, share = filled(clip, KeyFrames.parse(choice))
+            for tracker in Tracker:
+                tracks = track_boxes(found, times, tracker=tracker)
+                people = len(tracks.of_class("person"))
+                rows.append(
+                    [choice, f"{share:.0%}", str(tracker), *scores(tracks, truth, Path(name)), str(people)]
+                )
+                print(rows[-1], flush=True)
+                if tracker is Tracker.BYTETRACK:
+                    lines.append([choice, str(tracker), *crossed(tracks)])
+    columns = (
+        "keyframes",
+        "inferred",
+        "tracker",
+        "HOTA",
+        "DetA",
+        "AssA",
+        "MOTA",
+        "IDF1",
+        "switches",
+        "tracks",
+    )
+    crossings = table(("keyframes", "tracker", *LINES.lines), lines)
+    shown = [
+        *table(columns, rows),
+        "",
+        "Crossings, in/out (people, feet, 0.3 s on the new side):",
+        "",
+        *crossings,
+    ]
+    show_section("Tracks", shown, write=options.write)
+
+
+if __name__ == "__main__":
+    main()
