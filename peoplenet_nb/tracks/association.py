@@ -27,6 +27,7 @@ _SPEED = 1.8  # heights a second: somebody who runs
 _VERTICAL = 2.5
 _SIZE = 0.35  # of the logarithm of the heights' ratio
 _KNOWN = 0.6  # of the reach is left where it is known how a box moves
+_RIVAL = 0.5  # of somebody's confidence is what a rival has at least
 # A person's heights in heights of what they carry along.
 _HEIGHTS = {"face": 7.0, "bag": 3.0}
 
@@ -42,8 +43,8 @@ class Matches:
     cost : ndarray
         ``(M,)`` float64: 0 for a box that stayed as it was (or moved as foreseen), below 1.
     margin : ndarray
-        ``(M,)`` float64: how much more the next best pair of either box costs; below 0 where a pair yielded to
-        another one.
+        ``(M,)`` float64: how much more the next best pair of either box costs, with a box that is half as sure or
+        more; below 0 where a pair yielded to another one.
     """
 
     first: Ints
@@ -137,9 +138,10 @@ def match_boxes(
     good = costs[rows, columns] < 1.0
     first, second = rows[good].astype(np.int64), columns[good].astype(np.int64)
     cost = costs[first, second]
-    others = costs.copy()
-    others[first, second] = np.inf
-    next_best: Floats = np.minimum(
-        others.min(axis=1, initial=np.inf)[first], others.min(axis=0, initial=np.inf)[second]
-    )
+    # Who could be there instead: others of the class, unless they are much fainter than who is.
+    instead_of_b = np.where(b.confidence >= _RIVAL * b.confidence[second][:, None], costs[first], np.inf)
+    instead_of_a = np.where(a.confidence >= _RIVAL * a.confidence[first][:, None], costs[:, second].T, np.inf)
+    instead_of_b[np.arange(len(first)), second] = instead_of_a[np.arange(len(first)), first] = np.inf
+    rivals = (instead.min(axis=1, initial=np.inf) for instead in (instead_of_a, instead_of_b))
+    next_best: Floats = np.minimum(*rivals)
     return Matches(first, second, cost, next_best - cost)

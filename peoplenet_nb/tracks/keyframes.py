@@ -25,11 +25,11 @@ _WINDOW_S = 1.8
 _WINDOW_BYTES = 96_000_000
 _APART_S = 0.45  # at most so far apart are two frames that the network sees
 _UNKNOWN_FPS = 25.0
-# Chosen with benchmarks/keyframes.py's clips on the first half of vtest.avi; flat around these.
+# Chosen on the clips of benchmarks/keyframes.py, which says on which of them; flat around these.
 _CLOSE = 0.05  # cost by which another pair must be dearer
 _EDGE = 0.02  # of the frame's width and height
 _FORESEEN = 0.5  # of the doubt about a box without a partner goes where it is known how it moved
-_DOUBT_S = 0.08  # seconds of doubt for each box
+_DOUBT_S = 0.07  # seconds of doubt for each box
 
 
 @dataclass(frozen=True)
