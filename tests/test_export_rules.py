@@ -256,7 +256,8 @@ def isaac(grids: Grids, text: str) -> Found:
     for members in clusters:
         box = mean(boxes, scores, members)
         area = max((box[2] - box[0]) * (box[3] - box[1]), 0)
-        if area**0.5 / (len(members) + 1) <= p["dbscan_threshold_athr"]:
+        enough = sum(scores[m] for m in members) >= p["dbscan_confidence_threshold"]
+        if enough and area**0.5 / (len(members) + 1) <= p["dbscan_threshold_athr"]:
             found.append((0, max(scores[m] for m in members), scaled(grids, box)))
     return sorted(found, key=lambda f: -f[1])
 

@@ -92,7 +92,9 @@ def test_protoc_parses_what_is_written_for_nvinferserver(
     protos: dict[str, dict[str, Any]], clustering: str
 ) -> None:
     asked = preset("deepstream", "letterbox").replace(clustering=clustering, min_samples=2, eps=0.4)
-    asked = asked.replace(top_k=20 if clustering == "nms" else None).with_class("person", min_height=12)
+    asked = asked.replace(top_k=20 if clustering == "nms" else None, score="sum").with_class(
+        "person", min_height=12
+    )
     files = export_settings(asked, "nvinferserver").files
     whole = parsed(protos["nvinferserver"]["PluginControl"], files["config_inferserver_peoplenet.txt"])
     detection = whole.infer_config.postprocess.detection
@@ -104,6 +106,12 @@ def test_protoc_parses_what_is_written_for_nvinferserver(
         assert (detection.nms.topk, detection.nms.iou_threshold) == (20, 0.5)
     else:
         assert (detection.dbscan.min_boxes, detection.dbscan.eps) == (2, pytest.approx(0.4))
+        near = export_settings(preset("tao"), "nvinferserver", nearest=True).files
+        text = near["config_inferserver_peoplenet.txt"]
+        sums = parsed(
+            protos["nvinferserver"]["PluginControl"], text
+        ).infer_config.postprocess.detection.dbscan
+        assert sums.min_score == pytest.approx(0.9)
     model = parsed(protos["model"]["ModelConfig"], files["triton_model_repo/peoplenet/config.pbtxt"])
     assert [list(tensor.dims) for tensor in (*model.input, *model.output)] == [
         [3, 544, 960],
@@ -179,7 +187,7 @@ def test_the_files_name_the_model_that_is_given(tmp_path: Path) -> None:
     ("target", "asked", "words"),
     [
         ("deepstream", preset("tao"), ["flavour"]),
-        ("nvinferserver", preset("tao"), ["flavour", "score", "min_confidence: 0"]),
+        ("nvinferserver", preset("tao"), ["flavour", "min_confidence: 0.9 for all"]),
         ("savant", preset("tao"), ["nms instead of dbscan", "sum of coverages"]),
         ("triton", preset("default"), ["dbscan instead of nms"]),
         ("triton", preset("triton", "letterbox"), ["stretch instead of letterbox"]),

@@ -135,7 +135,13 @@ def _dbscan(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
 
 
 def _confidence(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
-    if settings.clustering in can.confidence or not any(value.min_confidence for value in _all(settings)):
+    summed = can.sums and settings.clustering is Clustering.DBSCAN and settings.score is Score.SUM
+    if summed and can.one_sum:
+        sums = {settings.for_class(label).min_confidence for label in labels}
+        one = settings.for_class(labels[0]).min_confidence
+        says = [f"min_confidence: {one:g} for all, {labels[0]}'s (one for all classes there)"]
+        return _each(settings, min_confidence=one), says if len(sums) > 1 else []
+    if summed or settings.clustering in can.confidence or not any(v.min_confidence for v in _all(settings)):
         return settings, []
     if settings.clustering is not Clustering.DBSCAN and all(v.min_confidence <= 1 for v in _all(settings)):
         # Whatever suppresses a box is better than it. For hybrid the outliers may be others, but no target wants that.

@@ -30,6 +30,7 @@ TRITON_NOTES = (
 NVINFERSERVER_NOTES = (
     "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
     "topk counts before boxes are dropped by size there, after it here; 0 keeps all.",
+    "A DBSCAN cluster's confidence is the best coverage in it there; min_score is a least sum, one for all classes.",
     "Put the model to triton_model_repo/peoplenet/1/model.onnx.",
 )
 _COLOURS = ((0, 255, 0), (255, 0, 0), (0, 0, 255))
@@ -162,7 +163,7 @@ def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequ
             ("pre_threshold", lowest),
             ("eps", float(settings.eps)),
             ("min_boxes", int(settings.min_samples)),
-            ("min_score", 0.0),
+            ("min_score", float(settings.default.min_confidence)),  # a sum, one for all
         ]
         detection.append(("dbscan", dbscan))
     repository: Message = [("root", "./triton_model_repo"), ("strict_model_config", True)]

@@ -86,7 +86,7 @@ def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]
             "enable_dbscan_clustering": True,
             "confidence_threshold": float(settings.default.threshold),
             "min_bbox_area": 0.0,
-            "dbscan_confidence_threshold": 0.0,
+            "dbscan_confidence_threshold": float(settings.default.min_confidence),  # a sum
             "dbscan_eps": float(settings.eps),
             "dbscan_min_boxes": int(settings.min_samples),
             "dbscan_enable_athr_filter": 1,

@@ -241,6 +241,7 @@ def _isaac(grids: Grids, settings: Settings, found: Candidates) -> _Found:
     mine = np.flatnonzero(found.class_id == 0)
     boxes, coverage = found.network_xyxy[mine], found.coverage[mine].astype(np.float64)
     cluster = _deepstream_clusters(boxes, coverage, settings, np.zeros(len(mine), np.int64))
-    means, _, top, size, best = _means(boxes, coverage, cluster)
+    means, total, top, size, best = _means(boxes, coverage, cluster)
     dense = np.sqrt(np.maximum(box_area(means), 0.0)) / (size + 1) <= ATHR_THRESHOLD
+    dense &= total >= settings.default.min_confidence
     return _by_class(grids.fit.to_frame(means[dense]), top[dense], mine[best[dense]], found.class_id)

@@ -44,6 +44,8 @@ class Ability:
         A DBSCAN cluster's confidence.
     sums : bool
         Whether a least sum of a cluster's coverages can be said where its confidence is the best of them.
+    one_sum : bool
+        Whether that sum is one for all classes.
     letterbox : bool
         Whether it can keep the aspect, padded at the bottom and right.
     per_class : bool
@@ -62,6 +64,7 @@ class Ability:
     flavour: Flavour = Flavour.DEEPSTREAM
     score: Score = Score.MAX
     sums: bool = False
+    one_sum: bool = False
     letterbox: bool = False
     per_class: bool = True
     width: bool = True
@@ -76,7 +79,7 @@ _NVINFER = Ability((_NMS, _DBSCAN, _HYBRID), sums=True, letterbox=True, confiden
 ABILITIES: Mapping[Target, Ability] = {
     Target.DEEPSTREAM: _NVINFER,
     Target.DEEPSTREAM_YAML: _NVINFER,
-    Target.NVINFERSERVER: Ability((_NMS, _DBSCAN), letterbox=True),
+    Target.NVINFERSERVER: Ability((_NMS, _DBSCAN), sums=True, one_sum=True, letterbox=True),
     Target.SAVANT: Ability((_NMS,), letterbox=True),
     Target.TAO: Ability(
         (_DBSCAN, _NMS, _HYBRID),
@@ -96,7 +99,9 @@ ABILITIES: Mapping[Target, Ability] = {
         whole_samples=False,
     ),
     Target.JETSON: Ability((_NMS,), per_class=False, width=False, height=False, top_k=False),
-    Target.ISAAC: Ability((_DBSCAN,), per_class=False, width=False, height=False, top_k=False),
+    Target.ISAAC: Ability(
+        (_DBSCAN,), sums=True, one_sum=True, per_class=False, width=False, height=False, top_k=False
+    ),
 }
 
 
