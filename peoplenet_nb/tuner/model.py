@@ -22,8 +22,9 @@ from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
 from peoplenet_nb.tuner.between import Between
+from peoplenet_nb.tuner.code import line_of
 from peoplenet_nb.tuner.compare import Differences, compare
-from peoplenet_nb.tuner.wire import PER_CLASS, SHARED, numbers_of, settings_from
+from peoplenet_nb.tuner.wire import numbers_of, settings_from
 
 _LONGEST_HISTORY = 500
 
@@ -187,17 +188,7 @@ class TunerModel:
 
     def code(self) -> str:
         """Return the settings as one line of Python, which needs `peoplenet_nb.settings.preset` only."""
-        settings = self.settings
-        name = next((s.preset for s in (settings, self.base) if s.preset in PRESETS), "default")
-        start = preset(name, settings.fit)
-        line = f"preset({name!r}" + ("" if settings.fit == "stretch" else f", {str(settings.fit)!r}") + ")"
-        if changed := _arguments(SHARED, settings, start):
-            line += f".replace({changed})"
-        for label in self.labels:
-            if changed := _arguments(PER_CLASS, settings.for_class(label), start.for_class(label)):
-                # A model's label can hold any character: only `repr` makes it a string and nothing else.
-                line += f".with_class({label!r}, {changed})"
-        return line
+        return line_of(self.settings, self.base, self.labels)
 
     # -- the frame and what is in it
 
@@ -299,9 +290,3 @@ class TunerModel:
     def _changed(self) -> None:
         for listener in self._listeners:
             listener()
-
-
-def _arguments(names: Sequence[str], now: object, before: object) -> str:
-    """Return the values that differ as keyword arguments in Python."""
-    values = {k: getattr(now, k) for k in names if getattr(now, k) != getattr(before, k)}
-    return ", ".join(f"{k}={(str(v) if isinstance(v, str) else v)!r}" for k, v in values.items())

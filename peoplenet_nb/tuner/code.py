@@ -1,0 +1,36 @@
+"""Settings as a line of Python to paste into a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from peoplenet_nb.settings import PRESETS, Settings, preset
+from peoplenet_nb.tuner.wire import PER_CLASS, SHARED
+
+
+def line_of(settings: Settings, base: Settings, labels: Sequence[str]) -> str:
+    """Return settings as a call of `preset` and what differs from it.
+
+    Parameters
+    ----------
+    settings, base : Settings
+        What to write, and the preset or file that it began with.
+    labels : sequence of str
+        The model's classes.
+    """
+    name = next((s.preset for s in (settings, base) if s.preset in PRESETS), "default")
+    start = preset(name, settings.fit)
+    line = f"preset({name!r}" + ("" if settings.fit == "stretch" else f", {str(settings.fit)!r}") + ")"
+    if changed := _arguments(SHARED, settings, start):
+        line += f".replace({changed})"
+    for label in labels:
+        if changed := _arguments(PER_CLASS, settings.for_class(label), start.for_class(label)):
+            # A model's label can hold any character: only `repr` makes it a string and nothing else.
+            line += f".with_class({label!r}, {changed})"
+    return line
+
+
+def _arguments(names: Sequence[str], now: object, before: object) -> str:
+    """Return the values that differ as keyword arguments in Python."""
+    values = {k: getattr(now, k) for k in names if getattr(now, k) != getattr(before, k)}
+    return ", ".join(f"{k}={(str(v) if isinstance(v, str) else v)!r}" for k, v in values.items())
