@@ -51,6 +51,13 @@ def invoke(*args: object) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+def test_a_settings_file_is_exported_without_naming_a_preset(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    assert invoke("settings", "-o", path)[0] == 0
+    code, output = invoke("export", "deepstream", "--settings", path, "-o", tmp_path / "out")
+    assert code == 0, output
+
+
 def test_detect_writes_table_and_summary(model: Path, images: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     code, output = invoke("detect", images, "--model", model, "--device", "cpu", "-o", out, "--no-progress")

@@ -386,3 +386,12 @@ def test_what_supervision_writes_is_read_as_it_was(kind: str, tmp_path: Path) ->
         if kind == "yolo" and not len(expected):
             continue  # it writes no file for an image without boxes
         np.testing.assert_allclose(read[stem], expected.reshape(-1, 4), atol=0.01)
+
+
+@pytest.mark.parametrize(
+    "text", [b"frame,class\ra\0b\r\n", b"a,b\r" + b"x" * 200_000, b"\0\0\0 ftypisom,\r\xff,class"]
+)
+def test_a_file_that_is_no_table_is_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "labels.csv").write_bytes(text)
+    with pytest.raises(SourceError, match="labels cannot be read"):
+        read_labels(tmp_path / "labels.csv")

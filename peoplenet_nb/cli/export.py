@@ -49,7 +49,7 @@ def export(
         ),
     ] = None,
     settings: SettingsFile = None,
-    preset_name: PresetName = "default",
+    preset_name: PresetName = None,
     fit: FitName = None,
     threshold: Thresholds = None,
     model: Annotated[

@@ -49,8 +49,8 @@ def path_option(*flags: str, metavar: str, about: str) -> Any:
     """Return an option that takes a path; a shell leaves the ``~`` of ``--output=~/x`` to the program."""
 
     def path(text: str) -> Path:
-        if not text.strip():
-            raise typer.BadParameter("the path is empty.")
+        if not text.strip() or "\0" in text:
+            raise typer.BadParameter("the path is empty, or holds a null character.")
         try:
             return Path(text).expanduser()
         except RuntimeError as error:  # the home of nobody

@@ -6,6 +6,7 @@ A file from outside is read in bounded time and memory: sizes are limited, XML m
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +30,16 @@ _NAME_FILES = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels")
 _NO_LABELS = (*_NAME_FILES, "notes.json", "train.txt", "test.txt", "val.txt", "readme.txt")
 _INSIDE = ("labels", "label_2", "Annotations", "annotations", "obj_train_data", "gt", "train", "val")
 _FORMATS = "COCO, MOT, KITTI, YOLO, CVAT 1.1 XML, Label Studio JSON, Pascal VOC, or a table (CSV) are read."
-_BROKEN = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
+_BROKEN = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    IndexError,
+    RecursionError,
+    OverflowError,
+    csv.Error,
+)
 
 
 def read_labels(
