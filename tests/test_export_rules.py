@@ -377,6 +377,8 @@ def test_nothing_is_found_in_nothing() -> None:
     for target in Target:
         near = export_settings(preset("default"), target, nearest=True).settings
         assert len(decode_there(quiet, near, target)) == 0
+        bare = Grids(np.ones_like(empty.coverage), None, empty.fit, empty.labels)
+        assert len(decode_there(bare, near, target)) == 0, "a model without boxes has none there either"
 
 
 # The expected difference

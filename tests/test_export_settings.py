@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -489,6 +490,8 @@ cluster-mode=2
         ('target_class_config{key:"person" value{clustering_config{clustering_algorithm: KMEANS}}}', ["KMEANS"]),
         ("detectnet --confidence=0.5 --nms=3", ["nms"]),
         ("detectnet --confidence=high", ["--confidence", "high"]),
+        ("detectnet --confidence='0.5", ["quotation"]),
+        ("property: 1\nclass-attrs-all: 2", ["property is no group"]),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_an_error_that_names_it(
@@ -529,6 +532,41 @@ def test_any_text_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPat
         return
     path.write_text(to_prototext(fields))
     assert read_prototext(path) == fields
+
+
+KINDS = {
+    "deepstream": ".txt",
+    "deepstream-yaml": ".yml",
+    "tao": "inferencer_spec.txt",
+    "triton": ".prototxt",
+    "jetson": ".sh",
+}
+
+
+@hypothesis_settings(deadline=None, max_examples=300)
+@given(target=st.sampled_from(list(KINDS)), data=st.data())
+def test_a_damaged_file_is_read_or_refused_with_an_error_of_ours(
+    target: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    text = text_of(
+        preset("tao" if target in ("tao", "triton") else "jetson-inference"), target, KINDS[target]
+    )
+    text = "\n".join(line for line in text.splitlines() if not line.startswith("# "))
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(text)))
+        gone = data.draw(st.integers(0, 12))
+        put = data.draw(
+            st.sampled_from(
+                ["", "{", "}", "=", ":", "-1", "nan", "1e999", "\0", '"', "'", "[", "x: [1]", "\n", "é", "&a"]
+            )
+        )
+        text = text[:place] + put + text[place + gone :]
+    path = tmp_path_factory.mktemp("damaged") / f"x{KINDS[target]}"
+    path.write_text(text, encoding="utf-8")
+    with suppress(PeopleNetError):
+        import_settings(path)
+    with suppress(PeopleNetError):
+        import_settings(f"detectnet --confidence=0.5 {text}")
 
 
 def test_jetsons_command_is_read_where_it_stands(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def decode_there(grids: Grids, settings: Settings, target: Target) -> Detections
         check_floor(grids, settings)
     rules = {Target.TAO: _tao, Target.TRITON: _triton, Target.JETSON: _jetson, Target.ISAAC: _isaac}
     found = _candidates(grids, settings, above=target in (Target.TAO, Target.TRITON))
-    if not len(found):
+    if not len(found) or grids.boxes is None:
         return Detections.empty(grids.labels)
     boxes, scores, source = rules.get(target, _nvinfer)(grids, settings, found)
     return Detections(

@@ -83,16 +83,17 @@ def import_settings(source: str | Path, labels: Sequence[str] = PEOPLENET_LABELS
     >>> import_settings("detectnet --confidence=0.4").settings.default.threshold
     0.4
     """
-    if isinstance(source, str) and re.match(r"\s*\S*detectnet\S*\s+-", source):
-        return _jetson(source, "jetson-inference")
-    path = Path(source).expanduser()
+    if not labels:
+        raise SettingsError("A model has at least one class", seen=labels, next_step="give them: labels=(…).")
     try:
-        return _read(path, labels)
+        if isinstance(source, str) and re.match(r"\s*\S*detectnet\S*\s+-", source):
+            return _jetson(source, "jetson-inference")
+        return _read(Path(source).expanduser(), labels)
     except FileNotFoundError:
-        raise SettingsError("No such configuration", seen=path, next_step="check the path.") from None
-    except (OSError, ValueError) as error:
+        raise SettingsError("No such configuration", seen=source, next_step="check the path.") from None
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: the home of nobody
         raise SettingsError(
-            "The configuration cannot be read", seen=f"{path}: {error}", next_step=_FORMATS
+            "The configuration cannot be read", seen=f"{source}: {error}", next_step=_FORMATS
         ) from error
 
 
@@ -107,7 +108,9 @@ def _read(path: Path, labels: Sequence[str]) -> Imported:
         fields = read_prototext(path)
         return _prototext(fields, labels, path.name)
     if re.search(r"^(property|class-attrs-\w+):", text, re.MULTILINE):
-        settings, notes = from_nvinfer(yaml_groups(read_yaml(path)), labels, path.name, yaml=True)
+        if not isinstance(data := read_yaml(path), Mapping):
+            raise ValueError("it is no table of groups")
+        settings, notes = from_nvinfer(yaml_groups(data), labels, path.name, yaml=True)
         return Imported(Target.DEEPSTREAM_YAML, settings, tuple(notes))
     raise ValueError("it is of no program that is known here")
 
