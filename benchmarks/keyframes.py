@@ -195,13 +195,14 @@ def main() -> None:
     columns = ("pictures", "keyframes", "frames inferred", "AP 0.5", "AP 0.75", "best F1")
     lines = ["On all frames, people.", "", *table(columns, rows)]
     if options.timed:
+        load = os.getloadavg()[0]
         timing = table(
             ("run", "keyframes", "frames inferred", "frames a second", "times off"),
             timed(shared, options.repeats),
         )
         lines += [
             "",
-            f"Whole runs over {TIMED_FRAMES} frames, tables only, medians of {options.repeats}:",
+            f"Runs over {TIMED_FRAMES} frames, tables only, medians of {options.repeats}, load before {load:.1f}:",
             "",
             *timing,
         ]

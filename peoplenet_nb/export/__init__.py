@@ -5,6 +5,7 @@ from __future__ import annotations
 from peoplenet_nb.export.detections_out import Format, Written, export_detections
 from peoplenet_nb.export.difference import Difference, expected_difference
 from peoplenet_nb.export.frames import FrameBoxes
+from peoplenet_nb.export.nvdsanalytics import export_scene
 from peoplenet_nb.export.settings_in import Imported, import_settings
 from peoplenet_nb.export.settings_out import export_settings
 from peoplenet_nb.export.targets import Exported, NetworkFile, Target
@@ -20,6 +21,7 @@ __all__ = [
     "Written",
     "expected_difference",
     "export_detections",
+    "export_scene",
     "export_settings",
     "import_settings",
 ]
