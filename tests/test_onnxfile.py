@@ -394,3 +394,23 @@ def test_the_real_file_and_its_dead_bag_head(real_model_path: Path) -> None:
     assert (person.alive, bag.alive, face.alive) == (True, False, True)
     assert bag.box_weight_norm < 1e-4
     assert "box weights" in bag.reason
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (4, ["PeopleNet Transformer", "background, person, face, bag", "123.675"]),
+        (7, ["RT-DETR", "begin with person"]),
+        (91, ["transformer detectors", "model card"]),
+    ],
+)
+def test_nvidias_transformers_are_named_by_their_tensors(
+    tmp_path: Path, classes: int, words: list[str]
+) -> None:
+    outputs = {"pred_logits": [1, 300, classes], "pred_boxes": [1, 300, 4]}
+    path = tmp_path / "resnet50_peoplenet_transformer_op17.onnx"
+    path.write_bytes(_network([1, 3, 544, 960], outputs).SerializeToString())
+    with pytest.raises(ModelError, match="not DetectNet_v2") as raised:
+        read_model_file(path)
+    for word in [*words, "300 boxes", "no grids", "pred_logits [1, 300"]:
+        assert word in str(raised.value)

@@ -27,6 +27,7 @@ from peoplenet_nb.onnxfile.parse import (
     single_input,
     sort_outputs,
 )
+from peoplenet_nb.onnxfile.transformers import refuse_transformer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -213,6 +214,7 @@ def _verdict(
 def _describe(path: Path) -> tuple[ModelFile, ModelProto]:
     """Read a file as a `ModelFile` and as the parser's message, or say why it is another network."""
     size, sha256, model = parse(path)
+    refuse_transformer(model, path)
     graph = model.graph
     image = single_input(model, path)
     coverage, boxes = sort_outputs(model, path)
