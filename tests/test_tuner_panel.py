@@ -174,7 +174,7 @@ def test_marks_of_presets_never_overlap() -> None:
     assert marks_under(dict.fromkeys(LETTERS, 0.5), 1) == "", "nothing to tell apart"
 
 
-@given(st.lists(st.floats(0, 1), min_size=5, max_size=5))
+@given(st.lists(st.floats(0, 1), min_size=len(LETTERS), max_size=len(LETTERS)))
 def test_letters_of_marks_keep_apart(values: list[float]) -> None:
     text = marks_under(dict(zip(LETTERS, values, strict=True)), 1)
     found = re.findall(r'<span style="left:([\d.]+)%" title="[^"]*">([A-Z]+)</span>', text)
