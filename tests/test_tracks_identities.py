@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import peoplenet_nb as pn
 from crowds import LABELS, detections, walkers
+from onnx_builder import detectnet, write
 from peoplenet_nb.cli.main import app
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import InstallationError, OutputError, SettingsError, SourceError
@@ -212,3 +213,27 @@ def test_a_scene_is_counted_on_a_run(clip, tmp_path):
     assert "door" in done.output
     with pytest.raises(SettingsError, match="another size"):
         tracked.count(scene.scaled((320, 192)))
+
+
+def test_detect_follows_people_too(tmp_path):
+    model = write(detectnet(), tmp_path / "model" / "m.onnx")
+    video = make_video(tmp_path / "clip.mp4", 8)
+    scene = pn.Scene.from_dict({"frame_size": [160, 96], "lines": {"door": {"points": [[80, 0], [80, 96]]}}})
+    path = scene.to_yaml(tmp_path / "scene.yaml")
+    command = [
+        "detect",
+        str(video),
+        "--model",
+        str(model),
+        "--device",
+        "cpu",
+        "--no-progress",
+        "-o",
+        str(tmp_path),
+    ]
+    done = CliRunner().invoke(app, [*command, "--scene", str(path)])
+    assert done.exit_code == 0, done.output
+    assert "door" in done.output
+    assert (tmp_path / "clip" / "tracks.csv").exists()
+    done = CliRunner().invoke(app, [*command, "--overwrite", "--scene", str(tmp_path / "none.yaml")])
+    assert (done.exit_code, "cannot be read" in done.output) == (1, True)

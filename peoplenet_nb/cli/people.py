@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from peoplenet_nb.cli.options import one_of, path_option, say
 
+if TYPE_CHECKING:
+    from peoplenet_nb.tracks import Scene as DrawnScene
+    from peoplenet_nb.video import RunResult
+
 TRACKERS = "bytetrack|ocsort|sort|botsort"
+_ABOUT_SCENE = "Lines and zones (scene.yaml): count who crosses and who stays."
+Scene = Annotated[Path | None, path_option("--scene", metavar="FILE", about=_ABOUT_SCENE)]
+
+
+def read_scene(path: Path | None) -> DrawnScene | None:
+    """Read the file of a scene, where there is one."""
+    if path is None:
+        return None
+    from peoplenet_nb.tracks import Scene as Drawn
+
+    return Drawn.from_yaml(path)
+
+
+def say_tracks(
+    run: RunResult | Path, scene: DrawnScene | None, tracker: str = "bytetrack", gap_s: float = 1.5
+) -> None:
+    """Follow people through a run, and print who was there, and who crossed and stayed."""
+    from peoplenet_nb.video import track as follow
+
+    tracked = follow(run, tracker=tracker, gap_s=gap_s)
+    say(tracked)
+    if scene is not None:
+        say(tracked.count(scene))
 
 
 def track(
@@ -17,12 +44,7 @@ def track(
     tracker: Annotated[
         str, one_of("--tracker", TRACKERS, "What follows people from frame to frame.")
     ] = "bytetrack",
-    scene: Annotated[
-        Path | None,
-        path_option(
-            "--scene", metavar="FILE", about="Lines and zones (scene.yaml): count who crosses and who stays."
-        ),
-    ] = None,
+    scene: Scene = None,
     gap: Annotated[
         float,
         typer.Option("--gap", metavar="SECONDS", help="How long somebody may be lost and is still the same."),
@@ -33,9 +55,4 @@ def track(
     Writes tracks.csv (a line for each person) and tracked.csv (a line for each box) into the run's folder; the run's
     own files stay as they are. With --scene also crossings.csv, visits.csv and presence.csv.
     """
-    from peoplenet_nb.video import track as follow
-
-    tracked = follow(run, tracker=tracker, gap_s=gap)
-    say(tracked)
-    if scene is not None:
-        say(tracked.count(scene))
+    say_tracks(run, read_scene(scene), tracker, gap)

@@ -31,7 +31,8 @@ from peoplenet_nb.cli.options import (
     read_settings,
     say,
 )
-from peoplenet_nb.errors import OutputError
+from peoplenet_nb.cli.people import Scene, read_scene, say_tracks
+from peoplenet_nb.errors import OutputError, PeopleNetError
 from peoplenet_nb.settings import Settings, preset
 
 if TYPE_CHECKING:
@@ -73,6 +74,13 @@ def detect(
     ] = True,
     batch: Batch = None,
     keyframes: KeyFramesName = "off",
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--track", help="Then tell who is who: tracks.csv and tracked.csv, as the command track."
+        ),
+    ] = False,
+    scene: Scene = None,
     decoder: Annotated[str, one_of("--decoder", DECODERS, "What decodes videos.")] = "cpu",
     encoder: Annotated[
         str, one_of("--encoder", ENCODERS, "What writes the video. auto: nvenc where it opens.")
@@ -95,6 +103,7 @@ def detect(
             "--resume and --overwrite exclude each other", next_step="choose one: continue, or begin anew."
         )
     chosen = read_settings(settings, preset_name, fit, threshold)
+    drawn = read_scene(scene)  # before hours of work
     outcomes = run_all(
         sources,
         load(model, device, chosen, precision),
@@ -120,6 +129,12 @@ def detect(
             failed.append(outcome.source)
         else:
             say(outcome)
+            if follow or drawn is not None:
+                try:
+                    say_tracks(outcome, drawn)
+                except PeopleNetError as error:
+                    complain(error)
+                    failed.append(outcome.summary["source"]["name"])
     if failed and count > 1:
         say(f"failed: {len(failed)} of {count} sources: {', '.join(failed)}", err=True)
     if failed:
