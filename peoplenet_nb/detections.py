@@ -122,7 +122,7 @@ class Detections:
             raise InstallationError(
                 "supervision is not installed here",
                 seen=str(error),
-                next_step="run `uv pip install supervision` (or `pip install supervision`) in this environment.",
+                next_step="pip install 'peoplenet-nb[track]'",
             ) from error
 
         return sv.Detections(

@@ -6,6 +6,7 @@ Keys, defaults and what they do after ``gstnvinfer_property_parser.cpp`` and
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from peoplenet_nb.export.targets import NetworkFile
@@ -24,6 +25,58 @@ NOTES = (
     "detected-min-w and -h are pixels of the buffer that nvinfer gets: where nvstreammux resizes, not of the source.",
     "Frames are resized by the GPU or VIC there, by OpenCV here: coverage differs in the second or third decimal.",
 )
+#: A class's keys with what they are where a file does not say them.
+CLASS_DEFAULTS = {
+    "pre-cluster-threshold": 0.2,
+    "post-cluster-threshold": 0.0,
+    "eps": 0.0,
+    "group-threshold": 0.0,
+    "minBoxes": 0.0,
+    "dbscan-min-score": 0.0,
+    "nms-iou-threshold": 0.3,
+    "topk": -1.0,
+    "roi-top-offset": 0.0,
+    "roi-bottom-offset": 0.0,
+    "detected-min-w": 0.0,
+    "detected-min-h": 0.0,
+    "detected-max-w": 0.0,
+    "detected-max-h": 0.0,
+}
+COLOURS = ("border-color", "bg-color")
+LEGACY = "threshold"  # pre-cluster-threshold of before; the YAML reader of nvinfer does not know it
+#: Of [property]: what says nothing of which boxes there are.
+NEUTRAL = frozenset(
+    re.findall(
+        r"\S+",
+        """gpu-id labelfile-path gie-unique-id batch-size network-mode model-engine-file int8-calib-file workspace-size
+    output-blob-names force-implicit-batch-dim infer-dims output-io-formats layer-device-precision scaling-filter
+    scaling-compute-hw onnx-file model-file proto-file uff-file uff-input-order input-dims uff-input-dims
+    uff-input-blob-name tlt-encoded-model tlt-model-key output-tensor-meta disable-output-host-copy auto-inc-mem
+    max-gpu-mem-per enable-dla use-dla-core dump-input-tensor dump-output-tensor overwrite-input-tensor
+    overwrite-output-tensor ip-tensor-file op-tensor-files raw-output-file-write tensor-meta-pool-size
+    network-input-order custom-network-config strongly-typed warmup-engine stabilize-buffer-count
+    secondary-reinfer-interval input-object-min-width input-object-min-height input-object-max-width
+    input-object-max-height operate-on-gie-id operate-on-class-ids classifier-type classifier-threshold
+    classifier-async-mode segmentation-threshold segmentation-output-order engine-create-func-name
+    parse-classifier-func-name parse-segmentation-func-name dynamic-properties is-classifier network-type
+    num-detected-classes cluster-mode enable-dbscan net-scale-factor model-color-format maintain-aspect-ratio
+    symmetric-padding""",
+    )
+)
+#: What it does to the boxes cannot be held in settings; with the value that does nothing.
+NAMED = {
+    "offsets": "0",
+    "mean-file": "",
+    "interval": "0",
+    "process-mode": "1",
+    "filter-out-class-ids": "",
+    "custom-lib-path": "",
+    "parse-bbox-func-name": "",
+    "parse-bbox-instance-mask-func-name": "",
+    "output-instance-mask": "0",
+    "input-tensor-from-meta": "0",
+    "crop-objects-to-roi-boundary": "0",
+}
 
 Groups = Mapping[str, Mapping[str, "str | int | float"]]
 

@@ -13,61 +13,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from peoplenet_nb.errors import SettingsError, refuse_unknown
-from peoplenet_nb.export.deepstream import SCALE
+from peoplenet_nb.export.deepstream import CLASS_DEFAULTS, COLOURS, LEGACY, NAMED, NEUTRAL, SCALE
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
 
-_CLASS_DEFAULTS = {
-    "pre-cluster-threshold": 0.2,
-    "post-cluster-threshold": 0.0,
-    "eps": 0.0,
-    "group-threshold": 0.0,
-    "minBoxes": 0.0,
-    "dbscan-min-score": 0.0,
-    "nms-iou-threshold": 0.3,
-    "topk": -1.0,
-    "roi-top-offset": 0.0,
-    "roi-bottom-offset": 0.0,
-    "detected-min-w": 0.0,
-    "detected-min-h": 0.0,
-    "detected-max-w": 0.0,
-    "detected-max-h": 0.0,
-}
-_COLOURS = ("border-color", "bg-color")
-_LEGACY = "threshold"  # pre-cluster-threshold of before; the YAML reader of nvinfer does not know it
-# Of [property]: what says nothing of which boxes there are.
-_NEUTRAL = frozenset(
-    re.findall(
-        r"\S+",
-        """gpu-id labelfile-path gie-unique-id batch-size network-mode model-engine-file int8-calib-file workspace-size
-    output-blob-names force-implicit-batch-dim infer-dims output-io-formats layer-device-precision scaling-filter
-    scaling-compute-hw onnx-file model-file proto-file uff-file uff-input-order input-dims uff-input-dims
-    uff-input-blob-name tlt-encoded-model tlt-model-key output-tensor-meta disable-output-host-copy auto-inc-mem
-    max-gpu-mem-per enable-dla use-dla-core dump-input-tensor dump-output-tensor overwrite-input-tensor
-    overwrite-output-tensor ip-tensor-file op-tensor-files raw-output-file-write tensor-meta-pool-size
-    network-input-order custom-network-config strongly-typed warmup-engine stabilize-buffer-count
-    secondary-reinfer-interval input-object-min-width input-object-min-height input-object-max-width
-    input-object-max-height operate-on-gie-id operate-on-class-ids classifier-type classifier-threshold
-    classifier-async-mode segmentation-threshold segmentation-output-order engine-create-func-name
-    parse-classifier-func-name parse-segmentation-func-name dynamic-properties is-classifier network-type
-    num-detected-classes cluster-mode enable-dbscan net-scale-factor model-color-format maintain-aspect-ratio
-    symmetric-padding""",
-    )
-)
-# What it does to the boxes cannot be held in settings; with the value that does nothing.
-_NAMED = {
-    "offsets": "0",
-    "mean-file": "",
-    "interval": "0",
-    "process-mode": "1",
-    "filter-out-class-ids": "",
-    "custom-lib-path": "",
-    "parse-bbox-func-name": "",
-    "parse-bbox-instance-mask-func-name": "",
-    "output-instance-mask": "0",
-    "input-tensor-from-meta": "0",
-    "crop-objects-to-roi-boundary": "0",
-}
 _MODES = {1: Clustering.DBSCAN, 2: Clustering.NMS, 3: Clustering.HYBRID}
 
 Groups = Mapping[str, Mapping[str, str]]
@@ -139,13 +88,13 @@ class _Reader:
 
     def attributes(self, group: str) -> dict[str, float]:
         """Return what a group says of its class."""
-        known = [*_CLASS_DEFAULTS, *_COLOURS, _LEGACY]
+        known = [*CLASS_DEFAULTS, *COLOURS, LEGACY]
         keys = self.groups.get(group, {})
         refuse_unknown(keys, known, f"key in [{group}]", "a class has")
-        if _LEGACY in keys and self.yaml:
+        if LEGACY in keys and self.yaml:
             self.notes.append(f"threshold of {group}: nvinfer does not know it in YAML and leaves it out.")
-        read = {k: self.number(group, k, v) for k, v in keys.items() if k not in _COLOURS}
-        legacy = read.pop(_LEGACY, None)
+        read = {k: self.number(group, k, v) for k, v in keys.items() if k not in COLOURS}
+        legacy = read.pop(LEGACY, None)
         if legacy is not None and not self.yaml:
             read.setdefault("pre-cluster-threshold", legacy)
         if read.get("topk") == 0:
@@ -189,7 +138,7 @@ def from_nvinfer(
     """
     reader = _Reader(groups, labels, yaml)
     fit, mode = _property(reader)
-    common = {**_CLASS_DEFAULTS, **reader.attributes("class-attrs-all")}
+    common = {**CLASS_DEFAULTS, **reader.attributes("class-attrs-all")}
     own = {group: match[1] for group in groups if (match := re.fullmatch(r"class-attrs-(\d+)", group))}
     rows = dict.fromkeys(reader.labels, common)
     named = []
@@ -246,7 +195,7 @@ def _property(reader: _Reader) -> tuple[FitMode, int]:
     classes = [group for group in groups if re.fullmatch(r"class-attrs-(all|\d{1,4})", group)]
     refuse_unknown(groups, ["property", *classes, "class-attrs-all", "class-attrs-0"], "group", "nvinfer has")
     keys = groups.get("property", {})
-    refuse_unknown(keys, sorted(_NEUTRAL | _NAMED.keys()), "key in [property]")
+    refuse_unknown(keys, sorted(NEUTRAL | NAMED.keys()), "key in [property]")
 
     def whole(key: str, default: int) -> int:
         number = reader.number("property", key, keys[key]) if key in keys else default
@@ -275,7 +224,7 @@ def _property(reader: _Reader) -> tuple[FitMode, int]:
         notes.append("model-color-format is not 0 (RGB): the network sees other colours there.")
     if (count := whole("num-detected-classes", 0)) and count != len(reader.labels):
         notes.append(f"num-detected-classes is {count}, and the model has {len(reader.labels)} classes.")
-    for key, neutral in _NAMED.items():
+    for key, neutral in NAMED.items():
         if keys.get(key, neutral).strip(" ;") not in (neutral, "0;0;0", "0.0;0.0;0.0"):
             notes.append(f"{key}={keys[key]} cannot be held.")
     mode = whole("cluster-mode", -1) if "cluster-mode" in keys else -1
