@@ -27,6 +27,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Decoder
 from peoplenet_nb.tracks import Tracker
 from peoplenet_nb.video.writer import ENCODERS
+from videos import make_video
 
 runner = CliRunner()
 
@@ -411,3 +412,25 @@ def test_an_output_folder_of_home_is_expanded_and_an_empty_one_refused(images: P
         code, output = invoke("detect", images, f"--output={given}", "--model", "standin")
         assert code == 2
         assert why in output
+
+
+def test_a_table_that_was_changed_by_hand_is_named(model: Path, tmp_path: Path) -> None:
+    clip, out = make_video(tmp_path / "v.mp4", 4), tmp_path / "out"
+    assert invoke("detect", clip, "--model", model, "--device", "cpu", "-o", out, "--no-progress")[0] == 0
+    for text in ("", "\0", "a,b\n1,2\n", "class,frame\nperson,x\n"):
+        (out / "v" / "detections.csv").write_text(text)
+        code, output = invoke("track", out / "v")
+        assert (code, "tables of the run cannot be read" in output) == (1, True), output
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "", "nowhere"])
+def test_what_is_no_run_is_not_exported(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, output = invoke("export", name, "--to", "coco")
+    assert code == 1
+    assert "not the folder of a run" in output
+
+
+def test_an_export_into_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
+    code, output = invoke("export", "deepstream", "-o", tmp_path / ("x" * 300))
+    assert (code, "cannot be written" in output) == (1, True), output

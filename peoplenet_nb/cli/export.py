@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -83,7 +84,8 @@ def export(
 
     if to is not None:
         folder = Path(target).expanduser()
-        beside = folder.resolve().with_name(f"{folder.resolve().name}-{to.lower()}")
+        whole = Path(os.path.abspath(folder))  # noqa: PTH100 -- without looking: it may be no path at all
+        beside = whole.with_name(f"{whole.name}-{to.lower()}") if whole.name else whole
         say(export_detections(folder, to, output or beside, images=images, overwrite=overwrite))
         return
     chosen = read_settings(settings, preset_name, fit, threshold)

@@ -12,7 +12,7 @@ from peoplenet_nb.errors import OutputError, choose
 from peoplenet_nb.export import as_documents, as_files
 from peoplenet_nb.export.as_files import Files
 from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
-from peoplenet_nb.files import write_bytes, write_text
+from peoplenet_nb.files import write_bytes, write_text, writing
 from peoplenet_nb.html_tables import note
 from peoplenet_nb.video.result import RunResult
 
@@ -123,7 +123,9 @@ def export_detections(
     """
     to = choose(Format, to, "format")
     frames, folder = FoundFrames.of(found), Path(folder).expanduser()
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+    with writing(folder):
+        taken = folder.is_dir() and any(folder.iterdir()) and not overwrite
+    if taken:
         raise OutputError(
             "The folder of the export holds something already",
             seen=folder,

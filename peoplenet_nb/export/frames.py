@@ -84,7 +84,11 @@ class FoundFrames:
             return _of_run(found)
         if isinstance(found, str | Path):
             folder = Path(found).expanduser()
-            if not (folder / "summary.json").is_file():
+            try:
+                there = (folder / "summary.json").is_file()
+            except OSError:  # the name is too long, say
+                there = False
+            if not there:
                 raise OutputError(
                     "This is not the folder of a run",
                     seen=folder,

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import write_bytes, write_text
+from peoplenet_nb.files import write_bytes, write_text, writing
 from peoplenet_nb.html_tables import fold, note
 from peoplenet_nb.settings import PEOPLENET_LABELS, Clustering, Flavour, Score, Settings
 
@@ -166,7 +166,9 @@ class Exported:
         """
         folder = Path(folder).expanduser()
         paths = [folder / name for name in self.files]
-        if there := [path for path in paths if path.exists() and not overwrite]:
+        with writing(folder):
+            there = [path for path in paths if path.exists() and not overwrite]
+        if there:
             raise OutputError(
                 "A file of the export is there already",
                 seen=there[0],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.errors import SourceError
+from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.files import atomic, writing
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, track_boxes
@@ -134,6 +134,8 @@ def read_frames(result: RunResult) -> tuple[list[Detections], list[float], list[
     ------
     SourceError
         When the run is of images, which have no time.
+    OutputError
+        When its tables cannot be read.
     """
     if result.summary["source"]["kind"] != "video":
         raise SourceError(
@@ -141,6 +143,17 @@ def read_frames(result: RunResult) -> tuple[list[Detections], list[float], list[
             seen=result.summary["source"]["name"],
             next_step="pass the run of a video.",
         )
+    try:
+        return _from_tables(result)
+    except (KeyError, ValueError) as error:  # of pandas too
+        raise OutputError(
+            "The tables of the run cannot be read",
+            seen=f"{result.table}: {error!r}",
+            next_step="run it again with --overwrite.",
+        ) from error
+
+
+def _from_tables(result: RunResult) -> tuple[list[Detections], list[float], list[int]]:
     labels = tuple(result.summary["counts"])
     looked_at = result.frames_to_pandas()
     numbers = looked_at["frame"].astype(int).tolist()
