@@ -12,6 +12,7 @@ from peoplenet_nb.tracks.identities import Tracker, track_boxes
 from peoplenet_nb.tracks.interpolation import interpolate
 from peoplenet_nb.tracks.keyframes import KeyFrames, choose_and_fill, window_frames
 from peoplenet_nb.tracks.motion import Link, link_frames
+from peoplenet_nb.tracks.picture import draw_footprints, draw_tracks
 from peoplenet_nb.tracks.scene import Line, Scene, Zone
 from peoplenet_nb.tracks.tracked import Tracks
 
@@ -27,6 +28,8 @@ __all__ = [
     "Zone",
     "choose_and_fill",
     "count",
+    "draw_footprints",
+    "draw_tracks",
     "interpolate",
     "link_frames",
     "match_boxes",
