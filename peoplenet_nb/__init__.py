@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.evaluation import recommend as recommend
     from peoplenet_nb.explain import explain_point as explain_point
     from peoplenet_nb.explain import report_frame as report_frame
+    from peoplenet_nb.export import compare as compare
     from peoplenet_nb.export import export_detections as export_detections
     from peoplenet_nb.export import export_settings as export_settings
     from peoplenet_nb.export import import_settings as import_settings
@@ -74,7 +75,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "errors": ["PeopleNetError"],
         "evaluation": ["Evaluation", "Recommendation", "evaluate", "recommend"],
         "explain": ["explain_point", "report_frame"],
-        "export": ["export_detections", "export_settings", "import_settings"],
+        "export": ["compare", "export_detections", "export_settings", "import_settings"],
         "fit": ["Fit"],
         "grids": ["Grids"],
         "labels": ["Labels", "read_labels"],

@@ -308,6 +308,7 @@ COMMANDS = [
     "describe",
     "settings",
     "export",
+    "compare",
     "optimise",
     "bench",
     "doctor",

@@ -16,8 +16,9 @@ from peoplenet_nb.cli import export as cli_export
 from peoplenet_nb.cli import main as cli
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import OutputError, SettingsError
-from peoplenet_nb.export import Format, FrameBoxes, export_detections
+from peoplenet_nb.export import Format, FrameBoxes, compare, export_detections
 from peoplenet_nb.labels import Labels, read_labels
+from peoplenet_nb.settings import ClassSettings, Settings
 from runs import run
 from videos import make_video
 
@@ -290,3 +291,38 @@ def test_the_command_writes_beside_the_run(whole_run: Path) -> None:
     assert (beside / "results" / "detections.json").is_file()
     assert "--images" in result.output
     assert cli_export.FORMATS.split("|") == list(Format)
+
+
+# Two runs side by side
+
+
+def test_a_run_is_compared_with_a_kitti_dump_and_reasons_are_told(tmp_path: Path) -> None:
+    video = make_video(tmp_path / "street.mp4", 6)
+    low, high = Settings(default=ClassSettings(0.05)), Settings(default=ClassSettings(0.999))
+    b = run(video, tmp_path / "b", settings=low).folder
+    a = run(video, tmp_path / "a", settings=high, save_grids=True).folder
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    export_detections(b, "kitti", tmp_path / "k")
+    for path in (tmp_path / "k" / "label_2").iterdir():  # as DeepStream names them
+        (dump / f"00_000_{path.stem}.txt").write_bytes(path.read_bytes())
+    found = compare(a, dump)
+    assert (found.frames, found.only_a) == (6, {})
+    assert found.only_b.total() > 0
+    assert found.why.total() == found.only_b.total()
+    assert "below threshold" in found.why
+    assert found.first[0] in range(6)
+    with_run = compare(a, b)
+    assert (with_run.both, with_run.only_b, with_run.why) == (found.both, found.only_b, found.why)
+    same = compare(b, b)
+    assert (same.only_a, same.only_b, same.first) == ({}, {}, [])
+    assert same.iou == pytest.approx(1.0)
+    back = compare(b, a)
+    assert back.only_a == found.only_b
+    assert not back.why, "that run kept no cells"
+    result = CliRunner().invoke(cli.app, ["compare", str(a), str(dump)])
+    assert result.exit_code == 0, result.output
+    assert "below threshold" in result.output
+    assert "B alone" in found._repr_html_()
+    with pytest.raises(OutputError, match="not the folder of a run"):
+        compare(dump, a)

@@ -94,3 +94,22 @@ def export(
     say(made)
     for path in paths:
         say(f"written: {path}")
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="The folder of a run.")],
+    b: Annotated[
+        str,
+        typer.Argument(
+            metavar="B",
+            help="Another run, or boxes of another program: DeepStream's KITTI dump, COCO, CVAT, YOLO.",
+        ),
+    ],
+) -> None:
+    """Compare what two found in the same frames.
+
+    Box by box; where A was made with --save-grids, also what became in it of the boxes that only B has.
+    """
+    from peoplenet_nb.export import compare as of
+
+    say(of(a, b))

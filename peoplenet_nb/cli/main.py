@@ -34,6 +34,7 @@ _COMMANDS = (
     (model.describe, "describe"),
     (model.settings, "settings --preset deepstream -o settings.yaml"),
     (export.export, "export deepstream --settings settings.yaml"),
+    (export.compare, "compare out/street kitti/"),
     (speed.optimise, "optimise --int8 street.mp4"),
     (speed.bench, "bench street.mp4 --devices cpu,cuda"),
     (model.doctor, "doctor"),

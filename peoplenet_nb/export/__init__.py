@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peoplenet_nb.export.comparing import Comparison, compare
 from peoplenet_nb.export.detections_out import Format, Written, export_detections
 from peoplenet_nb.export.difference import Difference, expected_difference
 from peoplenet_nb.export.frames import FrameBoxes
@@ -11,6 +12,7 @@ from peoplenet_nb.export.settings_out import export_settings
 from peoplenet_nb.export.targets import Exported, NetworkFile, Target
 
 __all__ = [
+    "Comparison",
     "Difference",
     "Exported",
     "Format",
@@ -19,6 +21,7 @@ __all__ = [
     "NetworkFile",
     "Target",
     "Written",
+    "compare",
     "expected_difference",
     "export_detections",
     "export_scene",

@@ -11,7 +11,7 @@ import numpy as np
 
 from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding import decode, iou_matrix
-from peoplenet_nb.detections import Detections
+from peoplenet_nb.decoding.overlap import Floats
 from peoplenet_nb.export.rules import decode_there
 from peoplenet_nb.export.targets import Target
 from peoplenet_nb.grids import Grids
@@ -88,19 +88,20 @@ def expected_difference(
         grids = saved[position]
         ours, theirs = decode(grids, here).detections, decode_there(grids, there, target)
         for index, label in enumerate(grids.labels):
-            a, b = (found[found.class_id == index] for found in (ours, theirs))
-            shared = _matched(a, b)
-            overlaps += shared
+            a, b = (found.xyxy[found.class_id == index].astype(np.float64) for found in (ours, theirs))
+            shared = matched(a, b)
+            overlaps += [iou for _, _, iou in shared]
             for counter, many in ((same, 0), (lost, len(a)), (gained, len(b))):
                 counter[label] += abs(many - len(shared))
     iou = float(np.mean(overlaps)) if overlaps else np.nan
     return Difference(len(which), +same, +lost, +gained, iou)
 
 
-def _matched(a: Detections, b: Detections) -> list[float]:
-    """Return the IoU of the pairs of boxes that are one, each box in one pair at most."""
+def matched(a: Floats, b: Floats) -> list[tuple[int, int, float]]:
+    """Return the pairs of boxes that are one, each box in one pair at most: indices and IoU."""
     from scipy.optimize import linear_sum_assignment
 
-    overlap = iou_matrix(a.xyxy.astype(np.float64), b.xyxy.astype(np.float64))
-    pairs = overlap[linear_sum_assignment(np.where(overlap >= _SAME, overlap, 0.0), maximize=True)]
-    return [float(value) for value in pairs if value >= _SAME]
+    overlap = iou_matrix(a, b)
+    first, second = linear_sum_assignment(np.where(overlap >= _SAME, overlap, 0.0), maximize=True)
+    pairs = zip(first.tolist(), second.tolist(), overlap[first, second].tolist(), strict=True)
+    return [pair for pair in pairs if pair[2] >= _SAME]
