@@ -100,6 +100,9 @@ def test_the_margin_tells_how_near_somebody_else_was():
         (margin,) = match_boxes(here, there, 0.5).margin
         assert bool(margin > 0.5) is clear
     assert match_boxes(here, here, 0.5).margin == [np.inf]
+    # Who is much fainter is no rival, on either side.
+    faint = detections([[*here.xyxy[0], 0.8, 0], [*(here.xyxy[0] + 5), 0.3, 0]])
+    assert match_boxes(here, faint, 0.5).margin == match_boxes(faint, here, 0.5).margin == [np.inf]
 
 
 def test_nobody_in_a_frame_matches_nobody():
