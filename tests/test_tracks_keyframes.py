@@ -21,6 +21,7 @@ from peoplenet_nb.tracks import (
     match_boxes,
     window_frames,
 )
+from peoplenet_nb.tracks.keyframes import doubtful
 
 AUTO, OFF = KeyFrames.parse("auto"), KeyFrames.parse("off")
 
@@ -241,3 +242,15 @@ def test_times_decide_how_far_a_box_is_and_bad_times_do_not_matter():
         filled, _ = fill(every, KeyFrames(2), times=times)
         assert filled[1].xyxy == pytest.approx((every[0].xyxy + every[2].xyxy) / 2)
     assert choose_and_fill(3, every.__getitem__, lambda i: False, None, KeyFrames(2), SIZE)[1][1] is False
+
+
+def test_doubt_counts_by_time_and_by_what_is_foreseen():
+    """One of six is lost: that matters for half a second, not for a third, and less where one knows how they moved."""
+    crowd = [(60 + 100 * i, 300, 0, 0) for i in range(6)]
+    six, five = walkers(crowd, 0), walkers(crowd[:5], 0)
+    outcomes = []
+    for times in ([0.0, 0.45], [0.0, 0.3]):
+        (link,) = link_frames([six, five], times)
+        outcomes.append(doubtful(six, five, link, SIZE))
+    (_, known) = link_frames([six, six, five], [0.0, 0.45, 0.9])
+    assert [*outcomes, doubtful(six, five, known, SIZE)] == [True, False, False]
