@@ -92,10 +92,14 @@ class Measured:
 
 
 def key_frame_rows(
-    weights: Path, made: list[Clip], devices: list[str], frames: int, loop_frames: int, repeats: int
+    weights: Path,
+    made: list[Clip],
+    models: dict[str, PeopleNet],
+    frames: int,
+    loop_frames: int,
+    repeats: int,
 ) -> list[list[str]]:
-    """Return the table's rows."""
-    models = {device: PeopleNet.load(weights, device=device) for device in devices}
+    """Return the table's rows, of models by what they are called there."""
     rows = []
     for clip in made:
         measured: dict[tuple[str, ...], Measured] = {}
@@ -106,13 +110,13 @@ def key_frame_rows(
                     done, seconds = run_tutorial(weights, clip.path, loop_frames, out)
                 base = done / seconds
                 measured.setdefault((LOOP,), Measured()).add(drawn, base, base)
-                for device, model in models.items():
+                for called, model in models.items():
                     for keyframes in ("off", 3, "auto"):
-                        one = measured.setdefault((device, str(keyframes)), Measured())
+                        one = measured.setdefault((called, str(keyframes)), Measured())
                         _run(clip, model, keyframes, frames, drawn, base, one)
             print(f"{clip.path.name} {repeat + 1}/{repeats}", {k: v.times for k, v in measured.items()})
         for what, one in measured.items():
-            name = LOOP if what == (LOOP,) else f"{what[0]} fp32, keyframes={what[1]}"
+            name = LOOP if what == (LOOP,) else f"{what[0]}, keyframes={what[1]}"
             rows.append([clip.path.name, name, *one.row()])
     return rows
 
