@@ -137,7 +137,7 @@ class PartialFile:
     Raises
     ------
     OutputError
-        When the folder cannot be made, or a folder stands in the file's place.
+        When the folder cannot be made, or a folder, a device or a pipe stands in the file's place.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -147,6 +147,8 @@ class PartialFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "that is a folder")
+            if self.path.exists() and not self.path.is_file():  # moving a file over /dev/null breaks the machine
+                raise FileExistsError(errno.EEXIST, "that is a device or a pipe")
             self.drop()
 
     def keep(self) -> None:

@@ -162,7 +162,7 @@ use_home() {
     # Unset what would lead pip, uv or Python out of the new environment.
     export PIP_USER=0 PYTHONUTF8=1 UV_PYTHON_DOWNLOADS=never
     unset PYTHONPATH PYTHONHOME VIRTUAL_ENV CONDA_PREFIX PIP_TARGET PIP_PREFIX PIP_REQUIRE_VIRTUALENV UV_PYTHON
-    if [ ! -w "${HOME:-/nonexistent}" ]; then
+    if [ -z "${HOME:-}" ] || [ ! -w "$HOME" ]; then
         note "HOME (${HOME:-unset}) is not writable: using $HOME_DIR/user instead"
         export HOME=$HOME_DIR/user
         mkdir -p "$HOME"
