@@ -147,7 +147,8 @@ class PartialFile:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():
                 raise IsADirectoryError(errno.EISDIR, "that is a folder")
-            if self.path.exists() and not self.path.is_file():  # moving a file over /dev/null breaks the machine
+            # A file moved over /dev/null would break the machine.
+            if self.path.exists() and not self.path.is_file():
                 raise FileExistsError(errno.EEXIST, "that is a device or a pipe")
             self.drop()
 
