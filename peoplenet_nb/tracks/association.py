@@ -22,14 +22,14 @@ from peoplenet_nb.detections import Detections
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
-_REACH = 0.3  # heights, at once: boxes tremble
-_SPEED = 1.8  # heights a second: somebody who runs
-_VERTICAL = 2.5
-_SIZE = 0.35  # of the logarithm of the heights' ratio
-_KNOWN = 0.6  # of the reach is left where it is known how a box moves
+REACH = 0.3  # heights, at once: boxes tremble
+SPEED = 1.8  # heights a second: somebody who runs
+VERTICAL = 2.5
+SIZE = 0.35  # of the logarithm of the heights' ratio
+KNOWN = 0.6  # of the reach is left where it is known how a box moves
 _RIVAL = 0.5  # of somebody's confidence is what a rival has at least
 # A person's heights in heights of what they carry along.
-_HEIGHTS = {"face": 7.0, "bag": 3.0}
+HEIGHTS = {"face": 7.0, "bag": 3.0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,11 +102,11 @@ def pair_costs(
     number = foreseen.sum(axis=0)
     mean = np.where(foreseen[..., None], both, 0.0).sum(axis=0) / np.maximum(number, 1)[..., None]
     step = (step - mean * seconds) / ((height_a + height_b) / 2)[..., None]
-    carried = np.array([_HEIGHTS.get(label.lower(), 1.0) for label in a.labels] or [1.0])
-    reach = _REACH + _SPEED * seconds * carried[a.class_id][:, None]
-    reach = np.where(number > 0, _KNOWN * reach, reach)
-    costs: Floats = (step[..., 0] ** 2 + (_VERTICAL * step[..., 1]) ** 2) / reach**2
-    costs += (np.log(height_a / height_b) / _SIZE) ** 2
+    carried = np.array([HEIGHTS.get(label.lower(), 1.0) for label in a.labels] or [1.0])
+    reach = REACH + SPEED * seconds * carried[a.class_id][:, None]
+    reach = np.where(number > 0, KNOWN * reach, reach)
+    costs: Floats = (step[..., 0] ** 2 + (VERTICAL * step[..., 1]) ** 2) / reach**2
+    costs += (np.log(height_a / height_b) / SIZE) ** 2
     costs[a.class_id[:, None] != b.class_id] = np.inf
     return costs
 

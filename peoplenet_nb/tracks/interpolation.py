@@ -15,8 +15,8 @@ from peoplenet_nb.tracks.motion import Link
 FADING = 0.7
 """What a tenth of a second leaves of the confidence of a box that only one of the two frames has."""
 
-_ROUNDED = 1e-6  # times are rounded, and the middle is still the middle
-_LEAST_LEFT = 0.25  # of a box that walks out of the frame
+ROUNDED = 1e-6  # times are rounded, and the middle is still the middle
+LEAST_LEFT = 0.25  # of a box that walks out of the frame
 
 
 def interpolate(
@@ -57,9 +57,9 @@ def interpolate(
             confidence=_between(pair_a.confidence, pair_b.confidence, share),
         )
     ]
-    if share <= 0.5 + _ROUNDED:
+    if share <= 0.5 + ROUNDED:
         parts.append(_alone(a, first, link.before, share * link.seconds, frame_size))
-    if share >= 0.5 - _ROUNDED:
+    if share >= 0.5 - ROUNDED:
         parts.append(_alone(b, second, -link.after, (1 - share) * link.seconds, frame_size))
     return _joined(parts)
 
@@ -76,7 +76,7 @@ def _alone(
     boxes = frame[index]
     moved = boxes.xyxy + np.tile(np.nan_to_num(motion[index]) * seconds, 2)
     inside = np.clip(moved, 0, np.array([*frame_size, *frame_size])).astype(np.float32)
-    stays = _area(inside) > _LEAST_LEFT * _area(boxes.xyxy)
+    stays = _area(inside) > LEAST_LEFT * _area(boxes.xyxy)
     faded = boxes.confidence * np.float32(FADING ** (seconds / 0.1))
     return replace(boxes, xyxy=inside, confidence=faded)[stays]
 

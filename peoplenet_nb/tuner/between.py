@@ -50,19 +50,19 @@ class Between:
 
     def to_browser(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return what the browser needs for the same, as plain data."""
-        carried = [association._HEIGHTS.get(label.lower(), 1.0) for label in labels]
+        carried = [association.HEIGHTS.get(label.lower(), 1.0) for label in labels]
         return {
             "keys": list(self.keys),
             "times": list(self.times),
             "begins": self.begins,
-            "reach": association._REACH,
-            "speed": [association._SPEED * heights for heights in carried],
-            "vertical": association._VERTICAL,
-            "size": association._SIZE,
-            "known": association._KNOWN,
+            "reach": association.REACH,
+            "speed": [association.SPEED * heights for heights in carried],
+            "vertical": association.VERTICAL,
+            "size": association.SIZE,
+            "known": association.KNOWN,
             "fading": interpolation.FADING,
-            "leastLeft": interpolation._LEAST_LEFT,
-            "rounded": interpolation._ROUNDED,
+            "leastLeft": interpolation.LEAST_LEFT,
+            "rounded": interpolation.ROUNDED,
         }
 
     def after(self, position: int) -> int | None:
