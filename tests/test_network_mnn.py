@@ -6,6 +6,7 @@ import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 
 from onnx_builder import COVERAGE, detectnet, write
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.errors import DeviceError, ModelError
+from peoplenet_nb.errors import DeviceError, ModelError, OutputError
 from peoplenet_nb.hardware import cpu_name
 from peoplenet_nb.network import mnnfile, model
 from peoplenet_nb.network.agreement import compare, infer_all
@@ -183,7 +184,16 @@ def test_what_failed_is_not_tried_at_every_load(source: ModelFile, monkeypatch: 
         mnnfile, "build_mnn", builds := Builds(2.0, ModelError("MNN could not take the model"))
     )
     monkeypatch.setattr(mnnfile, "has_int8_instructions", lambda: False)
-    assert [mnn_pays(source), mnn_pays(source), builds.count] == [False, False, 1]
+    monkeypatch.setattr(mnnfile, "write_text", full_disk)
+    assert not mnn_pays(source), "a full disk changes nothing"
+    monkeypatch.undo()
+    monkeypatch.setattr(mnnfile, "build_mnn", builds)
+    monkeypatch.setattr(mnnfile, "has_int8_instructions", lambda: False)
+    assert [mnn_pays(source), mnn_pays(source), builds.count] == [False, False, 2]
+
+
+def full_disk(*_: object) -> None:
+    raise OutputError("The output cannot be written", seen="No space left on device", next_step="df -h")
 
 
 def test_the_stand_in_is_fast_enough(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,6 +235,16 @@ def test_without_mnn_the_error_has_the_command(there: object, monkeypatch: pytes
     with pytest.raises(DeviceError, match="'mnn' is not there") as caught:
         PeopleNet.load(STANDIN, "mnn")
     assert "pip install --force-reinstall MNN" in str(caught.value.next_step)
+
+
+def test_without_mnn_auto_runs_on_the_cpu(source: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setitem(sys.modules, "MNN", None)
+    monkeypatch.setattr(mnn.metadata, "version", none)
+    monkeypatch.setattr(model, "mnn_pays", mnn_pays)
+    assert PeopleNet.load(source.path).device == "cpu"
 
 
 def test_a_file_that_is_none_is_refused(source: ModelFile, tmp_path: Path) -> None:

@@ -141,8 +141,8 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
     real = builtins.__import__
 
     def without(name, *rest):
-        if name == "trackers":
-            raise ImportError("no module named trackers")
+        if name in ("trackers", "supervision"):
+            raise ImportError(f"no module named {name}")
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)

@@ -254,3 +254,9 @@ def test_doubt_counts_by_time_and_by_what_is_foreseen():
         outcomes.append(doubtful(six, five, link, SIZE))
     (_, known) = link_frames([six, six, five], [0.0, 0.45, 0.9])
     assert [*outcomes, doubtful(six, five, known, SIZE)] == [True, False, False]
+
+
+def test_a_timestamp_that_jumps_by_years_asks_for_no_more_than_all_frames():
+    some = Detections.empty(LABELS)
+    filled = choose_and_fill(4, lambda i: some, lambda i: False, [0.0, 0.04, 0.08, 1e15], AUTO, SIZE)
+    assert [seen for _, seen in filled] == [True] * 4

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
@@ -191,6 +192,9 @@ def test_nothing_is_interpolated_between_frames_of_two_sizes(tmp_path, keyframes
     source = numbered(open_source(make_video(tmp_path / "a.mp4", 20)), pictures)
     result = run(source, tmp_path / "out", MovingModel(), keyframes=keyframes)
     assert {0, 6, 7, 19} <= set(inferred(result))
+    pipeline = Pipeline(source, MovingModel(), Settings(), keyframes=KeyFrames.parse(keyframes))
+    begins = {done.frame.index: done.begins for window in pipeline for done in window}
+    assert (begins[0], begins[7]) == (1, 2)
     assert (pictures[3] == picture(3)).all(), "what belongs to somebody else is not drawn on"
     every = run(source, tmp_path / "every", MovingModel())
     assert result.to_pandas()[["x1", "x2"]].to_numpy() == pytest.approx(
@@ -383,6 +387,18 @@ def test_what_goes_wrong_within_a_window_leaves_no_part_of_it(clip, tmp_path, mo
     monkeypatch.setattr(work, "draw_detections", drawn)
     result = run(clip, tmp_path / "cut", MovingModel(), keyframes=5, part_frames=10, resume=True)
     assert tables(result.folder) == tables(run(clip, tmp_path / "whole", MovingModel(), keyframes=5).folder)
+
+
+def test_a_last_window_for_which_there_is_no_thread_is_not_lost_in_silence(clip, tmp_path, monkeypatch):
+    def submit(self, work, taken, *rest):
+        if isinstance(taken, list) and taken[0].frame.index == 48:
+            raise RuntimeError("can't start new thread")
+        return real(self, work, taken, *rest)
+
+    real = ThreadPoolExecutor.submit
+    monkeypatch.setattr(ThreadPoolExecutor, "submit", submit)
+    with pytest.raises(RuntimeError, match="new thread"):
+        run(clip, tmp_path, MovingModel(), keyframes=3)
 
 
 def test_key_frames_that_do_not_fit_into_memory_are_refused(clip):

@@ -14,11 +14,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import ModelError, PeopleNetError
+from peoplenet_nb.errors import ModelError, OutputError, PeopleNetError
 from peoplenet_nb.files import sha256_of, write_text, writing
 from peoplenet_nb.hardware import cpu_name, has_int8_instructions
 from peoplenet_nb.network.agreement import compare, infer_all, noise, times_as_fast
@@ -103,10 +104,10 @@ def mnn_pays(source: ModelFile) -> bool:
     """
     if source.standin or source.quantized:
         return False
-    path = mnn_path(source)
-    failed = path.with_suffix(".failed")
     try:
-        check_device(Device.MNN)
+        check_device(Device.MNN)  # first: without MNN there is no version to name a file by
+        path = mnn_path(source)
+        failed = path.with_suffix(".failed")
         found = Variant.load(path, source)
         if found is None and (has_int8_instructions() or failed.exists()):
             return False
@@ -114,7 +115,8 @@ def mnn_pays(source: ModelFile) -> bool:
     except PeopleNetError as error:
         logger.info("auto passes over mnn: %s", error)
         if isinstance(error, ModelError):
-            write_text(failed, f"{error}\n")  # not tried at every load; named by hand, mnn is
+            with suppress(OutputError):  # the disk may be full, and the CPU still runs
+                write_text(failed, f"{error}\n")  # not tried at every load; named by hand, mnn is
         return False
     return found.pays
 

@@ -103,10 +103,10 @@ def _of_class(
     frames: Sequence[Detections], label: int, offsets: Ints, times: Floats, kind: Tracker, gap_s: float
 ) -> tuple[Ints, Ints]:
     """Return which detections of a class belong to tracks, and to which, from 0."""
+    weak = frames[0].labels[label].lower() != "person"
+    tracker = _made(kind, times, gap_s, weak)  # which says so where the libraries are missing
     import supervision as sv
 
-    weak = frames[0].labels[label].lower() != "person"
-    tracker = _made(kind, times, gap_s, weak)
     taken, given = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for i, found in enumerate(frames):
         which = np.flatnonzero(found.class_id == label)

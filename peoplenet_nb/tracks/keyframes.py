@@ -183,8 +183,8 @@ class _Shot:
         """Return the frames that the network sees in any case: the ends, and some evenly between."""
         if keyframes.every is not None:
             return sorted({*range(self._first, self._last, keyframes.every), self._last})
-        parts = max(1, math.ceil((self._times[self._last] - self._times[self._first]) / _APART_S - 1e-6))
-        length = self._last - self._first
+        length, seconds = self._last - self._first, self._times[self._last] - self._times[self._first]
+        parts = max(1, min(length, math.ceil(seconds / _APART_S - 1e-6)))  # a timestamp may jump by years
         return sorted({self._first + round(length * part / parts) for part in range(parts + 1)})
 
     def _linked(self, keys: Sequence[int]) -> list[Link]:

@@ -19,7 +19,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import closing
 from time import perf_counter
 from typing import cast
 
@@ -178,7 +178,7 @@ class Pipeline:
                         cut = before is not None and scene_cut(before, last)
                         if taken and taken[-1].frame.size != frame.size:  # nothing goes on across that
                             self._put(executor, taken, len(taken))
-                            taken = []
+                            taken, cut = [], True
                     taken.append(Taken(frame, perf_counter() - began, cut))
                     if len(taken) == self._window + self._shared:
                         self._put(executor, taken, self._window)
@@ -187,8 +187,12 @@ class Pipeline:
             end = error
         # What is left ends with the source. Before its end, the rest of a window must wait for the frames that follow.
         if taken and (whole or not self._shared) and not self._work.gone.is_set():
-            with suppress(RuntimeError):  # the caller has gone away this very moment
+            try:
                 self._put(executor, taken, len(taken))
+            except (
+                RuntimeError
+            ) as error:  # no thread is to be had, or the caller has gone away this very moment
+                end = end or error
         self._line.put(end)
 
     def _put(self, executor: ThreadPoolExecutor, taken: list[Taken], count: int) -> None:
