@@ -213,6 +213,8 @@ def test_a_scene_is_counted_on_a_run(clip, tmp_path):
     assert "door" in done.output
     with pytest.raises(SettingsError, match="another size"):
         tracked.count(scene.scaled((320, 192)))
+    pn.track(result, tracker="sort")
+    assert not (result.folder / "crossings.csv").exists(), "its tracks have other numbers now"
 
 
 def test_detect_follows_people_too(tmp_path):

@@ -223,6 +223,32 @@ def test_overwrite_begins_anew_and_leaves_other_files_alone(clip, tmp_path):
     assert not (first.folder / "cells.parquet").exists()
 
 
+COUNTED = ("tracks.csv", "tracked.csv", "crossings.csv", "visits.csv", "presence.csv")
+
+
+def test_a_run_that_becomes_another_keeps_no_tracks_of_before(clip, tmp_path):
+    def tracked(folder: Path) -> None:
+        for name in COUNTED:
+            (folder / name).write_text("of before")
+
+    folder = tmp_path / "clip"
+    folder.mkdir()
+    tracked(folder)
+    with pytest.raises(RunInterrupted):
+        run(clip, tmp_path, FakeModel(interrupt_at(20)), part_frames=5)
+    assert all((folder / name).exists() for name in COUNTED), "no run was here"
+    run(clip, tmp_path, resume=True)
+    assert not any((folder / name).exists() for name in COUNTED)
+    tracked(folder)
+    run(clip, tmp_path, resume=True)
+    assert all((folder / name).exists() for name in COUNTED), "it was complete"
+    run(clip, tmp_path, overwrite=True)
+    assert not any((folder / name).exists() for name in COUNTED)
+    (folder / "tracks.csv").write_text("of another program")
+    run(clip, tmp_path, overwrite=True)
+    assert (folder / "tracks.csv").exists()
+
+
 def made_by_an_earlier_version(folder: Path) -> Path:
     """Leave a run's grids as they were kept before there was one file for them: a file a frame."""
     saved = open_grids(folder)

@@ -38,6 +38,9 @@ _PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|cells\.parquet|
 _GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")  # of earlier versions, in a folder "grids"
 _FILES = ("video.mp4", "detections.csv", "detections.parquet", CELLS, "frames.csv", "summary.json", _MANIFEST)
 
+#: What `peoplenet_nb.video.track` and its counts add to a finished run.
+TRACKS, TRACKED, COUNTED = "tracks.csv", "tracked.csv", ("crossings.csv", "visits.csv", "presence.csv")
+
 
 @dataclass
 class Part:
@@ -167,6 +170,8 @@ class RunFolder:
         if manifest.state != "complete":
             manifest.parts = list(takewhile(self._is_whole, manifest.parts))
             manifest.images = list(dict.fromkeys([*manifest.images, *self._images]))
+            with writing(self.path):
+                drop_tracks(self.path)
         return manifest
 
     def _refuse_taken(self) -> None:
@@ -252,6 +257,8 @@ class RunFolder:
         manifest = self._known()
         for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
+        if manifest.parts:
+            drop_tracks(self.path)
         images = set(manifest.images)
         grids = manifest.fingerprint.get("save_grids") is True
         for folder in (self.path / "images", self.path / "grids"):
@@ -265,6 +272,13 @@ class RunFolder:
     def release(self) -> None:
         """Let other processes write to the folder."""
         self._lock.close()
+
+
+def drop_tracks(folder: Path, names: Collection[str] = (TRACKS, TRACKED, *COUNTED)) -> None:
+    """Remove what was told from a run, or from its tracks, that is another one now."""
+    if all((folder / name).is_file() for name in (TRACKS, TRACKED)):  # one of them alone is somebody's own
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

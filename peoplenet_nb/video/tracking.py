@@ -17,11 +17,11 @@ from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.result import RunResult, load_result
+from peoplenet_nb.video.runfolder import COUNTED, TRACKED, TRACKS, drop_tracks
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TRACKS, TRACKED = "tracks.csv", "tracked.csv"
 _CORNERS = ["x1", "y1", "x2", "y2"]
 _TIMES = ["time_s", "first_s", "last_s", "seconds"]
 
@@ -67,8 +67,8 @@ class TrackedRun:
         source = self.result.summary["source"]
         scene.check_size((int(source["width"]), int(source["height"])))
         counts = count(self.tracks, scene, label=label)
-        for name in ("crossings", "visits", "presence"):
-            _write(getattr(counts, name), self.result.folder / f"{name}.csv")
+        for name in COUNTED:
+            _write(getattr(counts, name.removesuffix(".csv")), self.result.folder / name)
         return counts
 
     def __str__(self) -> str:
@@ -91,7 +91,8 @@ def track(
     Parameters
     ----------
     run : RunResult, str or Path
-        What `peoplenet_nb.run` returned, or its folder. The run's own files stay as they are.
+        What `peoplenet_nb.run` returned, or its folder. The run's own files stay as they are; counts of earlier tracks
+        go.
     tracker : str or Tracker
         ``bytetrack``, ``ocsort``, ``sort`` or ``botsort``.
     gap_s : float
@@ -118,6 +119,8 @@ def track(
     tables = {TRACKS: tracks.summary(), TRACKED: tracks.to_pandas()}
     for name, table in tables.items():
         _write(table, result.folder / name)
+    with writing(result.folder):
+        drop_tracks(result.folder, COUNTED)  # they name tracks of before
     return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED)
 
 
