@@ -54,6 +54,12 @@ class Grids:
     stride: int = 16
     floor: float = 0.0
 
+    def __repr__(self) -> str:
+        """Return a line: the arrays are long."""
+        boxes = "no boxes" if self.boxes is None else f"boxes {'x'.join(map(str, self.boxes.shape))}"
+        coverage, frame = ("x".join(map(str, size)) for size in (self.coverage.shape, self.fit.frame_size))
+        return f"Grids(coverage {coverage}, {boxes}, of {', '.join(self.labels)}; frame {frame}, {self.fit.mode})"
+
     def __post_init__(self) -> None:
         shape = np.shape(self.coverage)
         if len(shape) != 3 or 0 in shape:

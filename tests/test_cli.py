@@ -109,6 +109,7 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
         (["detect", "x.mp4", "--preset", "tlt"], ["Unknown preset", "deepstream"]),
         (["detect", "x.mp4", "--model", "none"], ["No such model", "none"]),
         (["detect", "x.mp4", "--settings", "a.yaml", "--preset", "tao"], ["exclude each other"]),
+        (["settings", "--from", "a.txt", "--preset", "tao"], ["--from takes everything"]),
         (["detect", "x.mp4", "--settings", "none.yaml"], ["No such settings file"]),
         (["detect", "x.mp4", "--device", "tpu"], ["Unknown device", "openvino"]),
         (["detect", "x.mp4", "--resume", "--overwrite"], ["exclude each other"]),
@@ -422,6 +423,13 @@ def test_a_table_that_was_changed_by_hand_is_named(model: Path, tmp_path: Path) 
         (out / "v" / "detections.csv").write_text(text)
         code, output = invoke("track", out / "v")
         assert (code, "tables of the run cannot be read" in output) == (1, True), output
+    for command in (["track", out], ["export", out, "--to", "coco"]):  # the folder above it
+        code, output = invoke(*command)
+        assert code == 1
+        assert "not the folder of a run" in output
+        assert str(out / "v") in output
+    code, output = invoke("export", out / "v")
+    assert (code, "--to coco" in output) == (1, True), output
 
 
 @pytest.mark.parametrize("name", ["x" * 300, "a\0b", "", "nowhere"])

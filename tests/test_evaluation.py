@@ -257,6 +257,14 @@ def test_the_command(street: tuple[Path, Path], tmp_path: Path, monkeypatch: pyt
         assert words in done.output
 
 
+def test_labels_of_a_larger_frame_are_told(street: tuple[Path, Path], tmp_path: Path) -> None:
+    run = runs.run(street[0], tmp_path / "out", save_grids=True, video=False, frames=3)
+    far = tmp_path / "far.txt"
+    far.write_text("1,1,5000,10,20,30,1\n2,1,5000,10,20,30,1\n3,1,10,10,20,30,1\n")
+    assert "2 of 3 labelled boxes lie outside of the frame" in str(evaluate(run, far))
+    assert "lie outside" not in str(evaluate(run, street[1]))
+
+
 def test_labels_of_other_frames_are_refused(street: tuple[Path, Path], tmp_path: Path) -> None:
     run = runs.run(street[0], tmp_path / "out", save_grids=True, video=False, frames=3)
     far = write_coco(tmp_path / "far.json", [f"{i + 100}.png" for i in range(3)])

@@ -24,6 +24,12 @@ def with_value(array: np.ndarray, value: float) -> np.ndarray:
     return array
 
 
+def test_grids_show_as_one_short_line() -> None:
+    shown = repr(random_grids(0))
+    assert "coverage 3x34x60" in shown
+    assert len(shown) < 160
+
+
 @pytest.mark.parametrize(
     ("coverage", "boxes", "labels", "message"),
     [

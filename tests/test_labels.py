@@ -201,6 +201,12 @@ def test_mot_counts_frames_and_pixels_from_one_and_flags_what_to_ignore(tmp_path
     assert list(boxes(path)) == [0, 1, 2, 3]
 
 
+def test_a_folder_of_mots_detections_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "det" / "det.txt", "1,-1,10,20,30,40,0.9,-1,-1,-1\n")
+    (tmp_path / "seqinfo.ini").touch()
+    assert boxes(tmp_path) == boxes(path) == {0: [(9, 19, 39, 59)]}
+
+
 @pytest.mark.parametrize("more", ["", ",person", ",-1,-1,-1"], ids=["seven columns", "a word", "ten columns"])
 def test_mot_needs_its_first_seven_columns_only(more: str, tmp_path: Path) -> None:
     path = write(tmp_path / "gt.txt", f"2,7,10.5,20,30,40,1{more}\n")

@@ -18,6 +18,7 @@ from peoplenet_nb.cli.options import (
     read_settings,
     say,
 )
+from peoplenet_nb.errors import SettingsError
 
 # Spelled out, because importing the enums costs; a test compares them.
 TARGETS = "deepstream|deepstream-yaml|nvinferserver|savant|tao|triton|jetson|isaac"
@@ -81,6 +82,7 @@ def export(
     With --to, the boxes of a run become a folder that the tool in question opens.
     """
     from peoplenet_nb.export import export_detections, export_settings
+    from peoplenet_nb.video.result import is_run
 
     if to is not None:
         folder = Path(target).expanduser()
@@ -88,6 +90,12 @@ def export(
         beside = whole.with_name(f"{whole.name}-{to.lower()}") if whole.name else whole
         say(export_detections(folder, to, output or beside, images=images, overwrite=overwrite))
         return
+    if is_run(target):
+        raise SettingsError(
+            "A run is exported in a format",
+            seen=target,
+            next_step="add --to coco, say; -h names all formats.",
+        )
     chosen = read_settings(settings, preset_name, fit, threshold)
     made = export_settings(chosen, target, model=model, nearest=nearest, run=run)
     paths = made.write(output or Path(target.lower()), overwrite=overwrite)

@@ -20,7 +20,7 @@ from peoplenet_nb.cli.options import (
     read_settings,
     say,
 )
-from peoplenet_nb.errors import OutputError
+from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.settings import Settings
 
 
@@ -100,6 +100,12 @@ def settings(
     """
     import yaml
 
+    if source and (preset_name or fit or threshold):
+        raise SettingsError(
+            "--from takes everything from the file",
+            seen="--preset, --fit or --threshold beside it",
+            next_step="leave them out, and edit what --output wrote.",
+        )
     chosen = _imported(source) if source else read_settings(None, preset_name, fit, threshold)
     if output is None:
         say(yaml.safe_dump(chosen.to_dict(), sort_keys=False).rstrip())

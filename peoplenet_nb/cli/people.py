@@ -53,6 +53,12 @@ def track(
     """Tell who is who in a finished run: a number for each person.
 
     Writes tracks.csv (a line for each person) and tracked.csv (a line for each box) into the run's folder; the run's
-    own files stay as they are. With --scene also crossings.csv, visits.csv and presence.csv.
+    own files stay as they are. With --scene also crossings.csv, visits.csv and presence.csv; a scene.yaml is
+
+    frame_size: [1920, 1080]
+
+    lines: {door: {points: [[400, 300], [400, 900]]}}
+
+    zones: {hall: {points: [[500, 300], [1500, 300], [1500, 900]], most: 10}}
     """
     say_tracks(run, read_scene(scene), tracker, gap)

@@ -76,7 +76,12 @@ def evaluate(
     ] = None,
     worst: Annotated[
         Path | None,
-        path_option("--worst", metavar="FOLDER", about="Write pictures of the twenty worst errors here."),
+        path_option(
+            "--worst",
+            metavar="FOLDER",
+            about="Write pictures of the worst errors here: twenty at most, of a video not two of a kind at one "
+            "spot within a second.",
+        ),
     ] = None,
     progress: Progress = True,
 ) -> None:
@@ -168,9 +173,9 @@ def _opened(
 ) -> tuple[str | Source, PeopleNet | None]:
     """Return a run's folder as it is, or a source with the network that it will go through."""
     from peoplenet_nb.cli.runs import load
-    from peoplenet_nb.evaluation import is_run
     from peoplenet_nb.settings import preset
     from peoplenet_nb.sources import open_source
+    from peoplenet_nb.video.result import is_run
 
     if is_run(source):
         return source, None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,7 @@ from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame, Image, Source
 from peoplenet_nb.video.checks import notes_on
-from peoplenet_nb.video.result import RunResult, load_result
-
-
-def is_run(what: str | Path) -> bool:
-    """Tell whether something is the folder of a run, and not a source."""
-    try:
-        return (Path(what).expanduser() / "summary.json").is_file()
-    except (OSError, RuntimeError, ValueError):  # no path at all
-        return False
+from peoplenet_nb.video.result import RunResult, is_run, load_result
 
 
 def read_clip(
@@ -141,7 +134,17 @@ def _labels(
     if not isinstance(labels, Labels):
         of_all = size if images is None else None
         labels = read_labels(labels, names, classes=classes, size=of_all, images=images)
-    return align(labels, files)
+    found = align(labels, files)
+    if images is None and len(found.xyxy):
+        middles = (found.xyxy[:, :2] + found.xyxy[:, 2:]) / 2
+        outside = int(((middles < 0) | (middles > size)).any(axis=1).sum())
+        if 2 * outside > len(middles):
+            where = (
+                f"{outside} of {len(middles)} labelled boxes lie outside of the frame ({size[0]}x{size[1]})"
+            )
+            note = f"{where}: are these the labels of another video, or of another size?"
+            found = replace(found, notes=(*found.notes, note))
+    return found
 
 
 def _labelled(source: Source, wanted: set[Any] | None, frames: list[int]) -> Iterator[Frame]:

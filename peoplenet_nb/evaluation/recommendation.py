@@ -123,7 +123,7 @@ class Recommendation:
             )
         if gain.low > 0:
             return f"The gain of {gain.value:.3f} F1 is more than chance ({_span(gain)})."
-        return f"The gain of {gain.value:+.3f} F1 may be chance ({_span(gain)}): what was there is as good."
+        return f"A change of {gain.value:+.3f} F1 may be chance ({_span(gain)}): what was there is as good."
 
     def __str__(self) -> str:
         lines = [

@@ -21,6 +21,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.video.result import RunResult, load_result
 
 _SHOWN = 10
+_WORDS = {"kept": "in the place of another box of A"}
 #: ``(N, 4)`` float64 boxes in frame pixels by class.
 Boxes = Mapping[str, npt.NDArray[np.float64]]
 
@@ -59,7 +60,7 @@ class Comparison:
         if self.why:
             lines.append(
                 "  what became in A of those of B: "
-                + ", ".join(f"{n} {why}" for why, n in self.why.most_common())
+                + ", ".join(f"{n} {_WORDS.get(why, why)}" for why, n in self.why.most_common())
             )
         if self.first:
             lines.append(f"  the first frames that differ: {', '.join(map(str, self.first))}")

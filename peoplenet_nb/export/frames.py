@@ -83,18 +83,7 @@ class FoundFrames:
         if isinstance(found, RunResult):
             return _of_run(found)
         if isinstance(found, str | Path):
-            folder = Path(found).expanduser()
-            try:
-                there = (folder / "summary.json").is_file()
-            except OSError:  # the name is too long, say
-                there = False
-            if not there:
-                raise OutputError(
-                    "This is not the folder of a run",
-                    seen=folder,
-                    next_step="name the folder that peoplenet-nb detect wrote.",
-                )
-            return _of_run(load_result(folder))
+            return _of_run(load_result(Path(found).expanduser()))
         if not found:
             raise OutputError("There is no frame to write", next_step="give at least one.")
         frames = sorted(found, key=lambda frame: frame.number)

@@ -126,8 +126,9 @@ class _Reader:
         return self._lines([path])
 
     def _folder(self, folder: Path) -> Raw:
-        if (mot := folder / "gt" / "gt.txt").is_file():
-            return self._file(mot)
+        for mot in (folder / "gt" / "gt.txt", folder / "det" / "det.txt"):
+            if mot.is_file():
+                return self._file(mot)
         for name in _YOLO_FILES:
             if (folder / name).is_file():
                 return self._yolo_dataset(folder / name)

@@ -131,7 +131,7 @@ def _made(kind: Tracker, times: Floats, gap_s: float, weak: bool) -> Any:
         raise InstallationError(
             "Tracks need the library `trackers`, which is not installed",
             seen=error,
-            next_step="pip install 'peoplenet-nb[track]'",
+            next_step="PEOPLENET_WITH='supervision trackers' bash setup_runpod.sh, or pip install trackers supervision",
         ) from error
     rate = 1.0 / float(np.median(np.diff(times))) if len(times) > 1 else _LIBRARY_FPS
     common: dict[str, Any] = {"frame_rate": rate, "lost_track_buffer": round(gap_s * _LIBRARY_FPS)}

@@ -228,7 +228,9 @@ def _whole(value: object) -> bool:
 
 def _mapping(data: object, what: str, known: Sequence[str]) -> dict[Any, Any]:
     if not isinstance(data, dict):
-        raise _refused(f"What stands for {what} is none", data, f"it is a mapping with {', '.join(known)}")
+        raise _refused(
+            f"What stands for {what} cannot be read as one", data, f"it is a mapping with {', '.join(known)}"
+        )
     refuse_unknown(data, known, f"key of {what}")
     return data
 

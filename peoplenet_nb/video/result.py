@@ -105,14 +105,33 @@ class RunResult:
         return pd.read_csv(self.frames_table, dtype={"source": str})
 
 
+def is_run(what: str | Path) -> bool:
+    """Tell whether something is the folder of a run, and not a source."""
+    try:
+        return (Path(what).expanduser() / "summary.json").is_file()
+    except (OSError, RuntimeError, ValueError):  # no path at all
+        return False
+
+
+def _runs_in(folder: Path) -> str:
+    try:
+        inside = [str(folder / one.parent.name) for one in sorted(folder.glob("*/summary.json"))]
+    except (OSError, ValueError):
+        inside = []
+    found = f", e.g. {inside[0]}" if inside else ""
+    return f"name the folder that peoplenet-nb detect wrote{found}."
+
+
 def load_result(folder: Path) -> RunResult:
     """Return the result of a finished run.
 
     Raises
     ------
     OutputError
-        When its summary cannot be read, or a table was deleted.
+        When it is not the folder of a run, its summary cannot be read, or a table was deleted.
     """
+    if not is_run(folder):
+        raise OutputError("This is not the folder of a run", seen=folder, next_step=_runs_in(folder))
     path = folder / "summary.json"
     try:
         result = result_of(folder, json.loads(path.read_text(encoding="utf-8")))
