@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import scipy.optimize  # noqa: F401  the first window would wait for it
 
+from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError
 from peoplenet_nb.settings import Settings
@@ -300,6 +301,19 @@ def test_an_interrupted_run_ends_with_a_window_and_continues_to_the_same_tables(
     assert tables(result.folder) == tables(whole.folder)
     assert result.summary["frames_inferred"] == whole.summary["frames_inferred"]
     assert check_video(result.video, frames=result.summary["frames"]).problems == ()
+
+
+@pytest.mark.parametrize("keyframes", KINDS)
+def test_cells_of_a_continued_run_know_the_cut_at_which_it_was_interrupted(clip, tmp_path, keyframes):
+    """Numbered pictures look like cuts; windows end at some of them, and so do parts."""
+    options = {"keyframes": keyframes, "part_frames": 1, "save_grids": True, "video": False}
+    whole = run(clip, tmp_path / "whole", MovingModel(), **options)
+    with pytest.raises(RunInterrupted):
+        run(clip, tmp_path / "cut", MovingModel((), interrupt_at(24)), **options)
+    result = run(clip, tmp_path / "cut", MovingModel(), resume=True, **options)
+    begins = [open_grids(one.folder).timeline.begins for one in (result, whole)]
+    assert begins[0] == begins[1]
+    assert tables(result.folder) == tables(whole.folder)
 
 
 KILLED = """

@@ -60,6 +60,8 @@ class Pipeline:
         Which frames the network sees; others than all of them are inferred one by one, whatever ``batch`` says.
     workers, batch : int
         As in `peoplenet_nb.video.run`.
+    after_cut : bool
+        Whether the source goes on where a shot had ended.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Pipeline:
         keyframes: KeyFrames = _EVERY_FRAME,
         workers: int | None = None,
         batch: int = 1,
+        after_cut: bool = False,
     ) -> None:
         device, cores = model.backend.device, available_threads()
         self.workers = max(1, workers or (min(cores, _GPU_WORKERS) if device.on_gpu else cores))
@@ -84,7 +87,7 @@ class Pipeline:
         self.batch = max(1, batch) if keyframes.off else 1
         if self.batch > 1:  # one is prepared while another is on the device; more would only cost memory
             self.workers = min(self.workers, _BATCH_WORKERS)
-        self._source, self.keyframes = source, keyframes
+        self._source, self.keyframes, self._after_cut = source, keyframes, after_cut
         if keyframes.off:
             self._window, self._shared = self.batch, 0
         else:
@@ -175,7 +178,7 @@ class Pipeline:
                     cut = False
                     if self._shared:
                         before, last = last, thumbnail(frame.grey)
-                        cut = before is not None and scene_cut(before, last)
+                        cut = self._after_cut if before is None else scene_cut(before, last)
                         if taken and taken[-1].frame.size != frame.size:  # nothing goes on across that
                             self._put(executor, taken, len(taken))
                             taken, cut = [], True

@@ -51,6 +51,7 @@ class Part:
     last: int
     begins_s: float
     frames: int = 0
+    cut: bool = False  #: whether a shot ends with it
     interpolated: int | None = None  #: None where an earlier version wrote it, whose tables do not tell
     rescaled: int = 0
     wall_s: float = 0.0

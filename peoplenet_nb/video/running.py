@@ -157,6 +157,7 @@ def run(
             workers=workers,
             keyframes=chosen,
             batch=batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1),
+            after_cut=bool(manifest.parts) and manifest.parts[-1].cut,
         )
         work = _Run(folder, source, rest, settings, pipeline, more_notes, images)
         return work.go(began, progress, part_seconds, part_frames)

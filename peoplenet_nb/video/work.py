@@ -41,6 +41,7 @@ class Done:
     grids: Grids | None  #: where they are to be kept and the frame is inferred
     seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
     begins: int = 0  #: `peoplenet_nb.cells.Timeline.begins`: what begins with it
+    last: bool = False  #: of a shot, as far as its window tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ class Decided:
     inferred: bool
     begins: int
     seconds: float  #: of its window's, beside inferring
+    last: bool = False  #: as in `Done`
 
 
 Window = Sequence[Done | Decided]
@@ -168,9 +170,10 @@ class Worker:
             announce,
         )
         seconds = (perf_counter() - began - inferring) / len(taken)
+        own, ends = taken[:count], [one.cut for one in taken[1 : count + 1]] + [True] * (count == len(taken))
         decided = [
-            Decided(one, *what, begins=2 if one.cut else int(one is taken[0]), seconds=seconds)
-            for one, what in zip(taken[:count], outcome[:count], strict=True)
+            Decided(one, *what, begins=2 if one.cut else int(one is taken[0]), seconds=seconds, last=last)
+            for one, what, last in zip(own, outcome[:count], ends, strict=True)
         ]
         return decided if self._draw else [self.finish(one) for one in decided]
 
@@ -225,7 +228,8 @@ class Worker:
             drawing = _lengths(("convert", "draw"), marks)
             spent |= {"convert": spent["convert"] + drawing["convert"], "draw": drawing["draw"]}
         one.frame, one.image = replace(one.frame, pixels=_NO_PIXELS), None
-        return Done(one.frame, detections, decided.inferred, picture, grids, spent, decided.begins)
+        inferred, begins, last = decided.inferred, decided.begins, decided.last
+        return Done(one.frame, detections, inferred, picture, grids, spent, begins, last)
 
 
 def _lengths(stages: Sequence[str], marks: Sequence[float], count: int = 1) -> dict[str, float]:
