@@ -85,7 +85,7 @@ class CellsWriter:
             self._flush(cells.layout)
 
     def add_between(self, frame: int, time_s: float) -> None:
-        """Add a frame that the network did not see; one that it sees comes before and after."""
+        """Add a frame that the network did not see; one that it saw comes before, and after it unless the file ends."""
         self._between.append(frame)
         self._times.append(time_s)
 

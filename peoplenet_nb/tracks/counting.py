@@ -111,6 +111,7 @@ def count(tracks: Tracks, scene: Scene, *, label: str = "person", hold_s: float 
     import pandas as pd
 
     people = tracks.of_class(label)
+    all_feet = people.feet
     step = float(np.median(np.diff(tracks.times))) if len(tracks.times) > 1 else hold_s
     hold = max(1, math.ceil(hold_s / step - 0.01))
     crossings: list[dict[str, Any]] = []
@@ -119,7 +120,7 @@ def count(tracks: Tracks, scene: Scene, *, label: str = "person", hold_s: float 
     where = {int(frame): i for i, frame in enumerate(tracks.frames.tolist())}
     for number in people.numbers.tolist():
         of = people.of(number)
-        feet, who = people.feet[of], {"track": number, "class": label}
+        feet, who = all_feet[of], {"track": number, "class": label}
         at = [where[frame] for frame in people.frame[of].tolist()]
         for name, line in scene.lines.items():
             for i, inward in _crossed(feet, line, hold):
