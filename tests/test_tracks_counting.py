@@ -219,6 +219,8 @@ def test_a_scene_comes_back_from_its_file(tmp_path):
             {"lines": {"a": {"points": [[1, 2], [3, 4]]}}, "zones": {"a": {"points": [[0, 0], [9, 0], [9, 9]]}}},
             "same name",
         ),
+        ({"zones": {"frame": {"points": [[0, 0], [9, 0], [9, 9]]}}}, "presence.csv"),
+        ({"zones": {"time_s": {"points": [[0, 0], [9, 0], [9, 9]]}}}, "presence.csv"),
         ({"zones": {"hall": {"points": [[0, 0], [9, 9]]}}}, "3 points"),
         ({"zones": {"hall": {"points": [[0, 0], [9, 9], [5, 5]]}}}, "no area"),
         ({"zones": {"hall": {"points": [[0, 0], [9, 9], [9, 0], [0, 9]]}}}, "cross"),

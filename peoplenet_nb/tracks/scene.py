@@ -102,6 +102,8 @@ class Scene:
                 )
         for name, zone in self.zones.items():
             self._check(name, zone.points, 3)
+            if name in ("frame", "time_s"):
+                raise _refused("Columns of presence.csv have that name", name, "call the zone otherwise")
             if zone.most is not None and not (_whole(zone.most) and zone.most >= 0):
                 raise _refused(f"most of {name!r} is a number of people", zone.most, "most: 10")
             if _crosses_itself(np.array(zone.points)):
