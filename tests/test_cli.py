@@ -440,6 +440,15 @@ def test_what_is_no_run_is_not_exported(tmp_path: Path, name: str, monkeypatch: 
     assert "not the folder of a run" in output
 
 
+def test_tracks_without_their_library_are_refused_before_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "trackers", None)
+    code, output = invoke("detect", tmp_path / "none.mp4", "--track")
+    assert code == 1
+    assert "Tracks need the library" in output
+
+
 def test_an_export_into_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     code, output = invoke("export", "deepstream", "-o", tmp_path / ("x" * 300))
     assert (code, "cannot be written" in output) == (1, True), output

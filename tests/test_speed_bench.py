@@ -173,7 +173,7 @@ def test_command_writes_the_report_even_when_nothing_ran(case: tuple[Path, Path]
         "--model",
         case[0],
         "--devices",
-        "tpu",
+        "tensorrt",
         "--precisions",
         "fp32",
         "-o",
@@ -181,7 +181,10 @@ def test_command_writes_the_report_even_when_nothing_ran(case: tuple[Path, Path]
     )
     assert code == 0, text
     assert (tmp_path / "out" / "bench.png").is_file()
-    assert "tpu" in text
+    assert "tensorrt" in text
+    code, text = invoke("bench", case[1], "--model", case[0], "--devices", "cpu,tpu")
+    assert code == 1
+    assert "Unknown device" in text
 
 
 def test_modules_in_the_current_folder_are_never_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

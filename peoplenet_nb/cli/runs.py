@@ -104,6 +104,10 @@ def detect(
         )
     chosen = read_settings(settings, preset_name, fit, threshold)
     drawn = read_scene(scene)  # before hours of work
+    if follow or drawn is not None:
+        from peoplenet_nb.tracks.identities import tracking_library
+
+        tracking_library()
     outcomes = run_all(
         sources,
         load(model, device, chosen, precision),

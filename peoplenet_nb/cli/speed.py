@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from peoplenet_nb.cli.options import Batch, Model, Output, one_of, say
-from peoplenet_nb.errors import PeopleNetError, choose
+from peoplenet_nb.errors import PeopleNetError, choose, refuse_unknown
 
 # All columns, each stage's milliseconds too, are in bench.json and the chart.
 _SHOWN = ["device", "precision", "batch", "fps", "bare_fps", "ratio", "first_s", "peak_mb", "note"]
@@ -100,10 +100,12 @@ def bench(
     from peoplenet_nb.speed.bench import bench as measure
     from peoplenet_nb.speed.bench import write_report
 
+    named = [name.strip() for name in devices.split(",")] if devices else DEVICES
+    refuse_unknown(named, DEVICES, "device", "choose one of")
     table = measure(
         model,
         source,
-        devices=[name.strip() for name in devices.split(",")] if devices else DEVICES,
+        devices=named,
         precisions=[name.strip() for name in precisions.split(",")] if precisions else None,
         batch=batch,
         frames=frames,

@@ -123,8 +123,14 @@ def _of_class(
     return np.concatenate(taken), np.concatenate(given)
 
 
-def _made(kind: Tracker, times: Floats, gap_s: float, weak: bool) -> Any:
-    """Return a tracker of the library."""
+def tracking_library() -> Any:
+    """Return the library `trackers`.
+
+    Raises
+    ------
+    InstallationError
+        When it is not installed.
+    """
     try:
         import trackers
     except ImportError as error:
@@ -133,6 +139,12 @@ def _made(kind: Tracker, times: Floats, gap_s: float, weak: bool) -> Any:
             seen=error,
             next_step="PEOPLENET_WITH='supervision trackers' bash setup_runpod.sh, or pip install trackers supervision",
         ) from error
+    return trackers
+
+
+def _made(kind: Tracker, times: Floats, gap_s: float, weak: bool) -> Any:
+    """Return a tracker of the library."""
+    trackers = tracking_library()
     rate = 1.0 / float(np.median(np.diff(times))) if len(times) > 1 else _LIBRARY_FPS
     common: dict[str, Any] = {"frame_rate": rate, "lost_track_buffer": round(gap_s * _LIBRARY_FPS)}
     begins, sure = (_WEAK_BEGINS, _WEAK_SURE) if weak else (_BEGINS, _SURE)
