@@ -181,6 +181,10 @@ def test_a_run_is_followed_and_stays_as_it_is(clip, tmp_path, keyframes, monkeyp
 def test_what_is_no_run_of_a_video_is_refused(tmp_path, clip):
     with pytest.raises(OutputError, match="not the folder of a run"):
         pn.track(tmp_path)
+    (tmp_path / "begun").mkdir()
+    (tmp_path / "begun" / "run.json").touch()
+    with pytest.raises(OutputError, match="--resume"):
+        pn.track(tmp_path / "begun")
     result = run(clip, tmp_path, FakeModel())
     result.summary["source"]["kind"] = "images"
     with pytest.raises(SourceError, match="run of a video"):

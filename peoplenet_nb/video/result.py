@@ -107,8 +107,12 @@ class RunResult:
 
 def is_run(what: str | Path) -> bool:
     """Tell whether something is the folder of a run, and not a source."""
+    return _holds(what, "summary.json")
+
+
+def _holds(folder: str | Path, name: str) -> bool:
     try:
-        return (Path(what).expanduser() / "summary.json").is_file()
+        return (Path(folder).expanduser() / name).is_file()
     except (OSError, RuntimeError, ValueError):  # no path at all
         return False
 
@@ -130,7 +134,7 @@ def load_result(folder: Path) -> RunResult:
     OutputError
         When it is not the folder of a run, its summary cannot be read, or a table was deleted.
     """
-    if not is_run(folder):
+    if not is_run(folder) and not _holds(folder, "run.json"):  # else it was begun, and has an end or none
         raise OutputError("This is not the folder of a run", seen=folder, next_step=_runs_in(folder))
     path = folder / "summary.json"
     try:
@@ -138,7 +142,8 @@ def load_result(folder: Path) -> RunResult:
         _ = f"{result}{result._repr_html_()}"  # what is shown later must be there
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         what, seen = "The summary of the run cannot be read", f"{path}: {error!r}"
-        raise OutputError(what, seen=seen, next_step="run again with --overwrite.") from error
+        step = "run again, with --resume where it was interrupted, else with --overwrite."
+        raise OutputError(what, seen=seen, next_step=step) from error
     for path in (result.table, result.frames_table):
         if not path.is_file():
             what = "The run is complete, but one of its tables is not there any more"
