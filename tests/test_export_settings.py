@@ -248,9 +248,11 @@ def said(settings: Settings, target: Target) -> Settings:
     plain = Settings()
     idle: dict[str, Any] = {"preset": "custom"}
     if settings.clustering is not Clustering.DBSCAN or not any(
-        value.min_confidence for value in (settings.default, *settings.classes.values())
+        settings.for_class(label).min_confidence for label in LABELS
     ):
         idle["score"] = "max"
+    if set(LABELS) <= set(settings.classes):  # no class is left that the default is for
+        idle["default"] = plain.default
     if settings.clustering is Clustering.NMS:
         idle |= {"eps": plain.eps, "min_samples": plain.min_samples}
     if settings.clustering is Clustering.DBSCAN:
