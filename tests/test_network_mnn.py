@@ -130,6 +130,18 @@ def test_a_converter_that_crashes_is_an_error_with_its_last_words(
     assert list(mnn_path(source).parent.iterdir()) == []
 
 
+def test_a_converter_that_was_stopped_is_tried_again(
+    source: ModelFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "_tools.py").write_text("import os\ndef mnnconvert(words):\n    os.kill(os.getpid(), 9)\n")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    monkeypatch.setattr(mnnfile, "has_int8_instructions", lambda: False)
+    with pytest.raises(DeviceError, match="SIGKILL"):
+        build_mnn(source)
+    assert not mnn_pays(source)
+    assert list(mnn_path(source).parent.iterdir()) == [], "nothing says that it failed"
+
+
 def test_what_does_not_agree_is_not_kept(source: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
     answer = {"agreement": vars(replace(CLOSE, coverage=0.01)), "recipe": {}}
     monkeypatch.setattr(mnnfile, "_in_own_process", lambda *_: answer)

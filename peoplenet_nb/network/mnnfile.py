@@ -19,7 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import ModelError, OutputError, PeopleNetError
+from peoplenet_nb.errors import DeviceError, ModelError, OutputError, PeopleNetError
 from peoplenet_nb.files import sha256_of, write_text, writing
 from peoplenet_nb.hardware import cpu_name, has_int8_instructions
 from peoplenet_nb.network.agreement import compare, infer_all, noise, times_as_fast
@@ -69,7 +69,7 @@ def build_mnn(source: ModelFile, *, force: bool = False) -> Variant:
     Raises
     ------
     DeviceError
-        When MNN is not installed.
+        When MNN is not installed, or the process was stopped, as where memory runs out.
     ModelError
         When MNN does not take the network, or its outputs differ from the model's by more than 5e-3 in coverage or
         half a pixel.
@@ -132,7 +132,9 @@ def _in_own_process(source: ModelFile, made: Path) -> dict[str, Any]:
         words, code = done.stdout, done.returncode
         reason = f"ended by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     except (OSError, subprocess.TimeoutExpired) as error:
-        words, reason = "", str(error)
+        raise _stopped(error) from error
+    if code == -signal.SIGKILL:  # the system does that where memory runs out
+        raise _stopped(reason)
     try:
         answer: dict[str, Any] = json.loads(made.with_suffix(".answer").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -142,6 +144,15 @@ def _in_own_process(source: ModelFile, made: Path) -> dict[str, Any]:
             next_step="use device='cpu', and report this with the model's sha256.",
         ) from error
     return answer
+
+
+def _stopped(why: object) -> DeviceError:
+    """Return the error of what may well work at another time, which `mnn_pays` therefore does not remember."""
+    return DeviceError(
+        "Putting the model into MNN's format was stopped before its end",
+        seen=why,
+        next_step="see that memory is free (free -h) and try again, or use device='cpu'.",
+    )
 
 
 def main() -> None:
