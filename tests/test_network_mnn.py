@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +21,7 @@ from peoplenet_nb.network import mnnfile, model
 from peoplenet_nb.network.agreement import compare, infer_all
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.engines import mnn, open_backend
-from peoplenet_nb.network.mnnfile import build_mnn, convert, in_mnn, mnn_path, mnn_pays
+from peoplenet_nb.network.mnnfile import build_mnn, in_mnn, mnn_path, mnn_pays
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.variants import TIMES, Agreement, Variant
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
@@ -43,9 +44,26 @@ def source(tmp_path: Path) -> ModelFile:
     return read_model_file(write(detectnet(), tmp_path / "model" / "m.onnx"))
 
 
+CONVERT = """
+import sys
+from pathlib import Path
+from peoplenet_nb.network.mnnfile import convert
+from peoplenet_nb.onnxfile import read_model_file
+convert(read_model_file(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
 def converted(source: ModelFile, folder: Path) -> ModelFile:
-    convert(source, folder / "made.mnn")
-    return in_mnn(source, folder / "made.mnn")
+    """Convert in a process of its own, as it is done: the converter ends one that has loaded other native code."""
+    made = folder / "made.mnn"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", CONVERT, str(source.path), str(made)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return in_mnn(source, made)
 
 
 ODD = {
@@ -192,15 +210,12 @@ def test_with_vnni_auto_takes_it_only_where_it_is_there(
 
 
 def test_what_failed_is_not_tried_at_every_load(source: ModelFile, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        mnnfile, "build_mnn", builds := Builds(2.0, ModelError("MNN could not take the model"))
-    )
-    monkeypatch.setattr(mnnfile, "has_int8_instructions", lambda: False)
-    monkeypatch.setattr(mnnfile, "write_text", full_disk)
-    assert not mnn_pays(source), "a full disk changes nothing"
-    monkeypatch.undo()
+    builds = Builds(2.0, ModelError("MNN could not take the model"))
     monkeypatch.setattr(mnnfile, "build_mnn", builds)
     monkeypatch.setattr(mnnfile, "has_int8_instructions", lambda: False)
+    with monkeypatch.context() as full:
+        full.setattr(mnnfile, "write_text", full_disk)
+        assert not mnn_pays(source), "a full disk changes nothing"
     assert [mnn_pays(source), mnn_pays(source), builds.count] == [False, False, 2]
 
 
