@@ -284,3 +284,13 @@ def test_only_mnns_own_words_are_kept_back(capfd: pytest.CaptureFixture[str]) ->
     with mnn.quiet():
         os.write(1, b"MNN use high precision\nsomebody else's line\n")
     assert capfd.readouterr().out == "somebody else's line\n"
+
+
+def test_other_threads_take_no_second_helping_of_memory(source: ModelFile, tmp_path: Path) -> None:
+    first = PeopleNet(source, open_backend(runs := converted(source, tmp_path), Device.MNN, 2), runs=runs)
+    frame = pictures(1)[0]
+    wanted = first.infer(frame).coverage
+    second = first.with_threads(1)
+    assert first.backend._idle == []  # type: ignore[attr-defined]
+    for loaded in (second, first):
+        np.testing.assert_allclose(loaded.infer(frame).coverage, wanted, atol=1e-6)

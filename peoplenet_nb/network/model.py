@@ -23,7 +23,7 @@ from peoplenet_nb.files import atomic
 from peoplenet_nb.fit import Fit, FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.devices import Device, Precision
-from peoplenet_nb.network.engines import Backend, check_device, open_backend
+from peoplenet_nb.network.engines import Backend, Releases, check_device, open_backend
 from peoplenet_nb.network.mnnfile import build_mnn, in_mnn, mnn_pays
 from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.network.variants import variant_for
@@ -140,6 +140,8 @@ class PeopleNet:
         """Return the same model on the same device with another number of threads per inference."""
         if threads == self.backend.threads:
             return self
+        if isinstance(self.backend, Releases):
+            self.backend.release()
         backend = open_backend(self.runs, self.backend.device, threads, self.precision)
         return PeopleNet(self.file, backend, self.fit, runs=self.runs)
 

@@ -6,14 +6,14 @@ it raises, with the loader's own reason, and never takes another one instead.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from peoplenet_nb.errors import choose
 from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines.arrays import Array, Outputs
 from peoplenet_nb.onnxfile import ModelFile
 
-__all__ = ["Backend", "check_device", "open_backend"]
+__all__ = ["Backend", "Releases", "check_device", "open_backend"]
 
 
 class Backend(Protocol):
@@ -26,6 +26,15 @@ class Backend(Protocol):
 
     def run(self, batch: Array) -> Outputs:
         """Return coverage ``(N, C, rows, cols)`` and boxes ``(N, 4C, rows, cols)`` or None."""
+        ...
+
+
+@runtime_checkable
+class Releases(Protocol):
+    """An engine that can let go of memory while another one of the same model works."""
+
+    def release(self) -> None:
+        """Let go of what the next `run` can make again."""
         ...
 
 

@@ -78,6 +78,10 @@ class MnnBackend:
         self._idle.append(free)
         return made
 
+    def release(self) -> None:
+        """Let go of the interpreters that are idle, some 100 MB each; the next `run` makes one."""
+        self._idle.clear()
+
 
 class _Inference:
     """An interpreter with a session: one inference at a time."""
