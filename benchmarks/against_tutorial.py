@@ -26,7 +26,7 @@ from typing import Any
 import cv2
 import numpy as np
 from keyframe_rows import COLUMNS, clips, key_frame_rows, looped, peak_memory
-from results_file import table, write_section
+from results_file import shared_folder, table, write_section
 from tutorial_loop import run_tutorial
 
 from peoplenet_nb.decoding import decode
@@ -274,7 +274,7 @@ def main() -> None:
     wanted = set(options.only.split(","))
     if unknown := wanted - set(SECTIONS):
         parser.error(f"no such section: {', '.join(sorted(unknown))}; there are {', '.join(SECTIONS)}")
-    shared = Path(os.environ["PEOPLENET_SHARED"])
+    shared = shared_folder()
     (weights,) = (shared / "models").glob("*/*.onnx")
     video = shared / "data" / "vtest.avi"
     with tempfile.TemporaryDirectory() as home:

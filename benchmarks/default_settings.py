@@ -11,10 +11,8 @@ of 0.2 follows the DeepStream sample.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
+from results_file import shared_folder
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.grids import Grids
@@ -51,16 +49,6 @@ def bare_cells(grids: Grids, least: float = LEAST) -> tuple[np.ndarray, np.ndarr
     row, col = np.nonzero(coverage >= least)
     squares = np.stack((col, row, col + 1, row + 1), axis=1) * float(grids.stride)
     return grids.fit.to_frame(squares), coverage[row, col]
-
-
-def shared_folder() -> Path:
-    named = os.environ.get("PEOPLENET_SHARED", "").strip()
-    if not named:
-        raise SystemExit(
-            "PEOPLENET_SHARED is not set: name the folder that holds data/vtest.avi, data/vtest_gt.txt and "
-            "models/<version>/<model>.onnx."
-        )
-    return Path(named)
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import cv2
 import numpy as np
 import numpy.typing as npt
-from results_file import show_section, table
+from results_file import shared_folder, show_section, table
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.grids import Grids
@@ -169,7 +169,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put it into RESULTS.md")
     options = parser.parse_args()
     load = os.getloadavg()[0]
-    shared = Path(os.environ["PEOPLENET_SHARED"])
+    shared = shared_folder()
     (weights,) = (shared / "models").glob("*/*.onnx")
     file = read_model_file(weights)
     video = shared / "data" / "vtest.avi"

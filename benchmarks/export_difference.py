@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from default_settings import shared_folder
-from results_file import show_section, table
+from results_file import shared_folder, show_section, table
 
 from peoplenet_nb.demo import STANDIN, demo_clip
 from peoplenet_nb.export import Target, expected_difference, export_settings

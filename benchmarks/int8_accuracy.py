@@ -14,11 +14,10 @@ import argparse
 import os
 import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from results_file import show_section, table
+from results_file import shared_folder, show_section, table
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import demo_clip
@@ -66,7 +65,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=30)
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    shared = Path(os.environ["PEOPLENET_SHARED"])
+    shared = shared_folder()
     (weights,) = (shared / "models").glob("*/*.onnx")
     source = read_model_file(weights)
     videos = {"vtest.avi": shared / "data" / "vtest.avi", "the demo clip": demo_clip()}

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from results_file import show_section, table
+from results_file import shared_folder, show_section, table
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.demo import STANDIN, demo_clip, demo_truth
@@ -195,10 +195,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     options = parser.parse_args()
-    named = os.environ.get("PEOPLENET_SHARED", "").strip()
-    if not named:
-        raise SystemExit("PEOPLENET_SHARED is not set: name the folder that holds data/ and models/.")
-    shared, rows = Path(named), []
+    shared, rows = shared_folder(), []
     for clip in clips(shared):
         for choice in CHOICES:
             found, share = filled(clip, KeyFrames.parse(choice))

@@ -10,11 +10,10 @@ hindsight would choose. Last, how long thousands of settings take.
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
-from results_file import show_section, table
+from results_file import shared_folder, show_section, table
 
 import peoplenet_nb as pn
 from peoplenet_nb.demo import demo_clip
@@ -86,7 +85,7 @@ def main() -> None:
     )
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    shared = Path(os.environ["PEOPLENET_SHARED"])
+    shared = shared_folder()
     (weights,) = (shared / "models").glob("*/*.onnx")
     real = pn.PeopleNet.load(weights, device="cpu")
     street = clip_of(shared / "data" / "vtest.avi", shared / "data" / "vtest_gt.txt", real)

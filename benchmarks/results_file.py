@@ -7,6 +7,7 @@ title is replaced, the others stay as they were, each under the date and the mac
 from __future__ import annotations
 
 import datetime
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -16,6 +17,14 @@ from peoplenet_nb.hardware import available_threads, gpus, has_int8_instructions
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 _HEAD = "# Results\n\nWritten by the scripts beside this file, each its own section; not edited by hand.\n"
+
+
+def shared_folder() -> Path:
+    """Return the folder of real weights and video, which `PEOPLENET_SHARED` names; without it the process ends."""
+    named = os.environ.get("PEOPLENET_SHARED", "").strip()
+    if not named:
+        raise SystemExit("PEOPLENET_SHARED is not set: name the folder that holds data/ and models/.")
+    return Path(named)
 
 
 def machine() -> str:

@@ -10,13 +10,12 @@ written as that. The crossings of five lines are counted on the truth's own trac
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from pathlib import Path
 
 import numpy as np
 from keyframes import filled, look
-from results_file import show_section, table
+from results_file import shared_folder, show_section, table
 
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import preset
@@ -78,10 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     options = parser.parse_args()
-    named = os.environ.get("PEOPLENET_SHARED", "").strip()
-    if not named:
-        raise SystemExit("PEOPLENET_SHARED is not set: name the folder that holds data/ and models/.")
-    shared, rows = Path(named), []
+    shared, rows = shared_folder(), []
     (weights,) = (shared / "models").glob("*/*.onnx")
     model = PeopleNet.load(weights, device="cpu")
     clip = look("vtest.avi", model, shared / "data" / "vtest.avi", [], settings=preset("default"))

@@ -25,6 +25,7 @@ ISAAC_NOTES = (
     "bounding_box_offset is 0.03125, half a pixel over the stride: it adds that share of a cell, and its own "
     "defaults (0.0, 0.5) move boxes by 0.5 and 7.5 pixels.",
     "Nothing is clipped there. Boxes are pixels of the network's input.",
+    "model_repository_paths is the folder of Triton's models there: name yours.",
 )
 JETSON_NOTES = (
     "Its clustering is no NMS: overlapping boxes become the box around them, which is larger.",
@@ -78,7 +79,7 @@ def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]
     """Return the parameters of ``isaac_ros_detectnet``."""
     return _yaml(
         {
-            "model_repository_paths": ["/tmp/models"],
+            "model_repository_paths": ["models"],
             "model_name": "peoplenet",
             "label_list": list(network.labels),
             "enable_confidence_threshold": True,

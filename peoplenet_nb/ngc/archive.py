@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 _LARGEST = 2 << 30  # bytes unpacked; the NGC CLI is about a tenth of that
 _MOST = 20_000  # members
 _LONGEST_LINK = 1024
+# RuntimeError is an encrypted member, or one of an unknown compression.
 _BROKEN = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, OSError, EOFError, RuntimeError, ValueError)
 
 
@@ -45,7 +46,7 @@ def unpack(
             # Links come last, so that no file is ever written through one.
             for member in sorted(members, key=_is_link):
                 _write(archive, member, folder)
-    except _BROKEN as error:  # NotImplementedError, an unknown compression, is a RuntimeError
+    except _BROKEN as error:
         return f"{zipped.name}: {type(error).__name__}"
     return ""
 
