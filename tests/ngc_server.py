@@ -27,6 +27,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 
+import peoplenet_nb
 from onnx_builder import detectnet
 from peoplenet_nb import ngc
 
@@ -265,6 +266,10 @@ def cli_archive(
     return stream.getvalue()
 
 
+# Not by its name: a checkout has that too, as the README clones it.
+_PACKAGE = Path(peoplenet_nb.__file__).parent
+
+
 def chain(raised: BaseException) -> list[BaseException]:
     """An exception and everything that hangs on it."""
     found: list[BaseException] = []
@@ -284,7 +289,7 @@ def shown_by(raised: BaseException) -> str:
         frame
         for one in chain(raised)
         for frame in traceback.walk_tb(one.__traceback__)
-        if "peoplenet_nb" in frame[0].f_code.co_filename
+        if Path(frame[0].f_code.co_filename).is_relative_to(_PACKAGE)
     ]
     assert frames, "the package raised it, so its frames must be here"
     return "".join([*texts, *traceback.StackSummary.extract(iter(frames), capture_locals=True).format()])
