@@ -232,6 +232,7 @@ def test_keys_step_and_the_button_plays(shown: Page) -> None:
 def test_a_and_b_stand_side_by_side(shown: Page) -> None:
     shown.choose("preset", "default")
     shown.until(lambda: shown.settings.preset == "default", "the preset did not arrive")
+    shown.until(shown.agrees, "what is kept as A is what the page shows, and it has not the preset yet")
     shown.panel.toggle("A/B")
     try:
         shown.panel.drag("person", [0.5, 0.9])
