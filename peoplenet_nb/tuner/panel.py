@@ -8,10 +8,8 @@ because a notebook run reports success when a callback fails.
 from __future__ import annotations
 
 import functools
-import html
-import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import ipywidgets as w
 
@@ -21,6 +19,7 @@ from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import Controls
 from peoplenet_nb.tuner.fallback import KernelPicture
+from peoplenet_nb.tuner.guarded import Guarded, guarded
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import VideoPictures
 from peoplenet_nb.tuner.wire import (
@@ -32,34 +31,8 @@ from peoplenet_nb.tuner.wire import (
     shape_of,
 )
 
-log = logging.getLogger(__name__)
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def _guarded(kind: str) -> Callable[[F], F]:
-    """Keep a callback's error in the panel, and show it until a callback of its kind succeeds."""
-
-    def guard(method: F) -> F:
-        @functools.wraps(method)
-        def run(self: Tuner, *args: Any, **kwargs: Any) -> None:
-            try:
-                method(self, *args, **kwargs)
-                text = ""
-            except Exception as error:
-                log.exception("A callback of the tuner failed")
-                text = f"{type(error).__name__}: {error}"
-                self.errors.append(text)
-            if text != self._failing.get(kind, ""):
-                self._failing[kind] = text
-                self._show_errors()
-
-        return run  # type: ignore[return-value]
-
-    return guard
-
-
-class Tuner(w.VBox):  # type: ignore[misc]
+class Tuner(w.VBox, Guarded):  # type: ignore[misc]
     """Sliders on raw grids, with a picture that follows in the browser.
 
     Made by `peoplenet_nb.tuner.tune` and `peoplenet_nb.tuner.tune_run`, which say what goes in.
@@ -90,8 +63,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
         fallback: bool = False,
     ) -> None:
         self.model, self.fallback = model, fallback
-        self.errors: list[str] = []
-        self._failing: dict[str, str] = {}
+        self._begin_guarding()
         self._pictures = pictures
         self._showing = False
         frames, grids = len(model.clip), model.grids
@@ -114,7 +86,6 @@ class Tuner(w.VBox):  # type: ignore[misc]
             view=VIEW | {"heatmap": grids.boxes is None},
         )
         self._links = [] if fallback else self.controls.tie(self.canvas)
-        self._strip = w.HTML()
         self.kernel_picture = KernelPicture(model, picture, pictures)
         top = [self.controls.frame] if frames > 1 else []
         left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])
@@ -165,7 +136,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
         for name, action in (actions | {"save": self._save, "load": self._load}).items():
             getattr(controls, name).on_click(functools.partial(self._on_button, action))
 
-    @_guarded("state")
+    @guarded("state")
     def _on_state(self, change: Mapping[str, Any]) -> None:
         state = change["new"]
         if state.get("revision", 0) < self.canvas.revision:
@@ -182,13 +153,13 @@ class Tuner(w.VBox):  # type: ignore[misc]
         finally:
             self._showing = showing
 
-    @_guarded("state")
+    @guarded("state")
     def _on_a(self, change: Mapping[str, Any]) -> None:
         if change["new"]:
             a = settings_from(change["new"], self.model.labels, self.model.settings)
             self._quietly(lambda: self.model.pin(a))
 
-    @_guarded("controls")
+    @guarded("controls")
     def _on_control(self, change: Mapping[str, Any]) -> None:
         """Follow a control where there is no canvas whose state would tell."""
         if self._showing:
@@ -198,7 +169,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
         self._quietly(lambda: self.model.set_numbers(numbers, gesture=change["owner"].description))
         self._draw()
 
-    @_guarded("message")
+    @guarded("message")
     def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
         kind = content.get("type")
         if kind == "error":  # shown by the page, until what failed works again
@@ -221,13 +192,13 @@ class Tuner(w.VBox):  # type: ignore[misc]
 
     # -- from the controls
 
-    @_guarded("controls")
+    @guarded("controls")
     def _on_preset(self, change: Mapping[str, Any]) -> None:
         if change["new"] and not self._showing:
             self.model.load_preset(change["new"])
             self._show()
 
-    @_guarded("controls")
+    @guarded("controls")
     def _on_button(self, action: Callable[[], object], _: Any) -> None:
         action()
 
@@ -268,11 +239,7 @@ class Tuner(w.VBox):  # type: ignore[misc]
             self.canvas.settings_a = numbers
             self.canvas.view = {**self.canvas.view, "compare": True}
 
-    def _show_errors(self) -> None:
-        lines = "<br>".join(html.escape(text.split("\n")[0]) for text in self._failing.values() if text)
-        self._strip.value = f'<div class="pnb-errors" role="alert">{lines}</div>' if lines else ""
-
-    @_guarded("draw")
+    @guarded("draw")
     def _draw(self) -> None:
         if self.fallback:
             has_boxes = self.model.grids.boxes is not None
