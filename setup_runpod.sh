@@ -87,7 +87,7 @@ register_with_jupyter() {
 # modified without running the filter, and refuses the pull.
 copy_notebooks() {
     local line
-    run "$VENV/bin/python" "$ROOT/tools/copy_notebooks.py" "$ROOT/notebooks" "$HOME_DIR/notebooks" ||
+    run "$VENV/bin/python" "$ROOT/peoplenet_nb/notebook/copying.py" "$HOME_DIR/notebooks" ||
         fail "the notebooks could not be copied" "check that $HOME_DIR/notebooks is writable, then run this again"
     tail -n "+$((LOG_MARK + 1))" "$LOG" | while IFS= read -r line; do printf '      %s\n' "$line"; done
     result "your copies are in $HOME_DIR/notebooks"

@@ -141,8 +141,8 @@ class PartialFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-        self.partial = self.path.with_name(f".{self.path.name}.part")
+        self.path: Path = Path(path)
+        self.partial: Path = self.path.with_name(f".{self.path.name}.part")
         with writing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if self.path.is_dir():

@@ -67,7 +67,7 @@ class Preprocessor:
         self, network_size: tuple[int, int], mode: FitMode | str = FitMode.STRETCH, *, as_bytes: bool = False
     ) -> None:
         self.network_size = network_size
-        self.mode = choose(FitMode, mode, "fit")
+        self.mode: FitMode = choose(FitMode, mode, "fit")
         self.as_bytes = as_bytes
         width, height = network_size
         self._resized = np.zeros((height, width, 3), np.uint8)

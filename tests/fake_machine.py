@@ -129,7 +129,9 @@ class Machine:
         shutil.copy(ROOT / "pyproject.toml", self.checkout)
         for name in ("constraints", "notebooks"):
             shutil.copytree(ROOT / name, self.checkout / name)
-        shutil.copy(ROOT / "tools" / "copy_notebooks.py", self.checkout / "tools")
+        copying = Path("peoplenet_nb", "notebook", "copying.py")
+        (self.checkout / copying).parent.mkdir(parents=True)
+        shutil.copy(ROOT / copying, self.checkout / copying)
         self.fake("python3", FAKE_PYTHON)
         self.fake("uv", FAKE_UV, on_path=False)
         self.fake("peoplenet-nb", FAKE_PEOPLENET, on_path=False)

@@ -452,3 +452,15 @@ def test_tracks_without_their_library_are_refused_before_the_run(
 def test_an_export_into_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
     code, output = invoke("export", "deepstream", "-o", tmp_path / ("x" * 300))
     assert (code, "cannot be written" in output) == (1, True), output
+
+
+def test_notebooks_writes_copies_and_refuses_what_is_no_folder(tmp_path: Path) -> None:
+    code, output = invoke("notebooks", tmp_path / "mine")
+    assert code == 0, output
+    originals = Path(__file__).parents[1] / "notebooks"
+    copies = {path.name: path.read_bytes() for path in (tmp_path / "mine").glob("*.ipynb")}
+    assert copies == {path.name: path.read_bytes() for path in originals.glob("*.ipynb")} != {}
+    (tmp_path / "file").write_text("a file")
+    code, output = invoke("notebooks", tmp_path / "file")
+    assert code == 1
+    assert "cannot be written" in output

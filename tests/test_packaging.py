@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -301,15 +302,19 @@ def test_no_weights_but_the_stand_in() -> None:
         assert (ROOT / name).stat().st_size <= 400_000
 
 
-def test_the_demo_is_data_that_the_wheel_takes_along() -> None:
-    data = [f"peoplenet_nb/demo/{name}" for name in ("demo-street.mp4", "demo-street.csv", "standin.onnx")]
-    assert all((ROOT / name).is_file() for name in data)
-    # hatch leaves out what .gitignore names, even where git tracks it.
-    ignored = ["git", "check-ignore", "--no-index", *data]
-    done = subprocess.run(ignored, cwd=ROOT, capture_output=True, text=True, check=False)
-    if done.returncode == 128:
-        pytest.skip("not a git checkout")
-    assert done.stdout == ""
+def test_the_wheel_takes_demo_page_and_notebooks_along(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    assert wheel.stat().st_size < 3_000_000
+    with zipfile.ZipFile(wheel) as archive:
+        carried = {name: archive.read(name) for name in archive.namelist() if "dist-info" not in name}
+    assert all(name.startswith("peoplenet_nb/") for name in carried)
+    package = [path for path in sources() if path.is_relative_to(ROOT / "peoplenet_nb")]
+    expected = {path.relative_to(ROOT).as_posix(): path for path in package}
+    originals = (ROOT / "notebooks").glob("*.ipynb")
+    expected |= {f"peoplenet_nb/notebook/notebooks/{path.name}": path for path in originals}
+    assert carried == {name: path.read_bytes() for name, path in expected.items()}
 
 
 def test_no_notebook_carries_output() -> None:

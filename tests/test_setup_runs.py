@@ -55,7 +55,7 @@ def test_second_run_skips_every_finished_step(machine: Machine) -> None:
     machine.forget_calls()
     done = machine.setup()
     assert done.returncode == 0
-    looks = ("python -c ", "uv --version", "copy_notebooks.py")
+    looks = ("python -c ", "uv --version", "copying.py")
     work = [call for call in machine.calls() if not any(look in call for look in looks)]
     assert work == [
         "peoplenet-nb download --no-progress",

@@ -37,6 +37,7 @@ _COMMANDS = (
     (export.compare, "compare out/street kitti/"),
     (speed.optimise, "optimise --int8 street.mp4"),
     (speed.bench, "bench street.mp4 --devices cpu,cuda"),
+    (model.notebooks, "notebooks my-notebooks"),
     (model.doctor, "doctor"),
 )
 for _command, _example in _COMMANDS:

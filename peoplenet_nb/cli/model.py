@@ -1,7 +1,8 @@
-"""The commands about the model, the settings and the machine: ``download``, ``describe``, ``settings``, ``doctor``."""
+"""The commands about the model, the settings, the notebooks and the machine."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,7 @@ from peoplenet_nb.cli.options import (
     say,
 )
 from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.files import writing
 from peoplenet_nb.settings import Settings
 
 
@@ -62,6 +64,21 @@ def download(
         version or ngc.DEFAULT_VERSION, dest, via=via, org=org, team=team, force=force, progress=progress
     )
     say(f"{record.path}\n{record.size:,} bytes, sha256 {record.sha256}, verified by {record.verified}")
+
+
+def notebooks(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where the copies go.")],
+) -> None:
+    """Write copies of the notebooks to work in.
+
+    Copies that were made earlier are brought up to date; one that was edited is kept under another name.
+    """
+    from peoplenet_nb.notebook.copying import copy_notebooks, notebooks_dir
+
+    with writing(folder):
+        for line in copy_notebooks(notebooks_dir(), folder):
+            say(line)
+    say(f"The notebooks are in {folder}. Open them with: jupyter lab {shlex.quote(str(folder))}")
 
 
 def doctor() -> None:

@@ -69,9 +69,9 @@ class PeopleNet:
         runs: ModelFile | None = None,
     ) -> None:
         self.file = file
-        self.runs = runs or file
+        self.runs: ModelFile = runs or file
         self.backend = backend
-        self.fit = choose(FitMode, fit, "fit")
+        self.fit: FitMode = choose(FitMode, fit, "fit")
         self._local = threading.local()
 
     @classmethod

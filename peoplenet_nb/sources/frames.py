@@ -153,7 +153,7 @@ class Source(ABC):
 
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
-        self.opened = info.spec
+        self.opened: str = info.spec
         self.every = 1
         self.frames: int | None = None
         self.start = 0

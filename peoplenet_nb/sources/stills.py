@@ -154,7 +154,7 @@ class ImageFolder(Source):
 
     def __init__(self, folder: Path) -> None:
         files = _visible(folder)
-        self.paths = _named(files, IMAGE_NAME)
+        self.paths: list[Path] = _named(files, IMAGE_NAME)
         if not self.paths:
             raise SourceError("The folder holds no images", seen=folder, next_step=_advice(files))
         self._damaged: list[str] = []

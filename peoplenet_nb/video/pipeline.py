@@ -83,8 +83,8 @@ class Pipeline:
         self.workers = max(1, workers or (min(cores, _GPU_WORKERS) if device.on_gpu else cores))
         # ONNX Runtime and MNN waste least with one thread per inference; OpenVINO is faster with all of them in each.
         alone = device in (Device.CPU, Device.MNN)
-        self.model = model.with_threads(max(1, cores // self.workers)) if alone else model
-        self.batch = max(1, batch) if keyframes.off else 1
+        self.model: PeopleNet = model.with_threads(max(1, cores // self.workers)) if alone else model
+        self.batch: int = max(1, batch) if keyframes.off else 1
         if self.batch > 1:  # one is prepared while another is on the device; more would only cost memory
             self.workers = min(self.workers, _BATCH_WORKERS)
         self._source, self.keyframes, self._after_cut = source, keyframes, after_cut

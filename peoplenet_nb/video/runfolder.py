@@ -108,7 +108,7 @@ class RunFolder:
         overwrite: bool,
     ) -> None:
         self.path, self._source, self._images = path, source, list(images)
-        self.parts = path / _PARTS
+        self.parts: Path = path / _PARTS
         self._lock = ExitStack()
         if resume and overwrite:
             what = "resume and overwrite exclude each other"
@@ -123,7 +123,7 @@ class RunFolder:
                     "Another run is writing to this folder", seen=path, next_step=step
                 ) from error
         try:
-            self.manifest = self._claim(fingerprint, resume, overwrite)
+            self.manifest: Manifest = self._claim(fingerprint, resume, overwrite)
             if self.manifest.state != "complete":
                 with writing(path):
                     self.save()

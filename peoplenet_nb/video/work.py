@@ -125,7 +125,7 @@ class Worker:
         self._model, self._settings, self._keyframes = model, settings, keyframes
         self._draw, self._video_size, self._overlay = draw, video_size, overlay
         self._keep_grids = keep_grids
-        self.gone = threading.Event()
+        self.gone: threading.Event = threading.Event()
 
     def infer(self, taken: Sequence[Taken]) -> Window:
         """Take frames through the network at once, and each to what is to be written of it."""

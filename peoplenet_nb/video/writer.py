@@ -105,13 +105,13 @@ class VideoWriter:
         pixel_aspect: Fraction = Fraction(1),
         faststart: bool = True,
     ) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.size = size
         self.frames = 0
         self.rescaled = 0
-        self.encoder = choose_encoder(encoder, size)
+        self.encoder: str = choose_encoder(encoder, size)
         self._file = PartialFile(self.path)
-        self.partial = self._file.partial
+        self.partial: Path = self._file.partial
         fps = max(fps or 25.0, _LEAST_FPS)
         self._nominal = max(1, round(CLOCK / fps))
         self._last: int | None = None

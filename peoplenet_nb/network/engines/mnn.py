@@ -63,7 +63,7 @@ class MnnBackend:
     device, precision = Device.MNN, Precision.FP32
 
     def __init__(self, runs: ModelFile, threads: int | None = None) -> None:
-        self.threads = threads or available_threads()
+        self.threads: int = threads or available_threads()
         self.providers: tuple[str, ...] = (f"MNN {version()} CPU",)
         self._runs = runs
         self._idle = [_Inference(runs, self.threads)]

@@ -43,7 +43,7 @@ class OpenVinoBackend:
 
         self.device, self.precision = Device.OPENVINO, precision
         cores = available_threads()
-        self.threads = threads or cores
+        self.threads: int = threads or cores
         config: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _HINT[precision],
             "INFERENCE_NUM_THREADS": max(cores, self.threads),

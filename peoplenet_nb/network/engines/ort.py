@@ -49,7 +49,7 @@ class OrtBackend:
     ) -> None:
         self._runs = runs
         self.device, self.precision = device, precision
-        self.threads = threads or available_threads()
+        self.threads: int = threads or available_threads()
         self._outputs = [tensor for tensor in (runs.coverage, runs.boxes) if tensor is not None]
         self._bound: BufferedRunner | None = None
         self._lock = threading.Lock()

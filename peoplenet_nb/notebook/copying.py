@@ -1,9 +1,10 @@
-"""Copy the notebooks of the checkout to where people work in them, and keep the copies up to date.
+"""Copy the notebooks to where people work in them, and keep the copies up to date.
 
-    python tools/copy_notebooks.py notebooks /workspace/peoplenet/notebooks
+A copy whose cells were not edited follows the original. An edited one is never overwritten: when there is a newer
+version, the edited notebook is renamed first. Outputs and metadata do not count as edits.
 
-A copy whose cells were not edited follows the checkout. An edited one is never overwritten: when the checkout
-has a newer version, the edited notebook is renamed first. Outputs and metadata do not count as edits.
+Set-up starts this file as a script, before it knows whether the package can be imported: nothing but the standard
+library is used.
 """
 
 from __future__ import annotations
@@ -37,8 +38,32 @@ def free_name(notebook: Path) -> Path:
     return kept
 
 
+def notebooks_dir() -> Path:
+    """Return the folder of the original notebooks: the checkout's, or the one that a wheel carries."""
+    carried = Path(__file__).with_name("notebooks")
+    return carried if carried.is_dir() else Path(__file__).parents[2] / "notebooks"
+
+
 def copy_notebooks(source: Path, target: Path) -> Iterator[str]:
-    """Bring the copies up to date, and yield a line about each one that a reader should know of."""
+    """Bring the copies of notebooks up to date.
+
+    Parameters
+    ----------
+    source : Path
+        The folder of the originals.
+    target : Path
+        The folder of the copies; it is made where there is none.
+
+    Yields
+    ------
+    str
+        A line about each copy that a reader should know of.
+
+    Raises
+    ------
+    OSError
+        The copies cannot be written.
+    """
     target.mkdir(parents=True, exist_ok=True)
     record = target / RECORD
     try:
@@ -70,7 +95,7 @@ def copy_notebooks(source: Path, target: Path) -> Iterator[str]:
 
 if __name__ == "__main__":
     try:
-        for line in copy_notebooks(Path(sys.argv[1]), Path(sys.argv[2])):
-            print(line)
+        for line in copy_notebooks(notebooks_dir(), Path(sys.argv[1])):
+            sys.stdout.write(f"{line}\n")
     except OSError as error:
         sys.exit(str(error))
