@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.settings import ClassSettings, Settings
 
 
 def iou(a: Sequence[float], b: Sequence[float]) -> float:
@@ -90,6 +91,76 @@ def decode_nms(
         for k in kept:
             x1, y1, x2, y2 = boxes[k]
             found.append((c, *cells[k], scores[k], [x1 * sx, y1 * sy, x2 * sx, y2 * sy]))
+    return found
+
+
+def _clustered(
+    boxes: np.ndarray,
+    scores: np.ndarray,
+    settings: Settings,
+    own: ClassSettings,
+    iou_limit: float,
+    eps: float,
+    samples: float,
+) -> list[tuple[float, list[float]]]:
+    """Return score and box of what a class's clustering leaves."""
+    kept = list(range(len(boxes)))
+    if settings.clustering != "nms":
+        cluster = dbscan(boxes, scores, eps, samples, deepstream=settings.flavour == "deepstream")
+        members = [[k for k in kept if cluster[k] == n] for n in range(max(cluster, default=-1) + 1)]
+        kept = [k for group in members for k in group]
+    if settings.clustering != "dbscan":
+        best, _ = nms(np.array([boxes[k] for k in kept]), np.array([scores[k] for k in kept]), iou_limit)
+        return [(scores[kept[k]], boxes[kept[k]]) for k in best]
+    merged = []
+    for group in members:
+        total = sum(scores[k] for k in group)
+        mean = [sum(boxes[k][n] * scores[k] for k in group) / total for n in range(4)]
+        side = ((mean[2] - mean[0]) * (mean[3] - mean[1])) ** 0.5
+        if total >= own.min_sum and (settings.flavour == "tao" or side / (len(group) + 1) <= 60):
+            merged.append((total if settings.score == "sum" else max(scores[k] for k in group), mean))
+    return merged
+
+
+def decode_all(grids: Grids, settings: Settings) -> list[tuple[int, float, list[float]]]:
+    """Decode a frame with everything settings can say: ``(class, confidence, xyxy in frame pixels)``."""
+    found = []
+    width, height = grids.fit.content_size
+    frame_width, frame_height = grids.fit.frame_size
+    for c, label in enumerate(grids.labels):
+        own = settings.for_class(label)
+        iou_limit, eps, samples, most = (
+            getattr(settings, name) if getattr(own, name) is None else getattr(own, name)
+            for name in ("nms_iou", "eps", "min_samples", "top_k")
+        )
+        boxes, scores = [], []
+        for i in range(grids.coverage.shape[2]):  # column by column, as NVIDIA's programs walk
+            for j in range(grids.coverage.shape[1]):
+                coverage = float(grids.coverage[c, j, i])
+                if coverage < own.threshold:
+                    continue
+                left, top, right, bottom = (float(v) for v in grids.boxes[4 * c : 4 * c + 4, j, i])
+                x1, x2 = (
+                    min(max(x, 0), width) for x in (16 * i + 0.5 - 35 * left, 16 * i + 0.5 + 35 * right)
+                )
+                y1, y2 = (
+                    min(max(y, 0), height) for y in (16 * j + 0.5 - 35 * top, 16 * j + 0.5 + 35 * bottom)
+                )
+                if x2 > x1 and y2 > y1:
+                    boxes.append([x1, y1, x2, y2])
+                    scores.append(coverage)
+        merged = _clustered(np.array(boxes), np.array(scores), settings, own, iou_limit, eps, samples)
+        passed = []
+        sx, sy = frame_width / width, frame_height / height
+        for score, box in sorted(merged, key=lambda item: -item[0]):
+            x1, y1, x2, y2 = box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy
+            if x2 - x1 < own.min_width or y2 - y1 < own.min_height or score < own.min_confidence:
+                continue
+            if (own.max_width and x2 - x1 > own.max_width) or (own.max_height and y2 - y1 > own.max_height):
+                continue
+            if y1 >= own.roi_top and y2 <= frame_height - own.roi_bottom:
+                passed.append((c, score, [x1, y1, x2, y2]))
+        found += passed[:most]
     return found
 
 

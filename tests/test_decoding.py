@@ -21,6 +21,7 @@ from peoplenet_nb.decoding import (
     decode,
     find_candidates,
 )
+from peoplenet_nb.decoding.pool import Pool
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
@@ -88,6 +89,50 @@ def test_equals_the_straightforward_decode(seed: int, threshold: float, ties: bo
         np.testing.assert_allclose(found.xyxy, [e[4] for e in expected], atol=1e-3)
 
 
+@st.composite
+def _any_settings(draw: st.DrawFn) -> Settings:
+    """Settings with every number that a class can have."""
+    pixels = st.sampled_from([0.0, 0.0, 20.0, 60.0, 200.0])
+
+    def numbers() -> ClassSettings:
+        return ClassSettings(
+            threshold=draw(st.sampled_from([0.1, 0.2, 0.4])),
+            min_confidence=draw(st.sampled_from([0.0, 0.5])),
+            min_sum=draw(st.sampled_from([0.0, 0.8, 2.0])),
+            nms_iou=draw(st.sampled_from([None, 0.2, 0.7])),
+            eps=draw(st.sampled_from([None, 0.3, 0.8])),
+            min_samples=draw(st.sampled_from([None, 1.0, 2.0])),
+            top_k=draw(st.sampled_from([None, 1, 3])),
+            **{name: draw(pixels) for name in ("min_width", "min_height", "roi_top", "roi_bottom")},
+            **{name: draw(st.sampled_from([0.0, 90.0, 250.0])) for name in ("max_width", "max_height")},
+        )
+
+    return Settings(
+        clustering=draw(st.sampled_from(["nms", "dbscan", "hybrid"])),
+        flavour=draw(st.sampled_from(["tao", "deepstream"])),
+        score=draw(st.sampled_from(["max", "sum"])),
+        top_k=draw(st.sampled_from([None, 5])),
+        default=numbers(),
+        classes={label: numbers() for label in draw(st.sets(st.sampled_from(["person", "face"])))},
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 9999), chosen=_any_settings())
+def test_everything_settings_can_say_is_done_as_the_plain_loops_do_it(seed: int, chosen: Settings) -> None:
+    grids = random_grids(seed, objects=20)
+    result = decode(grids, chosen)
+    expected = reference.decode_all(grids, chosen)
+    found = result.detections
+    assert found.class_id.tolist() == [c for c, _, _ in expected]
+    np.testing.assert_allclose(found.confidence, [score for _, score, _ in expected], rtol=1e-6)
+    np.testing.assert_allclose(found.xyxy, np.reshape([box for *_, box in expected], (-1, 4)), atol=1e-3)
+    check_fates(result.candidates, result.outcome, result)
+    pooled = Pool.of([make_grids(), grids, grids], 0.1).decode(chosen)
+    for frame in (1, 2):
+        np.testing.assert_allclose(pooled[2][pooled[0] == frame], found.xyxy, atol=1e-3)
+
+
 def check_fates(candidates: Candidates, outcome: Outcome, result: Decoded) -> None:
     """Whatever the settings: every candidate has one fate, and the fates tell the same story as the boxes."""
     assert sorted(np.flatnonzero(outcome.fate == Fate.KEPT)) == sorted(result.source)
@@ -123,6 +168,14 @@ def test_every_candidate_has_its_fate(seed: int, ties: bool, name: str) -> None:
         ({"default": ClassSettings(threshold=0.5, min_width=71)}, Fate.TOO_SMALL),
         ({"default": ClassSettings(threshold=0.5, min_height=141)}, Fate.TOO_SMALL),
         ({"default": ClassSettings(threshold=0.5, min_confidence=0.91)}, Fate.LOW_CONFIDENCE),
+        ({"default": ClassSettings(threshold=0.5, max_width=69)}, Fate.TOO_LARGE),
+        ({"default": ClassSettings(threshold=0.5, max_height=139)}, Fate.TOO_LARGE),
+        ({"default": ClassSettings(threshold=0.5, roi_top=203)}, Fate.OUTSIDE_ROI),
+        ({"default": ClassSettings(threshold=0.5, roi_bottom=202)}, Fate.OUTSIDE_ROI),
+        (
+            {"clustering": "dbscan", "min_samples": 0.1, "default": ClassSettings(0.5, min_sum=0.91)},
+            Fate.LOW_SUM,
+        ),
         ({"clustering": "dbscan", "min_samples": 0.95}, Fate.NOISE),
         ({"clustering": "hybrid", "min_samples": 0.95}, Fate.NOISE),
         ({"clustering": "dbscan", "min_samples": 0.9 - 1e-6}, Fate.KEPT),

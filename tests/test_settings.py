@@ -100,6 +100,42 @@ def test_an_empty_file_means_defaults_and_classes_inherit_from_default(tmp_path:
     assert Settings.from_yaml(path).for_class("face") == ClassSettings(threshold=0.6, min_width=9)
 
 
+def test_a_class_may_have_its_own_clustering_and_the_file_says_only_what_is_its_own(tmp_path: Path) -> None:
+    settings = Settings(nms_iou=0.4, default=ClassSettings(0.2, top_k=5, max_width=300)).with_class(
+        "face", nms_iou=0.7, roi_top=12, min_sum=1.5, top_k=None
+    )
+    assert settings.own("face", "nms_iou") == 0.7
+    assert settings.own("person", "nms_iou") == 0.4
+    assert settings.own("bag", "top_k") == 5
+    assert settings.own("face", "top_k") is None
+    path = settings.to_yaml(tmp_path / "s.yaml")
+    assert Settings.from_yaml(path) == settings
+    face = settings.to_dict()["classes"]["face"]
+    assert "max_width" not in face, "inherited from default"
+    assert face["top_k"] is None, "unlike default's"
+    assert "roi_top" in settings._repr_html_()
+    assert list(preset("tao").to_dict()["classes"]["face"]) == [
+        "threshold", "min_width", "min_height", "min_confidence"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        ({"nms_iou": 1.1}, "nms_iou must be between 0 and 1"),
+        ({"eps": "x"}, "eps must be"),
+        ({"min_samples": -1}, "min_samples must be"),
+        ({"top_k": 0}, "top_k must be a whole number"),
+        ({"max_width": -1}, "max_width must be"),
+        ({"roi_bottom": float("nan")}, "roi_bottom must be"),
+        ({"min_sum": None}, "min_sum must be"),
+    ],
+)
+def test_a_class_s_own_numbers_are_checked(numbers: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        ClassSettings(**numbers)
+
+
 def test_with_class_changes_one_class_only() -> None:
     chosen = preset("deepstream").with_class("Person", threshold=0.7)
     assert chosen.for_class("person").threshold == 0.7

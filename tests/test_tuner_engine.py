@@ -79,6 +79,19 @@ def every_algorithm() -> dict[str, Settings]:
         "the best three": Settings(default=low, top_k=3),
         "the best of every cluster": Settings(default=low, top_k=1, clustering="dbscan", eps=0.6),
         "per class": Settings(default=low).with_class("face", threshold=0.6).with_class("bag", threshold=0.0),
+        **{
+            f"numbers of their own, {clustering}": Settings(
+                clustering=clustering, flavour=flavour, score=score, default=low, min_samples=0.6, top_k=9
+            )
+            .with_class("person", nms_iou=0.2, eps=0.6, min_samples=2.0, min_sum=0.9, roi_top=99, top_k=4)
+            .with_class("face", max_width=150, max_height=190, roi_bottom=120, nms_iou=0.8, min_sum=1.5)
+            for clustering, flavour, score in (
+                ("nms", "tao", "max"),
+                ("dbscan", "tao", "sum"),
+                ("dbscan", "deepstream", "max"),
+                ("hybrid", "deepstream", "max"),
+            )
+        },
         "all cells, dbscan": Settings(clustering="dbscan", default=ClassSettings(threshold=0.0)),
         "all cells, hybrid": Settings(
             clustering="hybrid",

@@ -132,6 +132,19 @@ def test_numbers_go_to_the_browser_and_come_back(name: str) -> None:
     assert wire.numbers_of(came, ("person", "bag", "face")) == numbers
 
 
+def test_numbers_without_a_slider_are_kept_while_sliders_move(model: TunerModel) -> None:
+    model.set(model.settings.with_class("face", nms_iou=0.3, roi_top=40, top_k=5))
+    shown = wire.numbers_of(model.settings, model.labels)
+    assert shown["more"] == {"nms_iou": [None, None, 0.3], "roi_top": [0, 0, 40], "top_k": [None, None, 5]}
+    model.set_numbers({**shown, "threshold": [0.4, 0.4, 0.4]})
+    assert model.settings.own("face", "nms_iou") == 0.3
+    assert model.settings.for_class("face").threshold == 0.4
+    sliders = wire.numbers_of(preset("default"), model.labels)
+    model.set_numbers({name: value for name, value in sliders.items() if name != "more"})
+    assert model.settings.for_class("face").roi_top == 40
+    assert "roi_top=40" in model.code()
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.decoding.candidates import Candidates, find_candidates
 from peoplenet_nb.decoding.overlap import Floats, Ints
-from peoplenet_nb.decoding.steps import Outcome, cluster_groups
+from peoplenet_nb.decoding.steps import Outcome, beyond_limits, cluster_groups
 from peoplenet_nb.errors import GridsError
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
@@ -34,6 +34,8 @@ class Pool:
         Those with a box; ``class_id`` counts frame times classes plus class.
     scale : ndarray
         ``(frames, 2)``: frame pixels per network pixel.
+    height : ndarray
+        ``(frames,)``: of the frames, in pixels.
     labels : tuple of str
         The model's classes.
     fit : FitMode
@@ -44,6 +46,7 @@ class Pool:
 
     candidates: Candidates
     scale: Floats
+    height: Ints
     labels: tuple[str, ...]
     fit: FitMode
     floor: float
@@ -58,7 +61,7 @@ class Pool:
             When there is no frame, the frames are not of one model and fit, or the model has no boxes.
         """
         parts: list[Candidates] = []
-        scales, first = [], None
+        scales, heights, first = [], [], None
         low = Settings(default=ClassSettings(threshold=floor))
         for grids in frames:
             first = first or (grids.labels, grids.fit.mode)
@@ -70,6 +73,7 @@ class Pool:
                 )
             parts.append(find_candidates(grids, low))
             scales.append(grids.fit.scale)
+            heights.append(grids.fit.frame_size[1])
         if first is None:
             raise GridsError("There is no frame to look at", next_step="run the network on some first.")
         frame = np.arange(len(parts)).repeat([len(part) for part in parts])
@@ -80,7 +84,7 @@ class Pool:
         real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         group = frame * len(first[0]) + class_id
         kept = Candidates(group[real], row[real], col[real], coverage[real], boxes[real])
-        return cls(kept, np.array(scales), *first, floor)
+        return cls(kept, np.array(scales), np.array(heights, np.int64), *first, floor)
 
     def __len__(self) -> int:
         """How many frames there are."""
@@ -94,7 +98,8 @@ class Pool:
         frame, class_id = np.divmod(self.candidates.class_id, len(self.labels))
         rows = np.flatnonzero(number[frame] >= 0)
         group = number[frame[rows]] * len(self.labels) + class_id[rows]
-        return Pool(self._rows(rows, group), self.scale[which], self.labels, self.fit, self.floor)
+        kept = self._rows(rows, group)
+        return Pool(kept, self.scale[which], self.height[which], self.labels, self.fit, self.floor)
 
     def _rows(self, rows: Ints, group: Ints) -> Candidates:
         c = self.candidates
@@ -114,15 +119,14 @@ class Pool:
         found = self._rows(rows, self.candidates.class_id[rows])
         none = np.full(len(rows), -1)
         outcome = Outcome(np.zeros(len(rows), np.uint8), none, np.zeros(len(rows)), none.copy())
-        network, scores, source = cluster_groups(found, outcome, np.arange(len(rows)), settings)
+        network, scores, source = cluster_groups(found, outcome, np.arange(len(rows)), settings, numbers)
         group = found.class_id[source]
         frame, class_id = np.divmod(group, len(self.labels))
         xyxy = network * np.tile(self.scale[frame], 2)
-        passed = xyxy[:, 2] - xyxy[:, 0] >= numbers.min_width[class_id]
-        passed &= xyxy[:, 3] - xyxy[:, 1] >= numbers.min_height[class_id]
-        passed &= scores >= numbers.min_confidence[class_id]
-        if settings.top_k is not None:
-            left = np.flatnonzero(passed)
-            first = np.searchsorted(group[left], group[left])
-            passed[left[np.arange(len(left)) - first >= settings.top_k]] = False
+        passed = np.ones(len(source), bool)
+        for _, gone in beyond_limits(xyxy, scores, class_id, self.height[frame], numbers):
+            passed &= ~gone
+        left = np.flatnonzero(passed)
+        first = np.searchsorted(group[left], group[left])
+        passed[left[np.arange(len(left)) - first >= numbers.top_k[class_id[left]]]] = False
         return frame[passed], class_id[passed], xyxy[passed], scores[passed]

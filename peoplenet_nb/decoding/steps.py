@@ -46,8 +46,14 @@ class Fate(IntEnum):
     BEYOND_TOP_K = 8
     NO_BOX = 9
     """The model has no box output."""
+    TOO_LARGE = 10
+    OUTSIDE_ROI = 11
+    """It reaches into the edge that `ClassSettings.roi_top` or ``roi_bottom`` leaves out."""
+    LOW_SUM = 12
+    """The coverages of its DBSCAN cluster are too little together."""
 
 
+_LIMITS = (Fate.TOO_SMALL, Fate.TOO_LARGE, Fate.OUTSIDE_ROI, Fate.LOW_CONFIDENCE)
 _KEPT = np.uint8(Fate.KEPT)  # comparing with the enum takes five times as long
 
 
@@ -100,7 +106,7 @@ class Decoded:
     def stages(self) -> dict[str, int]:
         """Return how many were left after each step: candidates, with a box, after clustering, detections."""
         fate = self.outcome.fate
-        after_clustering = np.isin(fate, (Fate.KEPT, Fate.TOO_SMALL, Fate.LOW_CONFIDENCE, Fate.BEYOND_TOP_K))
+        after_clustering = np.isin(fate, (Fate.KEPT, Fate.BEYOND_TOP_K, *_LIMITS))
         return {
             "candidates": len(fate),
             "with a box": int(np.sum((fate != Fate.EMPTY) & (fate != Fate.NO_BOX))),
@@ -163,10 +169,13 @@ def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings)
     boxes = candidates.network_xyxy
     # Fate.KEPT is 0 and Fate.EMPTY is 1.
     np.logical_or(boxes[:, 2] <= boxes[:, 0], boxes[:, 3] <= boxes[:, 1], out=fate.view(bool))
-    network, scores, source = cluster_groups(candidates, outcome, (fate == _KEPT).nonzero()[0], settings)
+    members = (fate == _KEPT).nonzero()[0]
+    network, scores, source = cluster_groups(candidates, outcome, members, settings, numbers)
     xyxy = grids.fit.to_frame(network)
-    if numbers.limits_size or numbers.limits_confidence or settings.top_k is not None:
-        passed = _filter(candidates, outcome, xyxy, scores, source, numbers, settings.top_k)
+    if numbers.limits:
+        fates = _filter(candidates.class_id[source], xyxy, scores, grids.fit.frame_size[1], numbers)
+        fate[source] = fates
+        passed = fates == _KEPT
         xyxy, scores, source = xyxy[passed], scores[passed], source[passed]
     detections = Detections(
         xyxy.astype(np.float32),
@@ -180,9 +189,25 @@ def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings)
 
 
 def cluster_groups(
-    candidates: Candidates, outcome: Outcome, members: Ints, settings: Settings
+    candidates: Candidates, outcome: Outcome, members: Ints, settings: Settings, numbers: PerClass
 ) -> tuple[Floats, Floats, Ints]:
     """Cluster every class by itself; return network boxes, scores and source candidates, by class and best first."""
+    if not numbers.varies:
+        return _cluster(candidates, outcome, members, settings, numbers, 0)
+    classes = len(numbers.threshold)
+    class_id = candidates.class_id.take(members) % classes  # a pool of frames counts on
+    parts = [
+        _cluster(candidates, outcome, members[class_id == c], settings, numbers, c) for c in range(classes)
+    ]
+    boxes, scores, source = (np.concatenate(column) for column in zip(*parts, strict=True))
+    order = candidates.class_id.take(source).argsort(kind="stable")
+    return boxes[order], scores[order], source[order]
+
+
+def _cluster(
+    candidates: Candidates, outcome: Outcome, members: Ints, settings: Settings, numbers: PerClass, which: int
+) -> tuple[Floats, Floats, Ints]:
+    """Cluster members by the numbers of one class."""
     boxes, group = candidates.network_xyxy.take(members, axis=0), candidates.class_id.take(members)
     coverage = candidates.coverage.take(members).astype(np.float64)
     if settings.clustering is not Clustering.NMS:
@@ -190,17 +215,17 @@ def cluster_groups(
         # of equally good clusters.
         walk = np.lexsort((candidates.row.take(members), candidates.col.take(members), group))
         cluster = np.empty(len(members), np.int64)
-        cluster[walk] = dbscan(
-            boxes[walk], coverage[walk], settings.eps, settings.min_samples, settings.flavour, group[walk]
-        )
-        outcome.cluster[members] = cluster
+        eps, least = float(numbers.eps[which]), float(numbers.min_samples[which])
+        cluster[walk] = dbscan(boxes[walk], coverage[walk], eps, least, settings.flavour, group[walk])
         inside = cluster >= 0
         outcome.fate[members[~inside]] = Fate.NOISE
-        members, boxes, coverage, group = members[inside], boxes[inside], coverage[inside], group[inside]
+        members, boxes, coverage, cluster = members[inside], boxes[inside], coverage[inside], cluster[inside]
+        outcome.cluster[members] = cluster + outcome.cluster.max(initial=-1) + 1
         if settings.clustering is Clustering.DBSCAN:
-            return _merge(candidates, outcome, members, boxes, coverage, settings)
+            return _merge(candidates, outcome, members, boxes, coverage, cluster, settings, numbers)
         # Hybrid, as nvinfer: DBSCAN only drops the outliers, NMS chooses among the rest.
-    result = nms(boxes, coverage, settings.nms_iou, group)
+        group = group[inside]
+    result = nms(boxes, coverage, float(numbers.nms_iou[which]), group)
     lost = (result.suppressor >= 0).nonzero()[0]
     losers = members.take(lost)
     outcome.fate[losers] = Fate.SUPPRESSED
@@ -215,12 +240,13 @@ def _merge(
     members: Ints,
     boxes: Floats,
     coverage: Floats,
+    cluster: Ints,
     settings: Settings,
+    numbers: PerClass,
 ) -> tuple[Floats, Floats, Ints]:
     """Make one box of every DBSCAN cluster, the coverage-weighted mean; by class and best first."""
     if not len(members):
         return boxes, coverage, members
-    cluster = outcome.cluster[members]
     total, size = np.bincount(cluster, coverage).astype(np.float64), np.bincount(cluster)
     # Coverage can be exactly 0 when the threshold is: such a cluster's members count alike.
     weights = np.where(total[cluster] > 0, coverage, 1.0)
@@ -236,35 +262,38 @@ def _merge(
     outcome.fate[source] = Fate.KEPT
     outcome.by[source] = -1
     scores: Floats = total if settings.score is Score.SUM else coverage[best]
-    if settings.flavour is Flavour.DEEPSTREAM:
-        sparse = np.sqrt(box_area(means)) / (size + 1) > ATHR_THRESHOLD
-        outcome.fate[members[sparse[cluster]]] = Fate.SPARSE
-        outcome.by[members[sparse[cluster]]] = -1
-        means, scores, source = means[~sparse], scores[~sparse], source[~sparse]
+    least = numbers.min_sum[candidates.class_id[source] % len(numbers.min_sum)]
+    sparse = np.sqrt(box_area(means)) / (size + 1) > ATHR_THRESHOLD
+    sparse &= settings.flavour is Flavour.DEEPSTREAM
+    for fate, dropped in ((Fate.LOW_SUM, total < least), (Fate.SPARSE, sparse)):
+        gone = members[dropped[cluster]]
+        outcome.fate[gone], outcome.by[gone] = fate, -1
+    kept = ~sparse & (total >= least)
+    means, scores, source = means[kept], scores[kept], source[kept]
     order = np.lexsort((-scores, candidates.class_id[source]))
     return means[order], scores[order], source[order]
 
 
+def beyond_limits(
+    xyxy: Floats, scores: Floats, class_id: Ints, frame_height: Ints | int, numbers: PerClass
+) -> list[tuple[Fate, npt.NDArray[np.bool_]]]:
+    """Return which of N final boxes are too small, too large, outside the region or too weak, as masks."""
+    width, height = xyxy[:, 2] - xyxy[:, 0], xyxy[:, 3] - xyxy[:, 1]
+    small = (width < numbers.min_width[class_id]) | (height < numbers.min_height[class_id])
+    large = (width > numbers.max_width[class_id]) | (height > numbers.max_height[class_id])
+    outside = xyxy[:, 1] < numbers.roi_top[class_id]
+    outside |= xyxy[:, 3] > frame_height - numbers.roi_bottom[class_id]
+    return list(zip(_LIMITS, (small, large, outside, scores < numbers.min_confidence[class_id]), strict=True))
+
+
 def _filter(
-    candidates: Candidates,
-    outcome: Outcome,
-    xyxy: Floats,
-    scores: Floats,
-    source: Ints,
-    numbers: PerClass,
-    top_k: int | None,
-) -> npt.NDArray[np.bool_]:
-    """Drop what is too small, too weak or too many of its class; return the mask of the rest."""
-    class_id = candidates.class_id[source]
-    small = xyxy[:, 2] - xyxy[:, 0] < numbers.min_width[class_id]
-    small |= xyxy[:, 3] - xyxy[:, 1] < numbers.min_height[class_id]
-    weak = ~small & (scores < numbers.min_confidence[class_id])
-    outcome.fate[source[small]] = Fate.TOO_SMALL
-    outcome.fate[source[weak]] = Fate.LOW_CONFIDENCE
-    passed = ~(small | weak)
-    if top_k is not None:
-        for which in np.unique(class_id):
-            beyond = np.flatnonzero(passed & (class_id == which))[top_k:]
-            outcome.fate[source[beyond]] = Fate.BEYOND_TOP_K
-            passed[beyond] = False
-    return passed
+    class_id: Ints, xyxy: Floats, scores: Floats, frame_height: int, numbers: PerClass
+) -> npt.NDArray[np.uint8]:
+    """Return the fates of N final boxes: beyond a limit, too many of their class, or kept."""
+    fates = np.zeros(len(xyxy), np.uint8)
+    for fate, gone in beyond_limits(xyxy, scores, class_id, frame_height, numbers):
+        fates[gone & (fates == _KEPT)] = fate
+    for which in np.flatnonzero(np.isfinite(numbers.top_k)):
+        beyond = np.flatnonzero((fates == _KEPT) & (class_id == which))[int(numbers.top_k[which]) :]
+        fates[beyond] = Fate.BEYOND_TOP_K
+    return fates

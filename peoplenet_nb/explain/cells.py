@@ -7,6 +7,7 @@ says truly what would happen.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -166,17 +167,25 @@ def _fate_sentence(decoded: Decoded, index: int, settings: Settings) -> str:
         Fate.EMPTY: "Its box has no area inside the frame.",
         Fate.SUPPRESSED: (
             f"A better box (coverage {candidates.coverage[by]:.3f}, {cell}) overlaps it with IoU "
-            f"{outcome.iou[index]:.2f}, above the NMS threshold {settings.nms_iou:g}."
+            f"{outcome.iou[index]:.2f}, above the NMS threshold {settings.own(label, 'nms_iou'):g}."
         ),
         Fate.MERGED: f"It is part of cluster {outcome.cluster[index]}, whose best cell is at {cell}.",
         Fate.NOISE: (
-            f"DBSCAN (eps {settings.eps:g}, min_samples {settings.min_samples:g}) found too little around it: "
-            "raise eps or lower min_samples."
+            f"DBSCAN (eps {settings.own(label, 'eps'):g}, min_samples {settings.own(label, 'min_samples'):g}) "
+            "found too little around it: raise eps or lower min_samples."
         ),
         Fate.SPARSE: "Its cluster is large and has few members, which DeepStream's DBSCAN drops.",
         Fate.TOO_SMALL: f"Its box is smaller than {own.min_width:g}x{own.min_height:g} frame pixels.",
         Fate.LOW_CONFIDENCE: f"Its confidence is below the {own.min_confidence:g} asked for after clustering.",
-        Fate.BEYOND_TOP_K: f"There are {settings.top_k} better boxes of {label}, and top_k stops there.",
+        Fate.BEYOND_TOP_K: f"There are {settings.own(label, 'top_k')} better boxes of {label}, and top_k stops there.",
         Fate.NO_BOX: decoded.note,
+        Fate.TOO_LARGE: (
+            f"Its box is larger than {own.max_width or math.inf:g}x{own.max_height or math.inf:g} frame pixels."
+        ),
+        Fate.OUTSIDE_ROI: (
+            f"Its box reaches into the upper {own.roi_top:g} or the lower {own.roi_bottom:g} frame pixels, which are "
+            "left out."
+        ),
+        Fate.LOW_SUM: f"The coverages of its cluster are less than {own.min_sum:g} together.",
     }
     return sentences[Fate(int(outcome.fate[index]))]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from peoplenet_nb.export.targets import ABILITIES, Ability, Target
 from peoplenet_nb.fit import FitMode
@@ -45,7 +46,8 @@ def _each(settings: Settings, **changes: float | Callable[[ClassSettings], float
     """Return settings with some numbers changed in every class; a function is given what the class had."""
 
     def changed(old: ClassSettings) -> ClassSettings:
-        return replace(old, **{name: f(old) if callable(f) else f for name, f in changes.items()})
+        new: dict[str, Any] = {name: f(old) if callable(f) else f for name, f in changes.items()}
+        return replace(old, **new)
 
     classes = {label: changed(value) for label, value in settings.classes.items()}
     return settings.replace(default=changed(settings.default), classes=classes)

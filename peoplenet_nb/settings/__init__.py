@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from peoplenet_nb.settings.per_class import PerClass, bind
 from peoplenet_nb.settings.presets import PRESETS, load_settings, preset
-from peoplenet_nb.settings.values import PEOPLENET_LABELS, ClassSettings, Clustering, Flavour, Score, Settings
+from peoplenet_nb.settings.values import (
+    OWN,
+    PEOPLENET_LABELS,
+    ClassSettings,
+    Clustering,
+    Flavour,
+    Score,
+    Settings,
+)
 
 __all__ = [
+    "OWN",
     "PEOPLENET_LABELS",
     "PRESETS",
     "ClassSettings",

@@ -14,21 +14,32 @@ import numpy.typing as npt
 
 from peoplenet_nb.errors import SettingsError, refuse_unknown
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings.values import PEOPLENET_LABELS, ClassSettings, Settings
+from peoplenet_nb.settings.values import OWN, PEOPLENET_LABELS, SIZES, ClassSettings, Settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PerClass:
-    """The numbers of each class, ``(C,)``, and whether any least size or confidence is above 0."""
+    """The numbers of each class, ``(C,)``; a largest size of 0 is infinite here, as is a ``top_k`` of None."""
 
     threshold: npt.NDArray[np.float64]
     min_width: npt.NDArray[np.float64]
     min_height: npt.NDArray[np.float64]
     min_confidence: npt.NDArray[np.float64]
+    max_width: npt.NDArray[np.float64]
+    max_height: npt.NDArray[np.float64]
+    roi_top: npt.NDArray[np.float64]
+    roi_bottom: npt.NDArray[np.float64]
+    min_sum: npt.NDArray[np.float64]
+    nms_iou: npt.NDArray[np.float64]
+    eps: npt.NDArray[np.float64]
+    min_samples: npt.NDArray[np.float64]
+    top_k: npt.NDArray[np.float64]
     least_coverage: npt.NDArray[np.float32]
     """``(C, 1)``: the least float32 that reaches the threshold, so that coverage is compared as it is."""
-    limits_size: bool
-    limits_confidence: bool
+    limits: bool
+    """Whether anything but the threshold keeps a box out after clustering."""
+    varies: bool
+    """Whether classes are clustered by different numbers."""
 
 
 _last: list[tuple[Settings, tuple[str, ...], PerClass]] = []
@@ -62,15 +73,20 @@ def bind(settings: Settings, labels: Iterable[str], fit: FitMode | None = None) 
     own = [name for name in settings.classes if name not in PEOPLENET_LABELS]
     refuse_unknown(own, names, "class", "the model's classes are")
     rows = [settings.for_class(name) for name in names]
-    columns = {f.name: np.array([getattr(row, f.name) for row in rows], float) for f in fields(ClassSettings)}
+    values = {f.name: [getattr(row, f.name) for row in rows] for f in fields(ClassSettings)}
+    values |= {name: [settings.own(label, name) for label in names] for name in OWN}
+    values["top_k"] = [np.inf if k is None else k for k in values["top_k"]]
+    columns = {name: np.array(column, float) for name, column in values.items()}
+    for name in ("max_width", "max_height"):
+        columns[name][columns[name] == 0] = np.inf
     threshold = columns["threshold"]
     least = threshold.astype(np.float32)
     least = np.where(least < threshold, np.nextafter(least, np.float32(np.inf)), least)
     made = PerClass(
         **columns,
         least_coverage=least[:, None],
-        limits_size=bool(columns["min_width"].any() or columns["min_height"].any()),
-        limits_confidence=bool(columns["min_confidence"].any()),
+        limits=any(any(values[name]) for name in SIZES) or bool(np.isfinite(columns["top_k"]).any()),
+        varies=any(len(set(values[name])) > 1 for name in ("nms_iou", "eps", "min_samples")),
     )
     _last[:] = [(settings, labels, made)]
     return made

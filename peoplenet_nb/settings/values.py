@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import sys
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -19,14 +18,19 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
 
-import numpy as np
-
 from peoplenet_nb.errors import SettingsError, choose, refuse_unknown, unknown
 from peoplenet_nb.files import read_yaml, write_text
 from peoplenet_nb.fit import FitMode
+from peoplenet_nb.settings.checks import check, check_clustering, class_name, mapping, wrong
 from peoplenet_nb.settings.view import settings_html
 
 PEOPLENET_LABELS = ("person", "bag", "face")
+#: Of `ClassSettings`: what a box or cluster is measured by after clustering.
+SIZES = (
+    "min_width", "min_height", "min_confidence", "max_width", "max_height", "roi_top", "roi_bottom", "min_sum"
+)  # fmt: skip
+#: Numbers of the clustering that a class may have for its own.
+OWN = ("nms_iou", "eps", "min_samples", "top_k")
 
 
 class Clustering(StrEnum):
@@ -64,17 +68,37 @@ class ClassSettings:
     min_confidence : float
         Least confidence of a final box, in the kind of score that `Settings.score` names (a sum of
         coverages may exceed 1).
+    max_width, max_height : float
+        Largest size of a final box, in frame pixels; 0 for none.
+    roi_top, roi_bottom : float
+        Frame pixels at the upper and lower edge of the frame that no final box may reach into.
+    min_sum : float
+        Least sum of the coverages of a DBSCAN cluster, whatever its score is (DeepStream's ``dbscan-min-score``).
+    nms_iou, eps, min_samples : float or None
+        The class's own in place of those of `Settings`.
+    top_k : int or None
+        The class's own in place of that of `Settings`.
     """
 
     threshold: float = 0.3
     min_width: float = 0.0
     min_height: float = 0.0
     min_confidence: float = 0.0
+    max_width: float = 0.0
+    max_height: float = 0.0
+    roi_top: float = 0.0
+    roi_bottom: float = 0.0
+    min_sum: float = 0.0
+    nms_iou: float | None = None
+    eps: float | None = None
+    min_samples: float | None = None
+    top_k: int | None = None
 
     def __post_init__(self) -> None:
-        _check("threshold", self.threshold, 0.0, 1.0)
-        for name in ("min_width", "min_height", "min_confidence"):
-            _check(name, getattr(self, name), 0.0, math.inf)
+        check("threshold", self.threshold, 0.0, 1.0)
+        for name in SIZES:
+            check(name, getattr(self, name), 0.0, math.inf)
+        check_clustering(self)
 
 
 @dataclass(frozen=True)
@@ -131,7 +155,7 @@ class Settings:
         set_(self, "clustering", choose(Clustering, self.clustering, "clustering"))
         set_(self, "flavour", choose(Flavour, self.flavour, "DBSCAN flavour"))
         set_(self, "score", choose(Score, self.score, "kind of score"))
-        for name, count in Counter(_class_name(name) for name in _mapping(self.classes, "classes")).items():
+        for name, count in Counter(class_name(name) for name in mapping(self.classes, "classes")).items():
             if count > 1:
                 raise SettingsError(
                     "A class is named twice (case does not matter)",
@@ -140,30 +164,33 @@ class Settings:
                 )
         for name, value in {"default": self.default, **self.classes}.items():
             if not isinstance(value, ClassSettings):
-                raise _wrong(
+                raise wrong(
                     f"class '{name}' must have ClassSettings", value, "pass ClassSettings(threshold=…)."
                 )
-        set_(self, "classes", {_class_name(name): value for name, value in self.classes.items()})
-        _check("nms_iou", self.nms_iou, 0.0, 1.0)
-        _check("eps", self.eps, 0.0, 1.0)
-        _check("min_samples", self.min_samples, 0.0, math.inf)
-        if self.top_k is not None and (type(self.top_k) is not int or self.top_k < 1):
-            what = "top_k must be a whole number of at least 1"
-            raise _wrong(what, self.top_k, "leave it out to keep every box.")
+        set_(self, "classes", {class_name(name): value for name, value in self.classes.items()})
+        for name in ("nms_iou", "eps", "min_samples"):
+            if getattr(self, name) is None:
+                raise wrong(f"{name} must be a number", None, "leave it out for the usual one.")
+        check_clustering(self)
 
     def _repr_html_(self) -> str:
         return settings_html(self.to_dict())
 
     def for_class(self, label: str) -> ClassSettings:
         """Return what applies to a class (case does not matter)."""
-        return self.classes.get(_class_name(label), self.default)
+        return self.classes.get(class_name(label), self.default)
+
+    def own(self, label: str, name: str) -> Any:
+        """Return one of ``nms_iou``, ``eps``, ``min_samples`` and ``top_k`` as it holds for a class."""
+        value = getattr(self.for_class(label), name)
+        return getattr(self, name) if value is None else value
 
     def replace(self, **changes: Any) -> Self:
         """Return a copy with some fields changed; unknown names raise `SettingsError`."""
         refuse_unknown(changes, [f.name for f in fields(self)], "setting")
         return _replace(self, **changes)
 
-    def with_class(self, label: str, **changes: float) -> Self:
+    def with_class(self, label: str, **changes: Any) -> Self:
         """Return a copy with some numbers of one class changed.
 
         Examples
@@ -172,7 +199,7 @@ class Settings:
         0.1
         """
         refuse_unknown(changes, [f.name for f in fields(ClassSettings)], "class setting")
-        name = _class_name(label)
+        name = class_name(label)
         known = list(dict.fromkeys([*PEOPLENET_LABELS, *self.classes]))
         # Other models have other classes, but a near miss of a known one is a slip, which `bind` would meet too late.
         for_people = not self.classes.keys().isdisjoint(PEOPLENET_LABELS)
@@ -194,7 +221,8 @@ class Settings:
                 "score": str(self.score),
             },
             "top_k": self.top_k,
-            "classes": {"default": asdict(self.default)} | {k: asdict(v) for k, v in self.classes.items()},
+            "classes": {"default": _plain(self.default, ClassSettings())}
+            | {name: _plain(value, self.default) for name, value in self.classes.items()},
         }
 
     @classmethod
@@ -206,11 +234,11 @@ class Settings:
         SettingsError
             For unknown keys (with the nearest known one), wrong types and values out of range.
         """
-        data = _mapping(data, "settings")
+        data = mapping(data, "settings")
         refuse_unknown(data, ["preset", "fit", "clustering", "nms", "dbscan", "top_k", "classes"], "key")
-        nms = _mapping(data.get("nms") or {}, "nms")
-        dbscan = _mapping(data.get("dbscan") or {}, "dbscan")
-        classes = _mapping(data.get("classes") or {}, "classes")
+        nms = mapping(data.get("nms") or {}, "nms")
+        dbscan = mapping(data.get("dbscan") or {}, "dbscan")
+        classes = mapping(data.get("classes") or {}, "classes")
         refuse_unknown(nms, ["iou"], "key under nms")
         refuse_unknown(dbscan, ["eps", "min_samples", "flavour", "score"], "key under dbscan")
         chosen: dict[str, Any] = {k: data[k] for k in ("preset", "fit", "clustering", "top_k") if k in data}
@@ -250,29 +278,13 @@ class Settings:
         return cls.from_dict(data if data is not None else {})
 
 
-def _wrong(what: str, value: object, next_step: str) -> SettingsError:
-    return SettingsError(what, seen=repr(value), next_step=next_step)
-
-
-def _check(name: str, value: object, low: float, high: float) -> None:
-    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
-    # Compared as it is: a whole number may be too large for a float.
-    if not number or not low <= value <= min(high, sys.float_info.max):  # type: ignore[operator]
-        span = f"between {low:g} and {high:g}" if math.isfinite(high) else f"a number of at least {low:g}"
-        raise _wrong(f"{name} must be {span}", value, f"choose {name} in that range.")
-
-
-def _mapping(value: object, what: str) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise _wrong(f"{what} must be a table of keys and values", value, "compare with a preset's YAML.")
-    return dict(value)
-
-
-def _class_name(name: object) -> str:
-    return str(name).strip().lower()
+def _plain(numbers: ClassSettings, inherited: ClassSettings) -> dict[str, Any]:
+    """Return a class's numbers as plain data; what few need stands there only where it is not inherited."""
+    usual = ("threshold", "min_width", "min_height", "min_confidence")
+    return {k: v for k, v in asdict(numbers).items() if k in usual or v != getattr(inherited, k)}
 
 
 def _class_settings(name: object, value: object, default: ClassSettings) -> ClassSettings:
-    data = _mapping(value, f"class '{name}'")
+    data = mapping(value, f"class '{name}'")
     refuse_unknown(data, [f.name for f in fields(ClassSettings)], f"key of class '{name}'")
     return _replace(default, **data)

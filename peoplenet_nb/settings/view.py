@@ -14,6 +14,7 @@ def settings_html(data: Mapping[str, Any]) -> str:
     import yaml
 
     default, *named = data["classes"].items()
+    further = dict.fromkeys(key for numbers in data["classes"].values() for key in list(numbers)[4:])
     rows = [
         {
             "class": label,
@@ -22,6 +23,7 @@ def settings_html(data: Mapping[str, Any]) -> str:
             "least height (px)": numbers["min_height"],
             "least confidence": numbers["min_confidence"],
         }
+        | {name: numbers.get(name, default[1].get(name)) for name in further}
         for label, numbers in [*named, ("any other", default[1])]
     ]
     text = html.escape(yaml.safe_dump(dict(data), sort_keys=False))

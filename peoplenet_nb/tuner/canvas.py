@@ -61,6 +61,8 @@ class TunerCanvas(anywidget.AnyWidget):
     eps = t.Float(0.3).tag(sync=True)
     min_samples = t.Float(1.0).tag(sync=True)
     top_k = t.Int(0).tag(sync=True)
+    more = t.Dict({}).tag(sync=True)
+    """Per-class numbers that have no slider."""
     clustering = t.Int(0).tag(sync=True)
     flavour = t.Int(0).tag(sync=True)
     score = t.Int(0).tag(sync=True)
@@ -83,7 +85,7 @@ def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:
     traits: dict[str, Any] = {f"{name}_{c}": v for name in PER_CLASS for c, v in enumerate(numbers[name])}
     traits |= {name: float(numbers[name]) for name in ("nms_iou", "eps", "min_samples")}
     traits |= {name: values.index(numbers[name]) for name, values in CHOICES.items()}
-    return traits | {"top_k": int(numbers["top_k"] or 0)}
+    return traits | {"top_k": int(numbers["top_k"] or 0), "more": numbers["more"]}
 
 
 def idle_under(clustering: str, *, has_boxes: bool) -> dict[str, bool]:

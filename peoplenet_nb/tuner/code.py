@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 
-from peoplenet_nb.settings import PRESETS, Settings, preset
-from peoplenet_nb.tuner.wire import PER_CLASS, SHARED
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
+from peoplenet_nb.tuner.wire import SHARED
+
+_PER_CLASS = tuple(f.name for f in fields(ClassSettings))
 
 
 def line_of(settings: Settings, base: Settings, labels: Sequence[str]) -> str:
@@ -24,7 +27,7 @@ def line_of(settings: Settings, base: Settings, labels: Sequence[str]) -> str:
     if changed := _arguments(SHARED, settings, start):
         line += f".replace({changed})"
     for label in labels:
-        if changed := _arguments(PER_CLASS, settings.for_class(label), start.for_class(label)):
+        if changed := _arguments(_PER_CLASS, settings.for_class(label), start.for_class(label)):
             # A model's label can hold any character: only `repr` makes it a string and nothing else.
             line += f".with_class({label!r}, {changed})"
     return line

@@ -18,7 +18,9 @@ from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, bind, preset
 
-PER_CLASS: tuple[str, ...] = tuple(f.name for f in fields(ClassSettings))
+PER_CLASS = ("threshold", "min_width", "min_height", "min_confidence")
+"""Of `ClassSettings`: what has a slider. The rest travels along as it is (``more``)."""
+_MORE = tuple(f.name for f in fields(ClassSettings) if f.name not in PER_CLASS)
 SHARED = ("clustering", "nms_iou", "eps", "min_samples", "flavour", "score", "top_k")
 
 
@@ -44,8 +46,13 @@ def shape_of(grids: Grids, dead: Sequence[str] = ()) -> dict[str, Any]:
 
 def numbers_of(settings: Settings, labels: Sequence[str]) -> dict[str, Any]:
     """Return settings as the browser has them: shared values, and per-class lists in class order."""
-    bound = bind(settings, labels)
-    numbers: dict[str, Any] = {name: [float(v) for v in getattr(bound, name)] for name in PER_CLASS}
+    bind(settings, labels)
+    rows = [settings.for_class(label) for label in labels]
+    numbers: dict[str, Any] = {name: [float(getattr(row, name)) for row in rows] for name in PER_CLASS}
+    more = {name: [getattr(row, name) for row in rows] for name in _MORE}
+    numbers["more"] = {
+        name: values for name, values in more.items() if any(v is not None and v for v in values)
+    }
     numbers |= {name: getattr(settings, name) for name in SHARED}
     return numbers | {name: str(numbers[name]) for name in ("clustering", "flavour", "score")}
 
@@ -59,14 +66,19 @@ def settings_from(numbers: Mapping[str, Any], labels: Sequence[str], base: Setti
     before = numbers_of(base, labels)
     changes = {name: numbers[name] for name in SHARED if name in numbers}
     settings = base.replace(**changes)
-    for name in PER_CLASS:
-        values = numbers.get(name, before[name])
+    more = numbers.get("more", before["more"])
+    neutral = ClassSettings()
+    for name in (*PER_CLASS, *_MORE):
+        usual = [getattr(neutral, name)] * len(labels)
+        old_values = before[name] if name in PER_CLASS else before["more"].get(name, usual)
+        values = numbers.get(name, old_values) if name in PER_CLASS else more.get(name, usual)
         if not isinstance(values, list | tuple) or len(values) != len(labels):
             what = f"{name} must have one value for each of the {len(labels)} classes"
             raise SettingsError(what, seen=values, next_step="run the cell that shows the tuner again.")
-        for label, value, old in zip(labels, values, before[name], strict=True):
+        for label, value, old in zip(labels, values, old_values, strict=True):
             if value != old:
-                settings = settings.with_class(label, **{name: float(value)})
+                number = float(value) if name in PER_CLASS else value
+                settings = settings.with_class(label, **{name: number})
     return settings
 
 

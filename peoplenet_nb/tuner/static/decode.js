@@ -16,6 +16,9 @@ export const FATES = [
   "low confidence",
   "beyond top k",
   "no box",
+  "too large",
+  "outside roi",
+  "low sum",
 ];
 export const Fate = {
   KEPT: 0,
@@ -28,13 +31,17 @@ export const Fate = {
   LOW_CONFIDENCE: 7,
   BEYOND_TOP_K: 8,
   NO_BOX: 9,
+  TOO_LARGE: 10,
+  OUTSIDE_ROI: 11,
+  LOW_SUM: 12,
 };
 const ATHR_THRESHOLD = 60; // nvinfer: drops clusters with sqrt(area) / (n + 1) above this
 
 /**
- * @typedef {{clustering: string, nmsIou: number, eps: number, minSamples: number, flavour: string, score: string,
- *   topK: number|null, threshold: number[], minWidth: number[], minHeight: number[], minConfidence: number[]}}
- *   Settings per-class numbers in the model's class order
+ * @typedef {{clustering: string, flavour: string, score: string, nmsIou: number[], eps: number[],
+ *   minSamples: number[], topK: number[], threshold: number[], minWidth: number[], minHeight: number[],
+ *   minConfidence: number[], maxWidth: number[], maxHeight: number[], roiTop: number[], roiBottom: number[],
+ *   minSum: number[]}} Settings per-class numbers in the model's class order; what has no limit is infinite
  */
 
 /** Decode one frame. @param {FrameData} frame @param {Settings} settings */
@@ -111,7 +118,7 @@ function membersOf(frame, candidates, c) {
 }
 
 function byNms(frame, candidates, c, settings) {
-  const run = suppress(frame, c, settings.threshold[c], settings.nmsIou);
+  const run = suppress(frame, c, settings.threshold[c], settings.nmsIou[c]);
   markSuppressed(candidates, membersOf(frame, candidates, c), run);
   return run.kept.map((e) => single(frame, c, e, candidates.indexOf[e]));
 }
@@ -119,8 +126,8 @@ function byNms(frame, candidates, c, settings) {
 function byDbscan(frame, candidates, c, settings, offset) {
   const deepstream = settings.flavour === "deepstream";
   const { label, count } = dbscan(frame, c, settings.threshold[c], {
-    eps: settings.eps,
-    minSamples: settings.minSamples,
+    eps: settings.eps[c],
+    minSamples: settings.minSamples[c],
     deepstream,
   });
   const inside = [];
@@ -135,7 +142,7 @@ function byDbscan(frame, candidates, c, settings, offset) {
   }
   // Hybrid, as nvinfer: DBSCAN only drops the outliers, NMS chooses among the rest.
   const among = frame.order[c].filter((e) => candidates.indexOf[e] >= 0 && label[e] >= 0);
-  const run = suppressAmong(frame, among, settings.nmsIou);
+  const run = suppressAmong(frame, among, settings.nmsIou[c]);
   markSuppressed(candidates, inside, run);
   return { found: run.kept.map((e) => single(frame, c, e, candidates.indexOf[e])), count };
 }
@@ -158,13 +165,14 @@ function merged(frame, candidates, c, settings, inside, label, count) {
     const area = (mean.x2 - mean.x1) * (mean.y2 - mean.y1);
     const sparse =
       settings.flavour === "deepstream" && Math.sqrt(area) / (members.length + 1) > ATHR_THRESHOLD;
+    const dropped = sparse ? Fate.SPARSE : total < settings.minSum[c] ? Fate.LOW_SUM : 0;
     for (const e of members) {
       const i = candidates.indexOf[e];
-      candidates.fate[i] = sparse ? Fate.SPARSE : i === source ? Fate.KEPT : Fate.MERGED;
-      candidates.by[i] = sparse || i === source ? -1 : source;
+      candidates.fate[i] = dropped || (i === source ? Fate.KEPT : Fate.MERGED);
+      candidates.by[i] = dropped || i === source ? -1 : source;
     }
     const score = settings.score === "sum" ? total : coverage[best];
-    if (!sparse) found.push({ c, source, score, ...mean });
+    if (!dropped) found.push({ c, source, score, ...mean });
   }
   return found.sort((a, b) => b.score - a.score); // stable: equal clusters keep their numbers' order
 }
@@ -185,17 +193,23 @@ function weightedMean(box, members, weights) {
 /** Drop what is too small, too weak or too many of its class; boxes become frame pixels here. */
 function filtered(frame, candidates, found, settings) {
   const [sx, sy] = frame.shape.scale;
+  const bottom = frame.shape.frameSize[1];
   const taken = new Int32Array(frame.shape.labels.length);
   const passed = [];
   for (const item of found) {
     const { c, source, score } = item;
     const xyxy = [item.x1 * sx, item.y1 * sy, item.x2 * sx, item.y2 * sy];
     let fate = Fate.KEPT;
-    if (xyxy[2] - xyxy[0] < settings.minWidth[c] || xyxy[3] - xyxy[1] < settings.minHeight[c]) {
+    const [width, height] = [xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]];
+    if (width < settings.minWidth[c] || height < settings.minHeight[c]) {
       fate = Fate.TOO_SMALL;
+    } else if (width > settings.maxWidth[c] || height > settings.maxHeight[c]) {
+      fate = Fate.TOO_LARGE;
+    } else if (xyxy[1] < settings.roiTop[c] || xyxy[3] > bottom - settings.roiBottom[c]) {
+      fate = Fate.OUTSIDE_ROI;
     } else if (score < settings.minConfidence[c]) {
       fate = Fate.LOW_CONFIDENCE;
-    } else if (settings.topK !== null && taken[c] >= settings.topK) {
+    } else if (taken[c] >= settings.topK[c]) {
       fate = Fate.BEYOND_TOP_K;
     }
     if (fate !== Fate.KEPT) {
@@ -235,7 +249,8 @@ export function stages(result) {
   for (let i = 0; i < count; i++) {
     const f = fate[i];
     if (f !== Fate.EMPTY && f !== Fate.NO_BOX) boxed++;
-    if (f === Fate.KEPT || (f >= Fate.TOO_SMALL && f <= Fate.BEYOND_TOP_K)) clustered++;
+    const limited = (f >= Fate.TOO_SMALL && f <= Fate.BEYOND_TOP_K) || f === Fate.TOO_LARGE || f === Fate.OUTSIDE_ROI;
+    if (f === Fate.KEPT || limited) clustered++;
   }
   return {
     cells: result.frame.shape.labels.length * result.frame.perClass,

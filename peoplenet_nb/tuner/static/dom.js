@@ -30,7 +30,7 @@ export const CLUSTERINGS = ["nms", "dbscan", "hybrid"];
 export const FLAVOURS = ["tao", "deepstream"];
 export const SCORES = ["max", "sum"];
 const PER_CLASS = ["threshold", "min_width", "min_height", "min_confidence"];
-const SHARED = ["nms_iou", "eps", "min_samples", "top_k", "clustering", "flavour", "score"];
+const SHARED = ["nms_iou", "eps", "min_samples", "top_k", "more", "clustering", "flavour", "score"];
 
 /** The names of all traits that are settings. */
 export function settingNames(classes) {
@@ -49,6 +49,7 @@ export function numbersOf(model, classes) {
     eps: tidy(model.get("eps")),
     min_samples: tidy(model.get("min_samples")),
     top_k: model.get("top_k") || null,
+    more: model.get("more"),
     clustering: CLUSTERINGS[model.get("clustering")],
     flavour: FLAVOURS[model.get("flavour")],
     score: SCORES[model.get("score")],

@@ -9,18 +9,28 @@ import { entryAt } from "./geometry.js";
 
 /** Settings as Python sends them (snake_case) in the engine's names. */
 export function settingsFrom(numbers) {
+  const { threshold, more = {} } = numbers;
+  const each = (value) => threshold.map((_, c) => value(c));
+  const own = (name) => each((c) => more[name]?.[c] ?? numbers[name]); // a class's, else that of all
+  const limit = (name) => each((c) => more[name]?.[c] || 0);
+  const most = (name) => limit(name).map((value) => value || Infinity);
   return {
     clustering: numbers.clustering,
-    nmsIou: numbers.nms_iou,
-    eps: numbers.eps,
-    minSamples: numbers.min_samples,
     flavour: numbers.flavour,
     score: numbers.score,
-    topK: numbers.top_k || null,
-    threshold: numbers.threshold,
+    nmsIou: own("nms_iou"),
+    eps: own("eps"),
+    minSamples: own("min_samples"),
+    topK: own("top_k").map((k) => k || Infinity),
+    threshold,
     minWidth: numbers.min_width,
     minHeight: numbers.min_height,
     minConfidence: numbers.min_confidence,
+    maxWidth: most("max_width"),
+    maxHeight: most("max_height"),
+    roiTop: limit("roi_top"),
+    roiBottom: limit("roi_bottom"),
+    minSum: limit("min_sum"),
   };
 }
 
@@ -65,13 +75,13 @@ export function fateSentence(result, index, settings) {
     case Fate.SUPPRESSED:
       return (
         `A better box (coverage ${fixed(frame.coverage[other], 3)}, ${where}) overlaps it with IoU ` +
-        `${fixed(candidates.iou[index], 2)}, above the NMS threshold ${plain(settings.nmsIou)}.`
+        `${fixed(candidates.iou[index], 2)}, above the NMS threshold ${plain(settings.nmsIou[c])}.`
       );
     case Fate.MERGED:
       return `It is part of cluster ${candidates.cluster[index]}, whose best cell is at ${where}.`;
     case Fate.NOISE:
       return (
-        `DBSCAN (eps ${plain(settings.eps)}, min_samples ${plain(settings.minSamples)}) found too little ` +
+        `DBSCAN (eps ${plain(settings.eps[c])}, min_samples ${plain(settings.minSamples[c])}) found too little ` +
         "around it: raise eps or lower min_samples."
       );
     case Fate.SPARSE:
@@ -81,7 +91,18 @@ export function fateSentence(result, index, settings) {
     case Fate.LOW_CONFIDENCE:
       return `Its confidence is below the ${plain(settings.minConfidence[c])} asked for after clustering.`;
     case Fate.BEYOND_TOP_K:
-      return `There are ${settings.topK} better boxes of ${label}, and top_k stops there.`;
+      return `There are ${settings.topK[c]} better boxes of ${label}, and top_k stops there.`;
+    case Fate.TOO_LARGE: {
+      const size = [settings.maxWidth[c], settings.maxHeight[c]].map((v) => (v < Infinity ? plain(v) : "inf"));
+      return `Its box is larger than ${size.join("x")} frame pixels.`;
+    }
+    case Fate.OUTSIDE_ROI:
+      return (
+        `Its box reaches into the upper ${plain(settings.roiTop[c])} or the lower ${plain(settings.roiBottom[c])} ` +
+        "frame pixels, which are left out."
+      );
+    case Fate.LOW_SUM:
+      return `The coverages of its cluster are less than ${plain(settings.minSum[c])} together.`;
     default:
       return "This model has a coverage output only: there are no boxes to decode.";
   }
