@@ -85,15 +85,8 @@ def _of_run(
 ) -> Clip:
     about, source = result.summary, result.summary["source"]
     names, video = tuple(about["counts"]), source["kind"] == "video"
-    table = result.frames_to_pandas()
-    run = table["frame"].tolist()
-    files = None
-    if not video:  # a run of images knows the names of those it saw
-        by_index = dict(zip(run, table["source"].astype(str).tolist(), strict=True))
-        files = [by_index.get(i, "") for i in range(max(run, default=-1) + 1)]
-    size = (int(source["width"]), int(source["height"]))
-    images = Path(source["spec"]) if source["kind"] == "images" else None
-    aligned = _labels(labels, names, classes, size, images, files)
+    run = result.frames_to_pandas()["frame"].tolist()
+    aligned = None if labels is None else run_labels(result, labels, classes)
     used, notes = Settings.from_dict(about["settings"]), list[str]()
     saved = open_grids(result.folder) if "grids" in about["files"] else None
     if saved is not None and len(saved.frames) < len(run):  # of key frames
@@ -118,6 +111,27 @@ def _of_run(
     judged = _only(aligned, names, frames)
     notes += _missing(aligned, frames)
     return Clip(source["name"], video, source["fps"], judged, used, pool, found, source["spec"], notes)
+
+
+def image_names(result: RunResult) -> list[str] | None:
+    """Return the file names of a run's images by their index in the source; None of a video."""
+    if result.summary["source"]["kind"] == "video":
+        return None
+    table = result.frames_to_pandas()  # it knows the names of those that were run
+    by_index = dict(zip(table["frame"].tolist(), table["source"].astype(str).tolist(), strict=True))
+    return [by_index.get(i, "") for i in range(max(by_index, default=-1) + 1)]
+
+
+def run_labels(
+    result: RunResult, labels: str | Path | Labels, classes: Mapping[str, str] | None = None
+) -> Labels:
+    """Return labels of a run, whose frames are indices in its source; the parameters are those of `evaluate`."""
+    source = result.summary["source"]
+    size = (int(source["width"]), int(source["height"]))
+    images = Path(source["spec"]) if source["kind"] == "images" else None
+    found = _labels(labels, tuple(result.summary["counts"]), classes, size, images, image_names(result))
+    assert found is not None
+    return found
 
 
 def _labels(

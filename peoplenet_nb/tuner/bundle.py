@@ -16,9 +16,9 @@ STATIC = Path(__file__).resolve().parent / "static"
 MODULES = tuple(
     f"{name}.js"
     for name in (
-        *("geometry", "cluster", "decode", "explain", "assign", "between", "clip"),
-        *("zoom", "labels", "heat", "paint", "charts", "store", "dom"),
-        *("inspector", "cliprow", "page", "kernel", "actions", "paced", "view", "widget"),
+        *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "judge"),
+        *("zoom", "labels", "heat", "paint", "verdicts", "charts", "store", "dom"),
+        *("inspector", "cliprow", "scorerow", "page", "kernel", "actions", "paced", "view", "widget"),
     )
 )
 

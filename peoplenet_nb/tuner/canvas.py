@@ -22,7 +22,7 @@ CHOICES = {
     "score": ("max", "sum"),
 }
 
-VIEW: dict[str, Any] = dict.fromkeys(("boxes", "labels"), True)
+VIEW: dict[str, Any] = dict.fromkeys(("boxes", "labels", "verdicts"), True)
 VIEW |= dict.fromkeys(("heatmap", "grid", "candidates", "suppressed", "compare"), False) | {"class_id": 0}
 
 Message = Callable[[Mapping[str, Any]], None]
@@ -50,6 +50,9 @@ class TunerCanvas(anywidget.AnyWidget):
     between = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.between.Between.to_browser`, where the clip has frames that the network did not see."""
 
+    truth = t.Dict({}).tag(sync=True)
+    """`peoplenet_nb.tuner.truth.to_browser`, where there are labels."""
+
     frame = t.Int(0).tag(sync=True)
     view = t.Dict(VIEW).tag(sync=True)
     settings_a = t.Dict({}).tag(sync=True)
@@ -76,8 +79,15 @@ class TunerCanvas(anywidget.AnyWidget):
         names = [f"{name}_{c}" for name in PER_CLASS for c in range(len(shape["labels"]))]
         # Before the rest: the widget's model is made of the traits that are there when it opens.
         self.add_traits(**{name: t.Float(0.0).tag(sync=True) for name in names})
+        best = [best_mark(c) for c in range(len(shape["labels"]))]
+        self.add_traits(**{name: t.Unicode("").tag(sync=True) for name in best})
         idle = idle_under(numbers["clustering"], has_boxes=shape["hasBoxes"])
         super().__init__(shape=dict(shape), **traits_of(numbers), **idle, **more)
+
+
+def best_mark(class_id: int) -> str:
+    """Return the trait that holds the mark, as HTML, of where a class's F1 is best; kept by the browser."""
+    return f"best_{class_id}"
 
 
 def traits_of(numbers: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import ipywidgets as w
 
 from peoplenet_nb.paths import settings_file
 from peoplenet_nb.settings import PRESETS
-from peoplenet_nb.tuner.canvas import CHOICES, traits_of
+from peoplenet_nb.tuner.canvas import CHOICES, best_mark, traits_of
 from peoplenet_nb.tuner.marks import LEGEND, marks_under
 from peoplenet_nb.tuner.model import TunerModel
 
@@ -155,6 +155,15 @@ class Controls:
         links = [w.jslink((control, _moves(control)), (canvas, name)) for name, control in tied.items()]
         for idle, names in _IDLE.items():
             links += [w.jsdlink((canvas, idle), (self.tied[name], "disabled")) for name in names]
+        return links
+
+    def tie_best(self, canvas: Any) -> list[Any]:
+        """Show below each threshold where F1 is best by the labels, as the browser says; return the links."""
+        links = []
+        for c in range(len(self.labels)):
+            mark = w.HTML()
+            self._rows[f"threshold_{c}"].children += (mark,)
+            links.append(w.jsdlink((canvas, best_mark(c)), (mark, "value")))
         return links
 
 

@@ -30,7 +30,7 @@ class KernelPicture(w.VBox):  # type: ignore[misc]
         self.toggles = [
             w.ToggleButton(value, description=name, layout=w.Layout(width="auto"))
             for name, value in VIEW.items()
-            if isinstance(value, bool) and name != "compare"
+            if isinstance(value, bool) and name not in ("compare", "verdicts")
         ]
         self.note = w.HTML()
         super().__init__([w.HBox(self.toggles), self.image, self.note])

@@ -6,7 +6,7 @@ coverage that any preset could ask for, within a limit of bytes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +18,16 @@ from peoplenet_nb.cells import FLOOR, Cells, Layout, SavedGrids, open_grids
 from peoplenet_nb.errors import GridsError
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.labels import Labels
+from peoplenet_nb.labels.values import Key
 from peoplenet_nb.preprocess import check_frame
 from peoplenet_nb.settings import Settings, preset
+from peoplenet_nb.sources import open_source
 from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.panel import Tuner
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
+from peoplenet_nb.tuner.truth import labels_of_clip, to_browser
 from peoplenet_nb.tuner.wire import pack_clip
 
 if TYPE_CHECKING:
@@ -84,6 +88,8 @@ def tune_run(
     source: str | Path | Source | None = None,
     settings: Settings | None = None,
     *,
+    labels: str | Path | Labels | None = None,
+    classes: Mapping[str, str] | None = None,
     most: int = 2000,
     dead: Sequence[str] = (),
     fallback: bool = False,
@@ -96,9 +102,15 @@ def tune_run(
         A run's folder, or what `peoplenet_nb.open_grids` opened.
     source : str, Path or Source, optional
         The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
+    labels : str, Path or Labels, optional
+        Ground truth, as `evaluate` takes it. Precision, recall and F1 of the labelled frames then follow the sliders,
+        with the curve and each class's best threshold; boxes are marked as right and false, truths as missed.
+    classes : mapping, optional
+        What class names of the labels mean, as in `evaluate`.
     most : int
-        How many frames to take at most, evenly spaced over a longer run. Of a run on key frames that has no more, all
-        frames are shown, interpolated as in the run but with the settings of the moment; of a longer one key frames.
+        How many frames to take at most, evenly spaced over a longer run, labelled ones first. Of a run on key frames
+        that has no more, all frames are shown, interpolated as in the run but with the settings of the moment; of a
+        longer one key frames.
     settings, dead, fallback
         As in `tune`, which also says what is returned.
 
@@ -109,9 +121,12 @@ def tune_run(
     SettingsError
         When a threshold is below the floor from which cells were saved.
     SourceError
-        When the source cannot be opened.
+        When the source cannot be opened, or the labels cannot be read or are of other frames.
     """
-    clip = Clip(folder if isinstance(folder, SavedGrids) else open_grids(folder), most)
+    saved = folder if isinstance(folder, SavedGrids) else open_grids(folder)
+    source = open_source(source, progress=False) if isinstance(source, str | Path) else source
+    aligned = None if labels is None else labels_of_clip(labels, folder, saved[0], source, classes)
+    clip = Clip(saved, most, () if aligned is None else aligned.frames)
     model = TunerModel(clip, settings or preset("default", clip[0].fit.mode), clip.between)
     packed = pack_clip(map(clip.cells, clip.keys), floors=FLOORS, limit=CLIP_BYTES)
     pictures = VideoPictures(source, clip.frames) if source is not None else None
@@ -121,6 +136,7 @@ def tune_run(
         pictures=pictures,
         packed=packed,
         between=clip.between,
+        truth=None if aligned is None else to_browser(aligned, clip.frames, clip.keys),
         frame_names=clip.frames,
         fps=min(30.0, (pictures.fps if pictures else None) or 10.0),
         dead=dead,
@@ -128,13 +144,19 @@ def tune_run(
     )
 
 
+def every(most: int, frames: Sequence[int]) -> Sequence[int]:
+    """Return at most so many of some frames, evenly spaced."""
+    return frames[:: max(1, -(-len(frames) // most))] if most > 0 else ()
+
+
 class Clip(Sequence[Grids]):
     """At most so many of a run's frames, which must all be alike, since the browser has one shape for all.
 
-    Of a run on key frames all frames, if there is room for them; else key frames only.
+    Of a run on key frames all frames, if there is room for them; else key frames only. Of a longer run those that are
+    ``wanted`` are there, and others evenly between.
     """
 
-    def __init__(self, saved: SavedGrids, most: int) -> None:
+    def __init__(self, saved: SavedGrids, most: int, wanted: Collection[Key] = ()) -> None:
         self._saved, line = saved, saved.timeline
         self._first = saved.cells(0)
         self.between: Between | None = None
@@ -145,7 +167,10 @@ class Clip(Sequence[Grids]):
             self.between = Between.of(line, saved.frames)
             self.frames, self.keys = list(self.between.frames), self.between.keys
         else:
-            self.frames = saved.frames[:: max(1, -(-len(saved) // max(1, most)))]
+            asked = set(wanted)
+            kept = every(most, [frame for frame in saved.frames if frame in asked])
+            more = every(most - len(kept), saved.frames)
+            self.frames = sorted({*kept, *more})
             self.keys = range(len(self.frames))
         self._where = {frame: position for position, frame in enumerate(saved.frames)}
 

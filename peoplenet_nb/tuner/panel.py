@@ -57,6 +57,7 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         pictures: VideoPictures | None = None,
         packed: PackedClip | None = None,
         between: Between | None = None,
+        truth: Mapping[str, Any] | None = None,
         frame_names: list[int] | None = None,
         fps: float = 10.0,
         dead: Sequence[str] = (),
@@ -81,11 +82,14 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             floor=packed.floor if packed else 0.0,
             frame_names=list(frame_names or range(frames)),
             between=between.to_browser(model.labels) if between else {},
+            truth=dict(truth or {}),
             fps=fps,
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},
         )
         self._links = [] if fallback else self.controls.tie(self.canvas)
+        if truth and not fallback:
+            self._links += self.controls.tie_best(self.canvas)
         self.kernel_picture = KernelPicture(model, picture, pictures)
         top = [self.controls.frame] if frames > 1 else []
         left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])

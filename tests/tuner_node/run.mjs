@@ -78,6 +78,21 @@ const calls = {
     while (!counter.finished) counter.step(1);
     return list(counter.counts);
   },
+  /** Figures of every judged class under each of some settings, one after the other. */
+  scores(job) {
+    const clip = new engine.ClipData(job.shape, view(job.clip), job.between);
+    const rows = Uint8Array.from(atob(job.truth.rows), (c) => c.charCodeAt(0));
+    const truths = new engine.Truths({ ...job.truth, rows: new DataView(rows.buffer) });
+    const judge = new engine.ClipJudge(clip, truths);
+    return job.settings.map((numbers) => {
+      judge.start(engine.settingsFrom(numbers));
+      while (!judge.finished) judge.step(1);
+      return truths.judged.map((c) => {
+        const { curve, best, ...score } = judge.score(c);
+        return { ...score, best, hits: list(curve.hits), confidence: list(curve.confidence) };
+      });
+    });
+  },
   labels(job) {
     return engine.placeLabels(job.boxes, job.forms, job.picture);
   },

@@ -190,6 +190,15 @@ function weightedMean(box, members, weights) {
   return { x1: x1 / sum, y1: y1 / sum, x2: x2 / sum, y2: y2 / sum };
 }
 
+/** Which limit of its class a box in frame pixels is beyond; KEPT where none. */
+export function limitOf(settings, c, x1, y1, x2, y2, bottom) {
+  const [width, height] = [x2 - x1, y2 - y1];
+  if (width < settings.minWidth[c] || height < settings.minHeight[c]) return Fate.TOO_SMALL;
+  if (width > settings.maxWidth[c] || height > settings.maxHeight[c]) return Fate.TOO_LARGE;
+  if (y1 < settings.roiTop[c] || y2 > bottom - settings.roiBottom[c]) return Fate.OUTSIDE_ROI;
+  return Fate.KEPT;
+}
+
 /** Drop what is too small, too weak or too many of its class; boxes become frame pixels here. */
 function filtered(frame, candidates, found, settings) {
   const [sx, sy] = frame.shape.scale;
@@ -199,19 +208,9 @@ function filtered(frame, candidates, found, settings) {
   for (const item of found) {
     const { c, source, score } = item;
     const xyxy = [item.x1 * sx, item.y1 * sy, item.x2 * sx, item.y2 * sy];
-    let fate = Fate.KEPT;
-    const [width, height] = [xyxy[2] - xyxy[0], xyxy[3] - xyxy[1]];
-    if (width < settings.minWidth[c] || height < settings.minHeight[c]) {
-      fate = Fate.TOO_SMALL;
-    } else if (width > settings.maxWidth[c] || height > settings.maxHeight[c]) {
-      fate = Fate.TOO_LARGE;
-    } else if (xyxy[1] < settings.roiTop[c] || xyxy[3] > bottom - settings.roiBottom[c]) {
-      fate = Fate.OUTSIDE_ROI;
-    } else if (score < settings.minConfidence[c]) {
-      fate = Fate.LOW_CONFIDENCE;
-    } else if (taken[c] >= settings.topK[c]) {
-      fate = Fate.BEYOND_TOP_K;
-    }
+    let fate = limitOf(settings, c, xyxy[0], xyxy[1], xyxy[2], xyxy[3], bottom);
+    if (fate === Fate.KEPT && score < settings.minConfidence[c]) fate = Fate.LOW_CONFIDENCE;
+    if (fate === Fate.KEPT && taken[c] >= settings.topK[c]) fate = Fate.BEYOND_TOP_K;
     if (fate !== Fate.KEPT) {
       candidates.fate[source] = fate;
       continue;

@@ -23,6 +23,7 @@ export const TOGGLES = [
   ["heatmap", "h", "Heatmap", "Coverage of the chosen class, one square a cell, on a logarithmic scale"],
   ["grid", "g", "Grid", "The network's cells"],
   ["candidates", "c", "Candidates", "Boxes of all cells above their threshold, faint"],
+  ["verdicts", "v", "Right/false", "Boxes that are right, false or missed by the labels"],
   ["suppressed", "s", "Suppressed", "Dashed: boxes that lost, with a line to the box that they lost to"],
 ];
 

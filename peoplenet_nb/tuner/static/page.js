@@ -4,6 +4,7 @@ import { Histograms } from "./charts.js";
 import { ClipRow } from "./cliprow.js";
 import { Legend, h, Stage, TOGGLES } from "./dom.js";
 import { Inspector } from "./inspector.js";
+import { ScoreRow } from "./scorerow.js";
 
 const NO_KERNEL = "The kernel behind this panel is gone: boxes follow the sliders, nothing is saved. Run the cell again.";
 
@@ -13,7 +14,9 @@ export function buildPage(view) {
   view.a = new Stage("A");
   view.b = new Stage("B: now");
   for (const stage of [view.a, view.b]) stage.shapeLike(shape);
-  view.toggles = TOGGLES.map(([name, key, text, title]) => {
+  const truth = view.model.get("truth");
+  view.scoreRow = view.store.clip && truth.frames ? new ScoreRow(view, truth) : null;
+  view.toggles = TOGGLES.filter(([name]) => name !== "verdicts" || view.scoreRow).map(([name, key, text, title]) => {
     const button = h("button", { type: "button", class: "pnb-button", title: `${title} (key ${key})` }, text);
     button.addEventListener("click", () => view.actions.toggle(name));
     return [name, button];
@@ -41,7 +44,7 @@ export function buildPage(view) {
   const line = h("div", { class: "pnb-line" }, view.summary, view.final);
   const stagesRow = h("div", { class: "pnb-stages" }, view.a.element, view.b.element);
   const [transport, ...clip] = view.clipRow?.elements ?? [];
-  const details = h("div", { class: "pnb-details" }, view.inspector.element, ...clip, view.histogram);
+  const details = h("div", { class: "pnb-details" }, ...(view.scoreRow ? [view.scoreRow.element] : []), view.inspector.element, ...clip, view.histogram);
   view.root = h("div", { class: "pnb-tuner", tabindex: "0", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "PeopleNet tuner" });
   view.root.append(view.gone, toolbar, stagesRow, line, view.difference, view.legend.element, ...(transport ? [transport] : []), view.trouble, details);
   view.root.tunerStats = view.stats;

@@ -9,7 +9,7 @@ import { placeLabels } from "./labels.js";
 
 const FEW = 150; // up to here every box has a halo and its label
 const FEW_DASHED = 400; // dashes are dear: beyond, suppressed boxes are plain thin lines
-const INK = "rgba(12, 12, 16, 0.85)";
+export const INK = "rgba(12, 12, 16, 0.85)";
 
 /** The network's cells as thin lines, every fifth a little stronger. */
 export function paintGrid(canvas, shape, zoom) {

@@ -48,7 +48,7 @@ export class TunerView extends Paced {
     this.store.listeners.add(arrived);
     this.cleanups.push(() => this.store.listeners.delete(arrived));
     const resized = new ResizeObserver(this.guard(() => this.schedule()));
-    const sized = [this.a.box, this.b.box, this.clipRow?.strip, this.histogram].filter(Boolean);
+    const sized = [this.a.box, this.b.box, this.clipRow?.strip, this.scoreRow?.curve, this.histogram].filter(Boolean);
     for (const element of sized) resized.observe(element);
     this.cleanups.push(() => resized.disconnect());
     const themed = new MutationObserver(this.guard(() => {
@@ -174,6 +174,7 @@ export class TunerView extends Paced {
       setText(this.difference, shape.hasBoxes ? "" : "This model has a coverage output only: there are no boxes to decode.");
     }
     paintOverlay(this.b.layers.overlay, zoom, result, view, marksB);
+    this.scoreRow?.mark(this.b.layers.overlay, this.shown.index, view);
     const left = stages(result);
     const steps = [`${left.cells} cells`, `${left.candidates} candidates`, `${left["with a box"]} with a box`];
     steps.push(`${left["after clustering"]} after clustering`, `${left.detections} final`);
@@ -207,6 +208,7 @@ export class TunerView extends Paced {
     fitCanvas(this.histogram, this.histogram.clientWidth, this.histogram.clientHeight);
     this.histograms.paint(this.result.frame, this.settings.threshold, this.theme);
     this.clipRow?.follow();
+    this.scoreRow?.follow();
   }
 
   // -- once nothing moves -----------------------------------------------------------------------------------
