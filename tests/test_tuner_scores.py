@@ -56,7 +56,9 @@ SETTINGS = {
     "NMS at 0.3": Settings(nms_iou=0.3, default=ClassSettings(threshold=0.1)),
     "NMS at 0.8, the best three": Settings(nms_iou=0.8, top_k=3, default=ClassSettings(threshold=0.1)),
     "sizes": Settings(default=ClassSettings(threshold=0.1, min_width=60, min_height=90)),
-    "limits": Settings(default=ClassSettings(threshold=0.1, max_height=300, roi_bottom=40, nms_iou=0.7, top_k=2)),
+    "limits": Settings(
+        default=ClassSettings(threshold=0.1, max_height=300, roi_bottom=40, nms_iou=0.7, top_k=2)
+    ),
     "confidence": Settings(default=ClassSettings(threshold=0.1, min_confidence=0.45)),
     "hybrid": Settings(
         clustering="hybrid", eps=0.5, default=ClassSettings(threshold=0.1, min_confidence=0.3)

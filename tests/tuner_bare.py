@@ -15,8 +15,8 @@ _MODEL = """async ([source, traits]) => {
   const bytes = (text) => new DataView(Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
   const opened = (value) => {
     if (value && value.__bytes__ !== undefined) return bytes(value.__bytes__);
-    if (value && value.constructor === Object) return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, opened(v)]));
-    return value;
+    if (value?.constructor !== Object) return value;
+    return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, opened(v)]));
   };
   const state = opened(traits);
   const listeners = new Map();

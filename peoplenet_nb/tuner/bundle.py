@@ -16,7 +16,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 MODULES = tuple(
     f"{name}.js"
     for name in (
-        *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "judge"),
+        *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "truths", "judge"),
         *("zoom", "labels", "heat", "paint", "verdicts", "charts", "store", "dom"),
         *("inspector", "cliprow", "scorerow", "page", "kernel", "actions", "paced", "view", "widget"),
     )

@@ -60,7 +60,7 @@ def labels_of_clip(
 
 
 def to_browser(labels: Labels, frames: Sequence[int], seen: Sequence[int]) -> dict[str, Any]:
-    """Return labels as the browser has them (``Truths`` in ``static/judge.js``).
+    """Return labels as the browser has them (``Truths`` in ``static/truths.js``).
 
     Parameters
     ----------

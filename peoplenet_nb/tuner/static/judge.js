@@ -1,100 +1,15 @@
 // Right, false and missed: the boxes of a whole clip against labels, while a slider moves.
 //
-// The second implementation of peoplenet_nb/metrics (matching, precision and recall), tested against it. Under NMS
+// The second implementation of peoplenet_nb/metrics/curves.py, tested against it. Under NMS
 // every box is that of one cell. So which better boxes it overlaps, and which truths, does not depend on the settings:
 // both are listed once, and a move only walks the lists. Boxes of DBSCAN are means of many; they are decoded anew,
 // a few frames at a time. Either way only the classes whose numbers moved are looked at, and the whole curve is
 // kept: a threshold of NMS then costs a look into it.
 
 import { decode, Fate, limitOf } from "./decode.js";
+import { LEAST_IOU, matchFrame, Verdict } from "./truths.js";
 
-const LEAST_IOU = 0.5;
 const CURVE = 0.01; // from which threshold on a curve is drawn, as in peoplenet_nb/evaluation/clip.py
-const EVERY_CLASS = -1;
-const [NONE, RIGHT, FALSE, IGNORED] = [0, 1, 2, 3];
-export const Verdict = { NONE, RIGHT, FALSE, IGNORED };
-
-/** What was labelled in a clip, as peoplenet_nb/tuner/truth.py sends it. */
-export class Truths {
-  constructor({ judged, frames, rows }) {
-    const bytes = rows.buffer.slice(rows.byteOffset, rows.byteOffset + rows.byteLength);
-    this.rows = new Float64Array(bytes); // frame's number, class, whether to ignore, x1, y1, x2, y2
-    this.judged = judged;
-    this.frames = frames; // positions in the clip
-    this.number = new Map(frames.map((position, f) => [position, f]));
-    this.starts = new Uint32Array(frames.length + 1);
-    for (let r = 0; r < this.count; r++) this.starts[this.rows[7 * r] + 1]++;
-    for (let f = 0; f < frames.length; f++) this.starts[f + 1] += this.starts[f];
-    this.ignore = Uint8Array.from({ length: this.count }, (_, r) => this.rows[7 * r + 2]);
-  }
-
-  get count() {
-    return this.rows.length / 7;
-  }
-
-  /** The rows of a class in a labelled frame, in the order of the labels. */
-  of(f, c) {
-    const found = [];
-    for (let r = this.starts[f]; r < this.starts[f + 1]; r++) {
-      if (this.rows[7 * r + 1] === c || this.rows[7 * r + 1] === EVERY_CLASS) found.push(r);
-    }
-    return found;
-  }
-
-  box(r) {
-    return this.rows.subarray(7 * r + 3, 7 * r + 7);
-  }
-
-  /** How many boxes of a class are to be found. */
-  wanted(c) {
-    let sum = 0;
-    for (let r = 0; r < this.count; r++) sum += this.rows[7 * r + 1] === c && !this.ignore[r] ? 1 : 0;
-    return sum;
-  }
-
-  /** IoU of a box with a truth; with one that is ignored the share of the box that lies in it. */
-  overlap(x1, y1, x2, y2, r) {
-    const at = 7 * r + 3;
-    const { rows } = this;
-    const width = Math.min(x2, rows[at + 2]) - Math.max(x1, rows[at]);
-    const height = Math.min(y2, rows[at + 3]) - Math.max(y1, rows[at + 1]);
-    if (width <= 0 || height <= 0) return 0;
-    const own = (x2 - x1) * (y2 - y1);
-    const union = this.ignore[r] ? own : own + (rows[at + 2] - rows[at]) * (rows[at + 3] - rows[at + 1]) - width * height;
-    return (width * height) / union;
-  }
-}
-
-/**
- * Match the boxes of one frame, best first, as Python's match_pairs does.
- * @returns {{verdict: Uint8Array, missed: number[]}} what became of each box, and rows of truths that none found
- */
-export function matchFrame(truths, f, { xyxy, classId, count }) {
-  const verdict = new Uint8Array(count);
-  const used = new Set();
-  const byClass = truths.judged.map((c) => [c, truths.of(f, c)]);
-  const rowsOf = new Map(byClass);
-  for (let i = 0; i < count; i++) {
-    const rows = rowsOf.get(classId[i]);
-    if (rows) verdict[i] = choose(truths, rows, xyxy.subarray(4 * i, 4 * i + 4), used);
-  }
-  const missed = byClass.flatMap(([, rows]) => rows.filter((r) => !truths.ignore[r] && !used.has(r)));
-  return { verdict, missed };
-}
-
-function choose(truths, rows, [x1, y1, x2, y2], used) {
-  let [best, value] = [-1, -3];
-  for (const r of rows) {
-    const overlap = truths.overlap(x1, y1, x2, y2, r);
-    if (overlap < LEAST_IOU || used.has(r)) continue;
-    const worth = truths.ignore[r] ? overlap - 2 : overlap;
-    if (worth >= value) [best, value] = [r, worth];
-  }
-  if (best < 0) return FALSE;
-  if (truths.ignore[best]) return IGNORED;
-  used.add(best);
-  return RIGHT;
-}
 
 /** A typed array that grows. */
 class Grown {
@@ -188,7 +103,7 @@ class BoxLists {
     for (let f = 0; f + 1 < first.length; f++) {
       let taken = 0;
       for (let i = first[f]; i < first[f + 1]; i++) {
-        verdict[i] = NONE;
+        verdict[i] = Verdict.NONE;
         if (coverage[i] < least) continue;
         let keep = 1;
         for (let p = pairs[i]; p < pairs[i + 1]; p++) {
@@ -225,10 +140,10 @@ class BoxLists {
         value = worth;
       }
     }
-    if (best < 0) return FALSE;
-    if (truths.ignore[best]) return IGNORED;
+    if (best < 0) return Verdict.FALSE;
+    if (truths.ignore[best]) return Verdict.IGNORED;
     used[best] = 1;
-    return RIGHT;
+    return Verdict.RIGHT;
   }
 }
 
@@ -243,8 +158,8 @@ export class Curve {
 
   /** Add the next box by falling confidence; one that is ignored does not count. */
   add(confidence, verdict) {
-    if (verdict === IGNORED) return;
-    const hits = (this.hits.at(-1) ?? 0) + (verdict === RIGHT ? 1 : 0);
+    if (verdict === Verdict.IGNORED) return;
+    const hits = (this.hits.at(-1) ?? 0) + (verdict === Verdict.RIGHT ? 1 : 0);
     this.confidence.push(confidence);
     this.hits.push(hits);
     const f1 = f1Of(hits / this.hits.length, hits / Math.max(this.truths, 1));

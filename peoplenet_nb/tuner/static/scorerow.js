@@ -4,7 +4,8 @@
 // DBSCAN's boxes) goes on in small steps between two drawings, and old figures stand there, dimmed, meanwhile.
 
 import { fitCanvas, h, setText } from "./dom.js";
-import { ClipJudge, matchFrame, Truths } from "./judge.js";
+import { ClipJudge } from "./judge.js";
+import { matchFrame, Truths } from "./truths.js";
 import { paintVerdicts, sign, SIGNS } from "./verdicts.js";
 
 const AT_ONCE = 30; // ms within a drawing

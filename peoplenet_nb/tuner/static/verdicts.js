@@ -3,8 +3,8 @@
 // Right: the box as ever, and a tick in a disc. False: dashed, and a cross in a square. Missed: the labelled box,
 // dotted, and a bar in a diamond. Colours are of Okabe and Ito's set, which every kind of sight tells apart.
 
-import { Verdict } from "./judge.js";
 import { INK } from "./paint.js";
+import { Verdict } from "./truths.js";
 
 export const SIGNS = {
   right: { colour: "#009e73", dash: [], shape: "disc", text: "right" },
