@@ -47,6 +47,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.labels import read_labels as read_labels
     from peoplenet_nb.network import PeopleNet as PeopleNet
     from peoplenet_nb.ngc.download import download as download
+    from peoplenet_nb.redaction import Redacted as Redacted
+    from peoplenet_nb.redaction import redact as redact
     from peoplenet_nb.settings import ClassSettings as ClassSettings
     from peoplenet_nb.settings import Settings as Settings
     from peoplenet_nb.settings import preset as preset
@@ -81,6 +83,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "labels": ["Labels", "read_labels"],
         "network": ["PeopleNet"],
         "ngc": ["download"],
+        "redaction": ["Redacted", "redact"],
         "settings": ["ClassSettings", "Settings", "preset"],
         "sources": ["open_source"],
         "tracks": ["Scene"],

@@ -27,6 +27,7 @@ _COMMANDS = (
     (runs.detect, "detect street.mp4 photos/ --threshold face=0.1"),
     (runs.report, "report street.mp4 --every 50 --frames 3"),
     (people.track, "track out/street"),
+    (people.redact, "redact out/street --what head"),
     (proof.evaluate, "evaluate street.mp4 --labels street.json --worst errors/"),
     (proof.recommend, "recommend out/street --labels street.json -o street.yaml"),
     (runs.demo, "demo --frames 60"),

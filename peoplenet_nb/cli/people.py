@@ -1,4 +1,4 @@
-"""The commands that follow people through a finished run: ``track``."""
+"""The commands that follow people through a finished run, and hide them: ``track``, ``redact``."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import one_of, path_option, say
+from peoplenet_nb.cli.options import Progress, one_of, path_option, say
 
 if TYPE_CHECKING:
     from peoplenet_nb.tracks import Scene as DrawnScene
     from peoplenet_nb.video import RunResult
 
 TRACKERS = "bytetrack|ocsort|sort|botsort"
+WHAT = "head|face|person"
+HOW = "solid|mosaic|blur"
 _ABOUT_SCENE = "Lines and zones (scene.yaml): count who crosses and who stays."
 Scene = Annotated[Path | None, path_option("--scene", metavar="FILE", about=_ABOUT_SCENE)]
 
@@ -62,3 +64,43 @@ def track(
     zones: {hall: {points: [[500, 300], [1500, 300], [1500, 900]], most: 10}}
     """
     say_tracks(run, read_scene(scene), tracker, gap)
+
+
+def redact(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a finished run of a video.")],
+    what: Annotated[
+        str,
+        one_of(
+            "--what", WHAT, "What is hidden. face: where no face was found, the head of the person's box."
+        ),
+    ] = "head",
+    how: Annotated[
+        str, one_of("--how", HOW, "solid leaves nothing to guess; the others can partly be undone.")
+    ] = "solid",
+    source: Annotated[
+        str | None, typer.Option("--source", metavar="VIDEO", help="Where the video is now, if it was moved.")
+    ] = None,
+    margin: Annotated[
+        float, typer.Option(metavar="TIMES", help="How much larger than a box its region is.")
+    ] = 1.3,
+    hold: Annotated[
+        int, typer.Option(metavar="FRAMES", help="How long a region stays before and after its track.")
+    ] = 5,
+    keep_audio: Annotated[
+        bool, typer.Option("--keep-audio", help="Keep the sound; voices tell who somebody is too.")
+    ] = False,
+    progress: Progress = True,
+) -> None:
+    """Write a run's video once more with people hidden; the original stays as it is.
+
+    Writes into the run's folder: redacted.mp4 (no sound, nothing that the file says of itself), redacted.csv (what was
+    hidden), doubtful.csv and doubtful-01.png … (moments to look at), and redact.yaml, where you add boxes or take some
+    away before you run this again. Look at the result: nobody promises that nobody can be recognised.
+    """
+    from peoplenet_nb.redaction import redact as hide
+
+    say(
+        hide(
+            run, what, how, source=source, margin=margin, hold=hold, keep_audio=keep_audio, progress=progress
+        )
+    )

@@ -17,6 +17,7 @@ import numpy as np
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import InstallationError, SettingsError, choose
+from peoplenet_nb.tracks.association import match_boxes
 from peoplenet_nb.tracks.tracked import Floats, Ints, Tracks
 
 GAP_S = 1.5
@@ -44,6 +45,7 @@ def track_boxes(
     tracker: str | Tracker = Tracker.BYTETRACK,
     gap_s: float = GAP_S,
     numbers: Sequence[int] | None = None,
+    begins: Sequence[int] = (),
 ) -> Tracks:
     """Give the boxes of a video's frames identities.
 
@@ -59,6 +61,8 @@ def track_boxes(
         How long somebody may be lost and is still the same; such gaps are closed by interpolation.
     numbers : sequence of int, optional
         Index of each frame in the source; left out, they count from 0.
+    begins : sequence of int
+        Positions of frames with which another shot begins: nobody is followed over a cut.
 
     Returns
     -------
@@ -91,10 +95,14 @@ def track_boxes(
     offsets = np.cumsum([0, *(len(found) for found in frames)])
     rows: list[tuple[Ints, Ints]] = []
     begun = 0
-    for label in range(len(labels)):
-        detection, track = _of_class(frames, label, offsets, at, kind, gap_s)
-        rows.append((detection, track + begun))
-        begun += int(track.max(initial=-1)) + 1
+    shots = np.unique([0, *begins, len(frames)]).tolist()
+    for first, last in pairwise(shots):
+        of = slice(first, last)
+        for label in range(len(labels)):
+            detection, track = _of_class(frames[of], label, offsets[of], at[of], kind, gap_s)
+            detection, track = _looked_back(frames[of], label, offsets[of], at[of], detection, track)
+            rows.append((detection, track + begun))
+            begun += int(track.max(initial=-1)) + 1
     detection, track = (np.concatenate([row[i] for row in rows] or [np.zeros(0, np.int64)]) for i in range(2))
     return _joined(frames, index, at, offsets, detection, track, gap_s)
 
@@ -121,6 +129,36 @@ def _of_class(
             taken.append(done.data["row"][confirmed].astype(np.int64))
             given.append(done.tracker_id[confirmed].astype(np.int64))
     return np.concatenate(taken), np.concatenate(given)
+
+
+def _looked_back(
+    frames: Sequence[Detections], label: int, offsets: Ints, times: Floats, detection: Ints, track: Ints
+) -> tuple[Ints, Ints]:
+    """Return the tracks with the boxes before their first: a tracker confirms nobody at first sight.
+
+    A track goes back from frame to frame as long as a box of no track is where it must have been.
+    """
+    order = np.lexsort((detection, track))
+    detection, track = detection[order], track[order]
+    first = np.flatnonzero(np.diff(track, prepend=-1))
+    begun = dict[int, list[tuple[int, int]]]()  # by frame: first boxes, and whose
+    for one, number in zip(detection[first].tolist(), track[first].tolist(), strict=True):
+        begun.setdefault(int(np.searchsorted(offsets, one, side="right")) - 1, []).append((one, number))
+    taken, more = set(detection.tolist()), list[tuple[int, int]]()
+    for i in range(len(frames) - 1, 0, -1):
+        if i not in begun:
+            continue
+        before, now = frames[i - 1], frames[i]
+        mine = np.flatnonzero(before.class_id == label)
+        free = np.array([j for j in mine.tolist() if j + int(offsets[i - 1]) not in taken], np.int64)
+        theirs = np.array([one - int(offsets[i]) for one, _ in begun[i]], np.int64)
+        found = match_boxes(before[free], now[theirs], float(times[i] - times[i - 1]))
+        for j, k in zip(free[found.first].tolist(), found.second.tolist(), strict=True):
+            pair = (j + int(offsets[i - 1]), begun[i][k][1])
+            begun.setdefault(i - 1, []).append(pair)
+            more.append(pair)
+    added = np.array(more, np.int64).reshape(-1, 2)
+    return np.concatenate([detection, added[:, 0]]), np.concatenate([track, added[:, 1]])
 
 
 def tracking_library() -> Any:

@@ -23,6 +23,7 @@ from typing import Any
 from peoplenet_nb.cells import CELLS
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import lock, read_text, sha256_of, write_text, writing
+from peoplenet_nb.video.added import drop_added
 from peoplenet_nb.video.typed import typed
 
 logger = logging.getLogger(__name__)
@@ -37,9 +38,6 @@ _LARGEST_MANIFEST = 256 << 20  # bytes; some 200 for each image of a folder
 _PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
 _GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")  # of earlier versions, in a folder "grids"
 _FILES = ("video.mp4", "detections.csv", "detections.parquet", CELLS, "frames.csv", "summary.json", _MANIFEST)
-
-#: What `peoplenet_nb.video.track` and its counts add to a finished run.
-TRACKS, TRACKED, COUNTED = "tracks.csv", "tracked.csv", ("crossings.csv", "visits.csv", "presence.csv")
 
 
 @dataclass
@@ -172,7 +170,7 @@ class RunFolder:
             manifest.parts = list(takewhile(self._is_whole, manifest.parts))
             manifest.images = list(dict.fromkeys([*manifest.images, *self._images]))
             with writing(self.path):
-                drop_tracks(self.path)
+                drop_added(self.path)
         return manifest
 
     def _refuse_taken(self) -> None:
@@ -259,7 +257,7 @@ class RunFolder:
         for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
         if manifest.parts:
-            drop_tracks(self.path)
+            drop_added(self.path)
         images = set(manifest.images)
         grids = manifest.fingerprint.get("save_grids") is True
         for folder in (self.path / "images", self.path / "grids"):
@@ -273,13 +271,6 @@ class RunFolder:
     def release(self) -> None:
         """Let other processes write to the folder."""
         self._lock.close()
-
-
-def drop_tracks(folder: Path, names: Collection[str] = (TRACKS, TRACKED, *COUNTED)) -> None:
-    """Remove what was told from a run, or from its tracks, that is another one now."""
-    if all((folder / name).is_file() for name in (TRACKS, TRACKED)):  # one of them alone is somebody's own
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -16,8 +16,8 @@ from peoplenet_nb.files import atomic, writing
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
+from peoplenet_nb.video.added import COUNTED, TRACKED, TRACKS, drop_tracks
 from peoplenet_nb.video.result import RunResult, load_result
-from peoplenet_nb.video.runfolder import COUNTED, TRACKED, TRACKS, drop_tracks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,7 +68,7 @@ class TrackedRun:
         scene.check_size((int(source["width"]), int(source["height"])))
         counts = count(self.tracks, scene, label=label)
         for name in COUNTED:
-            _write(getattr(counts, name.removesuffix(".csv")), self.result.folder / name)
+            write_table(getattr(counts, name.removesuffix(".csv")), self.result.folder / name)
         return counts
 
     def __str__(self) -> str:
@@ -118,13 +118,14 @@ def track(
     tracks = track_boxes(frames, times, tracker=tracker, gap_s=gap_s, numbers=numbers)
     tables = {TRACKS: tracks.summary(), TRACKED: tracks.to_pandas()}
     for name, table in tables.items():
-        _write(table, result.folder / name)
+        write_table(table, result.folder / name)
     with writing(result.folder):
         drop_tracks(result.folder, COUNTED)  # they name tracks of before
     return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED)
 
 
-def _write(table: pd.DataFrame, path: Path) -> None:
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, its numbers rounded, and move it into place."""
     rounded = table.round({"confidence": 4} | dict.fromkeys(_CORNERS, 2) | dict.fromkeys(_TIMES, 3))
     with writing(path.parent), atomic(path) as partial:
         rounded.to_csv(partial, index=False)

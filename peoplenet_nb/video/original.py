@@ -1,0 +1,101 @@
+"""The video of a finished run once more: found, known to be the same, and where its shots begin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.files import read_text
+from peoplenet_nb.sources import Frame, Source, open_source
+from peoplenet_nb.tracks import scene_cut, thumbnail
+from peoplenet_nb.video.result import RunResult
+
+_LARGEST_MANIFEST = 256 << 20
+
+
+def original_of(result: RunResult, source: str | Path | None = None) -> Source:
+    """Open what a run was over, sampled as the run did.
+
+    Parameters
+    ----------
+    result : RunResult
+        A finished run.
+    source : str or Path, optional
+        Where the video is now; left out, where it was.
+
+    Raises
+    ------
+    SourceError
+        When it is not there, or has changed since.
+    OutputError
+        When the run does not say what it was over.
+    """
+    summary, path = result.summary, result.folder / "run.json"
+    try:
+        known = json.loads(read_text(path, _LARGEST_MANIFEST))["fingerprint"]["source"]
+        sampling: dict[str, Any] = summary["sampling"]
+        spec = summary["source"]["spec"] if source is None else source
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        what = "The run does not say which video it was over"
+        raise OutputError(
+            what, seen=f"{path}: {error!r}", next_step="run it again with --overwrite."
+        ) from error
+    try:
+        opened = open_source(spec, progress=False)
+    except SourceError as error:
+        if source is not None:
+            raise
+        what = "The video of the run cannot be opened where it was"
+        step = "name where it is now with --source (source=)."
+        raise SourceError(what, seen=f"{spec}: {error.what}", next_step=step) from error
+    if opened.info.fingerprint != known:
+        raise SourceError(
+            "The video is not the one that the run was over: its content has changed",
+            seen=opened.info.spec,
+            next_step="name the same video with --source (source=), or run again on this one.",
+        )
+    return opened.sampled(**{name: sampling[name] for name in ("every", "frames", "start")})
+
+
+def same_frames(source: Source, numbers: Iterable[int]) -> Iterator[Frame]:
+    """Yield the frames of a source, which are those of its run.
+
+    Parameters
+    ----------
+    source : Source
+    numbers : iterable of int
+        Index of each frame of the run.
+
+    Raises
+    ------
+    SourceError
+        When it gives others, or frames of several sizes.
+    """
+    size, expected = (source.info.width, source.info.height), iter(numbers)
+    for frame in source:
+        if (wanted := next(expected, None)) != frame.index:
+            raise _differs(f"frame {frame.index} where the run has {wanted}")
+        if frame.size != size:
+            raise _differs(f"frame {frame.index} of {frame.size[0]}x{frame.size[1]} pixels")
+        yield frame
+    if (wanted := next(expected, None)) is not None:
+        raise _differs(f"the end where the run has frame {wanted}")
+
+
+def _differs(seen: str) -> SourceError:
+    step = "run again on the video as it is now, with --overwrite."
+    return SourceError("The video does not give the frames of its run", seen=seen, next_step=step)
+
+
+def shots_of(frames: Iterable[Frame]) -> list[int]:
+    """Return at which of the frames, counted from 0, another shot begins."""
+    begins, before = [], None
+    for i, frame in enumerate(frames):
+        small = thumbnail(frame.grey)
+        if before is not None and scene_cut(before, small):
+            begins.append(i)
+        before = small
+    return begins
