@@ -301,23 +301,6 @@ def test_detect_and_report_say_that_a_head_is_dead_and_that_frames_are_narrow(
 # ---------------------------------------------------------------- help
 
 COMMANDS = list(typer.main.get_command(cli.app).commands)
-COMMANDS = [
-    "detect",
-    "report",
-    "track",
-    "redact",
-    "evaluate",
-    "recommend",
-    "demo",
-    "download",
-    "describe",
-    "settings",
-    "export",
-    "compare",
-    "optimise",
-    "bench",
-    "doctor",
-]
 
 
 def test_version_and_short_help() -> None:
