@@ -93,9 +93,10 @@ def redact(
 ) -> None:
     """Write a run's video once more with people hidden.
 
-    The original stays as it is. Writes into the run's folder: redacted.mp4 (no sound, nothing that the file says of itself), redacted.csv (what was
-    hidden), doubtful.csv and doubtful-01.png … (moments to look at), and redact.yaml, where you add boxes or take some
-    away before you run this again. Look at the result: nobody promises that nobody can be recognised.
+    The original stays as it is. Writes into the run's folder: redacted.mp4 (no sound, nothing that the file says of
+    itself), redacted.csv (what was hidden), doubtful.csv and doubtful-01.png … (moments to look at), and redact.yaml,
+    where you add boxes or take some away before you run this again. Look at the result: nobody promises that nobody
+    can be recognised.
     """
     from peoplenet_nb.redaction import redact as hide
 
