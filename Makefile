@@ -6,7 +6,7 @@ PYTHON := "$(PEOPLENET_HOME)/venv/bin/python"
 CLI := "$(PEOPLENET_HOME)/venv/bin/peoplenet-nb"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints fuzz mutants clean
+.PHONY: help docs setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints fuzz mutants clean
 
 help: ## Show this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,9 @@ rivals: ## Compare with alternative tools; installs them (gigabytes) into enviro
 
 notebooks: ## Execute every notebook as CI does
 	$(PYTHON) -m pytest --nbmake notebooks $(ARGS)
+
+docs: ## Build the guide into site/, with the notebooks executed on the stand-in
+	$(PYTHON) -m mkdocs build --strict
 
 demo: ## Run the main job on the demo clip
 	$(CLI) demo $(ARGS)
