@@ -17,8 +17,19 @@ MODULES = tuple(
     f"{name}.js"
     for name in (
         *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "truths", "judge"),
-        *("zoom", "labels", "heat", "paint", "verdicts", "charts", "store", "dom"),
-        *("inspector", "cliprow", "scorerow", "page", "kernel", "actions", "paced", "view", "widget"),
+        *("zoom", "labels", "heat", "paint", "verdicts", "scene", "scenepaint", "charts", "store", "dom"),
+        *(
+            "inspector",
+            "cliprow",
+            "scorerow",
+            "drawing",
+            "page",
+            "kernel",
+            "actions",
+            "paced",
+            "view",
+            "widget",
+        ),
     )
 )
 

@@ -52,6 +52,8 @@ class TunerCanvas(anywidget.AnyWidget):
 
     truth = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.truth.to_browser`, where there are labels."""
+    scene = t.Dict({}).tag(sync=True)
+    """Lines and zones, as `peoplenet_nb.tuner.drawing.Drawing.to_browser` has them."""
 
     frame = t.Int(0).tag(sync=True)
     view = t.Dict(VIEW).tag(sync=True)

@@ -246,11 +246,13 @@ class TunerModel:
         steps = np.clip(np.floor(values * bins), 0, bins - 1).astype(np.int64)
         return np.bincount(steps, minlength=bins)
 
+    def detections(self, settings: Settings | None = None) -> list[Detections]:
+        """Return what is found in each frame of the clip, under the settings chosen now where none are given."""
+        return [self._decode(index, settings or self.settings).detections for index in range(len(self.clip))]
+
     def counts(self, settings: Settings | None = None) -> npt.NDArray[np.int64]:
         """Return detections per frame and class of the whole clip, ``(F, C)``."""
-        chosen = settings or self.settings
-        found = [self._decode(index, chosen).detections for index in range(len(self.clip))]
-        rows = [list(detections.counts().values()) for detections in found]
+        rows = [list(found.counts().values()) for found in self.detections(settings)]
         return np.array(rows, np.int64).reshape(len(self.clip), len(self.labels))
 
     def why_missing(self, x: float, y: float, label: str = "person") -> Missing:

@@ -13,11 +13,15 @@ from typing import Any
 
 import ipywidgets as w
 
+from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.settings import Settings
+from peoplenet_nb.tracks import Counts, Scene
 from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import Controls
+from peoplenet_nb.tuner.drawing import FILE as SCENE
+from peoplenet_nb.tuner.drawing import Drawing, in_words, times_of
 from peoplenet_nb.tuner.fallback import KernelPicture
 from peoplenet_nb.tuner.guarded import Guarded, guarded
 from peoplenet_nb.tuner.model import TunerModel
@@ -87,6 +91,8 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},
         )
+        times = times_of(self.canvas.frame_names, between, fps)
+        self.drawing = Drawing(model, times, functools.partial(self.canvas.set_trait, "scene"))
         self._links = [] if fallback else self.controls.tie(self.canvas)
         if truth and not fallback:
             self._links += self.controls.tie_best(self.canvas)
@@ -98,6 +104,10 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, row])
         self._listen()
         self._show()
+        try:
+            self.drawing.load(self.controls.file())
+        except SettingsError as error:  # nobody asked for it yet
+            self.controls.write_note(f"{SCENE} beside the settings is not shown. {error}")
 
     # -- what a caller reads and does
 
@@ -109,6 +119,23 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
     @settings.setter
     def settings(self, settings: Settings) -> None:
         self.model.set(settings)
+
+    @property
+    def scene(self) -> Scene:
+        """The lines and zones that were last drawn and can be used. Assigning shows others."""
+        return self.drawing.scene
+
+    @scene.setter
+    def scene(self, scene: Scene) -> None:
+        self.drawing.set(scene)
+
+    def count(self) -> Counts:
+        """Follow people through the clip with these settings; count who crosses the lines and stays in the zones.
+
+        Frames without times (a run on every frame) are taken to come at the source's frame rate, ten a second without
+        a source.
+        """
+        return self.drawing.count()
 
     def code(self) -> str:
         """Return the settings as one line of Python to paste."""
@@ -129,6 +156,7 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         self.model.on_change(self._show)
         self.canvas.observe(self._on_state, names="state")
         self.canvas.observe(self._on_a, names="settings_a")
+        self.canvas.observe(self._on_scene, names="scene")
         self.canvas.on_msg(self._on_message)
         if self.fallback:
             for control in [*controls.tied.values(), controls.frame]:
@@ -180,8 +208,21 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             self.errors.append(f"in the browser: {content.get('message', '')}")
         elif kind in ("undo", "redo"):
             getattr(self.model, kind)()
+        elif kind == "count":
+            self._send_counts()
         elif kind == "frame":
             self._send_frame(int(content["index"]))
+
+    @guarded("scene")
+    def _on_scene(self, change: Mapping[str, Any]) -> None:
+        self.drawing.drawn(change["new"])
+
+    def _send_counts(self) -> None:
+        texts: dict[str, str] = {}
+        try:
+            texts = in_words(self.count())
+        finally:  # the page waits for it
+            self.canvas.send({"type": "counted", "texts": texts})
 
     def _send_frame(self, position: int) -> None:
         grids = pack_grids(self.model.clip[position])
@@ -207,11 +248,17 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         action()
 
     def _save(self) -> None:
-        self.controls.write_note(f"Saved to {self.model.save(self.controls.file())}")
+        note = f"Saved to {self.model.save(self.controls.file())}"
+        self.controls.write_note(note)
+        if path := self.drawing.save(self.controls.file()):
+            self.controls.write_note(f"{note}, lines and zones to {path}")
 
     def _load(self) -> None:
         self.model.load(self.controls.file())
-        self.controls.write_note(f"Loaded {self.controls.file()}")
+        note = f"Loaded {self.controls.file()}"
+        self.controls.write_note(note)
+        if path := self.drawing.load(self.controls.file()):
+            self.controls.write_note(f"{note} and {path}")
 
     # -- to the browser
 

@@ -107,6 +107,22 @@ const calls = {
       return { factor: zoom.factor, x: zoom.x, y: zoom.y, middle: zoom.point(0.5, 0.5) };
     });
   },
+  /** What there is after each step of drawing lines and zones. */
+  scene(job) {
+    const sent = [];
+    const editor = new engine.SceneEditor({ frameSize: job.size }, () => sent.push(editor.data()));
+    return job.steps.map(([name, ...values]) => {
+      const answer = editor[name](...values);
+      const { draft, selected, hint } = editor;
+      return structuredClone({ ...editor.data(), draft, selected, hint, sent: sent.length, answer: answer ?? null });
+    });
+  },
+  arrow(job) {
+    return job.lines.map((line) => engine.arrowOf(line, job.length));
+  },
+  hits(job) {
+    return job.points.map(([x, y]) => engine.shapeAt(job.shapes, { x, y }, job.reach, job.selected));
+  },
   time(job) {
     const settings = job.settings.map(engine.settingsFrom);
     const spent = [];

@@ -91,7 +91,7 @@ export function setText(element, text) {
 export class Stage {
   constructor(caption) {
     this.layers = {};
-    for (const name of ["picture", "heat", "grid", "overlay", "pointer"]) {
+    for (const name of ["picture", "heat", "grid", "overlay", "scene", "pointer"]) {
       this.layers[name] = h("canvas", { class: `pnb-layer pnb-${name}`, "aria-hidden": "true" });
     }
     this.caption = h("figcaption", { class: "pnb-caption" }, caption);
@@ -122,7 +122,7 @@ export class Stage {
     const { clientWidth, clientHeight } = this.box;
     if (!clientWidth) return false;
     let changed = false;
-    for (const name of ["picture", "grid", "overlay", "pointer"]) {
+    for (const name of ["picture", "grid", "overlay", "scene", "pointer"]) {
       changed = fitCanvas(this.layers[name], clientWidth, clientHeight) || changed;
     }
     return changed;

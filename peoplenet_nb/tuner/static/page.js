@@ -3,6 +3,7 @@
 import { Histograms } from "./charts.js";
 import { ClipRow } from "./cliprow.js";
 import { Legend, h, Stage, TOGGLES } from "./dom.js";
+import { Drawing } from "./drawing.js";
 import { Inspector } from "./inspector.js";
 import { ScoreRow } from "./scorerow.js";
 
@@ -46,7 +47,9 @@ export function buildPage(view) {
   const [transport, ...clip] = view.clipRow?.elements ?? [];
   const details = h("div", { class: "pnb-details" }, ...(view.scoreRow ? [view.scoreRow.element] : []), view.inspector.element, ...clip, view.histogram);
   view.root = h("div", { class: "pnb-tuner", tabindex: "0", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "PeopleNet tuner" });
-  view.root.append(view.gone, toolbar, stagesRow, line, view.difference, view.legend.element, ...(transport ? [transport] : []), view.trouble, details);
+  view.drawing = new Drawing(view);
+  toolbar.append(view.drawing.button);
+  view.root.append(view.gone, toolbar, view.drawing.bar, stagesRow, line, view.difference, view.legend.element, ...(transport ? [transport] : []), view.trouble, details);
   view.root.tunerStats = view.stats;
   view.el.append(view.root);
 }

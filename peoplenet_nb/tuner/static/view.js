@@ -140,6 +140,7 @@ export class TunerView extends Paced {
     }
     Object.assign(shown, { index, frame: held.frame, picture: held.picture });
     this.#paintBoxes(view, compared);
+    this.drawing.paint(looks || resized);
     if (looks) this.#paintToolbar(view, compared);
     this.#paintCharts();
     this.paintPointer();

@@ -1,0 +1,127 @@
+// The lines and zones over the picture, on a layer of their own.
+
+import { arrowOf } from "./scene.js";
+
+const SHADE = "rgba(12, 12, 16, 0.8)";
+const SCENE_COLOURS = { line: "#ffd23f", zone: "#5ad1ff" };
+
+/**
+ * @param {SceneEditor} editor what there is, and what is being drawn
+ * @param {boolean} drawing whether points can be taken hold of
+ * @param cursor {x, y} of the keyboard's pointer, or null
+ * @param counted what was counted, by name
+ */
+export function paintScene(canvas, zoom, editor, { drawing, cursor, counted }) {
+  const scale = zoom.apply(canvas);
+  const context = canvas.getContext("2d");
+  const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
+  const pen = { context, scale, unit };
+  context.lineJoin = context.lineCap = "round";
+  editor.shapes.forEach((shape, index) => paintShape(pen, shape, drawing && index === editor.selected));
+  if (editor.draft) paintDraft(pen, editor.draft);
+  for (const shape of editor.shapes) plate(pen, zoom, shape, counted[shape.name] ?? "");
+  if (cursor) paintCross(pen, cursor);
+}
+
+/** Stroke a path twice, dark and wider below, so that it is seen on any picture. */
+function stroke({ context, unit }, colour, width) {
+  for (const [style, more] of [
+    [SHADE, 3],
+    [colour, 0],
+  ]) {
+    context.strokeStyle = style;
+    context.lineWidth = (width + more) * unit;
+    context.stroke();
+  }
+}
+
+function path({ context, scale }, points, closed) {
+  context.beginPath();
+  for (const [x, y] of points) context.lineTo(x * scale, y * scale);
+  if (closed) context.closePath();
+}
+
+function paintShape(pen, shape, selected) {
+  const { context } = pen;
+  const colour = SCENE_COLOURS[shape.kind];
+  path(pen, shape.points, shape.kind === "zone");
+  if (shape.kind === "zone") {
+    context.globalAlpha = selected ? 0.25 : 0.12;
+    context.fillStyle = colour;
+    context.fill();
+    context.globalAlpha = 1;
+  }
+  stroke(pen, colour, selected ? 3 : 2);
+  if (shape.kind === "line") paintArrow(pen, shape, colour);
+  if (selected) for (const point of shape.points) knob(pen, point, "white");
+}
+
+function paintArrow(pen, shape, colour) {
+  const { context, scale, unit } = pen;
+  const [from, to] = arrowOf(shape, (34 * unit) / scale);
+  const [dx, dy] = [to[0] - from[0], to[1] - from[1]];
+  const barb = (side) => [to[0] - 0.3 * dx + side * 0.22 * dy, to[1] - 0.3 * dy - side * 0.22 * dx];
+  context.beginPath();
+  for (const run of [[from, to], [barb(1), to, barb(-1)]]) {
+    run.forEach(([x, y], i) => (i ? context.lineTo(x * scale, y * scale) : context.moveTo(x * scale, y * scale)));
+  }
+  stroke(pen, colour, 2);
+  const word = [to[0] + 0.35 * dx, to[1] + 0.35 * dy].map((v) => v * scale);
+  context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
+  context.textAlign = "center";
+  context.textBaseline = "middle";
+  context.lineWidth = 4 * unit;
+  context.strokeStyle = SHADE;
+  context.strokeText("in", ...word);
+  context.fillStyle = colour;
+  context.fillText("in", ...word);
+  context.textAlign = "start";
+}
+
+function paintDraft(pen, { kind, points, end }) {
+  const { context, unit } = pen;
+  const colour = SCENE_COLOURS[kind];
+  context.setLineDash(kind === "zone" ? [6 * unit, 5 * unit] : []);
+  path(pen, end ? [...points, end] : points, false);
+  stroke(pen, colour, 2);
+  context.setLineDash([]);
+  if (kind === "line") paintArrow(pen, { points }, colour);
+  points.forEach((point, i) => knob(pen, point, kind === "zone" && i === 0 ? colour : "white"));
+}
+
+function knob({ context, scale, unit }, [x, y], colour) {
+  context.beginPath();
+  context.arc(x * scale, y * scale, 5 * unit, 0, 2 * Math.PI);
+  context.fillStyle = colour;
+  context.fill();
+  context.lineWidth = 1.5 * unit;
+  context.strokeStyle = SHADE;
+  context.stroke();
+}
+
+function paintCross(pen, { x, y }) {
+  const { context, scale, unit } = pen;
+  const r = 10 * unit;
+  context.beginPath();
+  for (const [dx, dy] of [[r, 0], [0, r]]) {
+    context.moveTo(x * scale - dx, y * scale - dy);
+    context.lineTo(x * scale + dx, y * scale + dy);
+  }
+  stroke(pen, "white", 2);
+}
+
+/** The name of a shape, and what was counted there, beside its first point and within the picture. */
+function plate({ context, scale, unit }, zoom, { kind, name, points }, counted) {
+  const text = counted ? `${name}: ${counted}` : name;
+  context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
+  context.textBaseline = "middle";
+  const [width, height] = [context.measureText(text).width + 10 * unit, 18 * unit];
+  const [left, top] = [Math.round(zoom.x * scale), Math.round(zoom.y * scale)];
+  const [x, y] = [points[0][0] * scale + 8 * unit, points[0][1] * scale - height - 6 * unit];
+  if (x > left + context.canvas.width || y > top + context.canvas.height || x + width < left || y + 3 * height < top) return;
+  const at = [Math.min(Math.max(x, left), left + context.canvas.width - width), Math.max(y, top)];
+  context.fillStyle = SHADE;
+  context.fillRect(...at, width, height);
+  context.fillStyle = SCENE_COLOURS[kind];
+  context.fillText(text, at[0] + 5 * unit, at[1] + height / 2 + unit / 2);
+}
