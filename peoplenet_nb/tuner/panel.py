@@ -22,6 +22,7 @@ from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_fro
 from peoplenet_nb.tuner.controls import Controls
 from peoplenet_nb.tuner.drawing import FILE as SCENE
 from peoplenet_nb.tuner.drawing import Drawing, in_words, times_of
+from peoplenet_nb.tuner.exporting import ExportMenu
 from peoplenet_nb.tuner.fallback import KernelPicture
 from peoplenet_nb.tuner.guarded import Guarded, guarded
 from peoplenet_nb.tuner.model import TunerModel
@@ -101,7 +102,9 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])
         left.add_class("pnb-left")
         row = w.HBox([left, self.controls.box()], layout=w.Layout(flex_flow="row wrap"))
-        super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, row])
+        self.exports = ExportMenu(model, lambda action: functools.partial(self._on_button, action))
+        below = [] if grids.boxes is None else [self.exports]  # no program clusters coverage alone
+        super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, row, *below])
         self._listen()
         self._show()
         try:
@@ -265,6 +268,7 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
     def _show(self) -> None:
         """Show what the model holds; controls and canvas only when the change did not come from them."""
         self._quietly(lambda: self.controls.describe(self.model))
+        self.exports.follow()
         if self._showing:
             return
         self._quietly(self._move)

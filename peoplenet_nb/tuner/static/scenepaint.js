@@ -46,7 +46,7 @@ function paintShape(pen, shape, selected) {
   const colour = SCENE_COLOURS[shape.kind];
   path(pen, shape.points, shape.kind === "zone");
   if (shape.kind === "zone") {
-    context.globalAlpha = selected ? 0.25 : 0.12;
+    context.globalAlpha = selected ? 0.16 : 0.08;
     context.fillStyle = colour;
     context.fill();
     context.globalAlpha = 1;
@@ -110,16 +110,20 @@ function paintCross(pen, { x, y }) {
   stroke(pen, "white", 2);
 }
 
-/** The name of a shape, and what was counted there, beside its first point and within the picture. */
-function plate({ context, scale, unit }, zoom, { kind, name, points }, counted) {
+/** The name of a shape, and what was counted there, at its first point: not where the arrow is, within the picture. */
+function plate({ context, scale, unit }, zoom, shape, counted) {
+  const { kind, name, points } = shape;
   const text = counted ? `${name}: ${counted}` : name;
   context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   const [width, height] = [context.measureText(text).width + 10 * unit, 18 * unit];
   const [left, top] = [Math.round(zoom.x * scale), Math.round(zoom.y * scale)];
-  const [x, y] = [points[0][0] * scale + 8 * unit, points[0][1] * scale - height - 6 * unit];
-  if (x > left + context.canvas.width || y > top + context.canvas.height || x + width < left || y + 3 * height < top) return;
-  const at = [Math.min(Math.max(x, left), left + context.canvas.width - width), Math.max(y, top)];
+  const [from, to] = arrowOf(shape, 1);
+  const below = kind === "line" && to[1] < from[1];
+  const [x, y] = [points[0][0] * scale + 8 * unit, points[0][1] * scale + (below ? 8 * unit : -height - 8 * unit)];
+  const [right, low] = [left + context.canvas.width, top + context.canvas.height];
+  if (x > right || y > low + height || x + width < left || y + 2 * height < top) return;
+  const at = [Math.min(Math.max(x, left), right - width), Math.min(Math.max(y, top), low - height)];
   context.fillStyle = SHADE;
   context.fillRect(...at, width, height);
   context.fillStyle = SCENE_COLOURS[kind];
