@@ -18,18 +18,8 @@ MODULES = tuple(
     for name in (
         *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "truths", "judge"),
         *("zoom", "labels", "heat", "paint", "verdicts", "scene", "scenepaint", "charts", "store", "dom"),
-        *(
-            "inspector",
-            "cliprow",
-            "scorerow",
-            "drawing",
-            "page",
-            "kernel",
-            "actions",
-            "paced",
-            "view",
-            "widget",
-        ),
+        *("inspector", "cliprow", "scorerow", "drawing", "page", "kernel", "actions", "paced", "view"),
+        "widget",
     )
 )
 

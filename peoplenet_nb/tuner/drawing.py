@@ -117,6 +117,14 @@ class Drawing:
         self._check()
         return count(track_boxes(self._model.detections(), self._times), self.scene)
 
+    def send_counts(self, send: Callable[[dict[str, Any]], None]) -> None:
+        """Count, and send the browser what to write at each line and zone: in any case, since it waits."""
+        texts: dict[str, str] = {}
+        try:
+            texts = in_words(self.count())
+        finally:
+            send({"type": "counted", "texts": texts})
+
 
 def times_of(names: Sequence[int], between: Between | None, fps: float) -> Sequence[float]:
     """Return when the frames of a clip are shown, in seconds.

@@ -21,7 +21,7 @@ from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import Controls
 from peoplenet_nb.tuner.drawing import FILE as SCENE
-from peoplenet_nb.tuner.drawing import Drawing, in_words, times_of
+from peoplenet_nb.tuner.drawing import Drawing, times_of
 from peoplenet_nb.tuner.exporting import ExportMenu
 from peoplenet_nb.tuner.fallback import KernelPicture
 from peoplenet_nb.tuner.guarded import Guarded, guarded
@@ -212,20 +212,13 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         elif kind in ("undo", "redo"):
             getattr(self.model, kind)()
         elif kind == "count":
-            self._send_counts()
+            self.drawing.send_counts(self.canvas.send)
         elif kind == "frame":
             self._send_frame(int(content["index"]))
 
     @guarded("scene")
     def _on_scene(self, change: Mapping[str, Any]) -> None:
         self.drawing.drawn(change["new"])
-
-    def _send_counts(self) -> None:
-        texts: dict[str, str] = {}
-        try:
-            texts = in_words(self.count())
-        finally:  # the page waits for it
-            self.canvas.send({"type": "counted", "texts": texts})
 
     def _send_frame(self, position: int) -> None:
         grids = pack_grids(self.model.clip[position])
