@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.settings import preset as preset
     from peoplenet_nb.sources import open_source as open_source
     from peoplenet_nb.tracks import Scene as Scene
+    from peoplenet_nb.tuner import label as label
     from peoplenet_nb.tuner import tune as tune
     from peoplenet_nb.tuner import tune_run as tune_run
     from peoplenet_nb.video import RunResult as RunResult
@@ -87,7 +88,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "settings": ["ClassSettings", "Settings", "preset"],
         "sources": ["open_source"],
         "tracks": ["Scene"],
-        "tuner": ["tune", "tune_run"],
+        "tuner": ["label", "tune", "tune_run"],
         "video": ["RunResult", "run", "track"],
     },
 )

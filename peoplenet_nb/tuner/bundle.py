@@ -19,7 +19,7 @@ MODULES = tuple(
         *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "truths", "judge"),
         *("zoom", "labels", "heat", "paint", "verdicts", "scene", "scenepaint", "charts", "store", "dom"),
         *("inspector", "cliprow", "scorerow", "drawing", "page", "kernel", "actions", "paced", "view"),
-        "widget",
+        *("labelwork", "labelpaint", "labelview", "widget"),
     )
 )
 

@@ -12,8 +12,10 @@ from typing import Any
 import anywidget
 import traitlets as t
 
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.tuner.bundle import module_source, style_sheet
-from peoplenet_nb.tuner.wire import PER_CLASS
+from peoplenet_nb.tuner.pictures import VideoPictures
+from peoplenet_nb.tuner.wire import PER_CLASS, pack_grids
 
 # A trait holds a choice's place here, as a menu does.
 CHOICES = {
@@ -28,12 +30,8 @@ VIEW |= dict.fromkeys(("heatmap", "grid", "candidates", "suppressed", "compare")
 Message = Callable[[Mapping[str, Any]], None]
 
 
-class TunerCanvas(anywidget.AnyWidget):
-    """The picture with its boxes, decoded and drawn in the browser.
-
-    Made by `peoplenet_nb.tuner.panel.Tuner`, which ties the sliders to it, from `wire.shape_of` of the frames and
-    `wire.numbers_of` of the settings.
-    """
+class ClipCanvas(anywidget.AnyWidget):
+    """Frames in the browser, with their pictures and cells: what the canvas of every mode has."""
 
     _esm = module_source()
     _css = style_sheet("tuner")
@@ -44,12 +42,44 @@ class TunerCanvas(anywidget.AnyWidget):
     first_frame = t.Int(0).tag(sync=True)
     has_pictures = t.Bool(False).tag(sync=True)
     clip = t.Bytes(b"").tag(sync=True)
-    floor = t.Float(0.0).tag(sync=True)
-    fps = t.Float(10.0).tag(sync=True)
     frame_names: Any = t.List().tag(sync=True)
     between = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.between.Between.to_browser`, where the clip has frames that the network did not see."""
 
+    def answer(self, position: int, grids: Grids, pictures: VideoPictures | None) -> None:
+        """Send a frame that the browser asked for, once its picture is there."""
+        packed = pack_grids(grids)
+
+        def arrived(at: int, picture: bytes) -> None:
+            self.send({"type": "frame", "index": at}, [picture, packed])
+
+        if pictures is None:
+            arrived(position, b"")
+        else:
+            pictures.ask(position, arrived)
+
+
+class LabelCanvas(ClipCanvas):
+    """The picture with boxes to be labelled; made by `peoplenet_nb.tuner.labelling.Labeller`."""
+
+    classes: Any = t.List().tag(sync=True)
+    """Those that are labelled, by number."""
+    work = t.Dict().tag(sync=True)
+    """``revision``, which counts actions, and ``records``: of each frame its ``boxes`` and whether it is ``done``."""
+    saved = t.Int(0).tag(sync=True)
+    """The last revision that is on disk."""
+    path = t.Unicode("").tag(sync=True)
+
+
+class TunerCanvas(ClipCanvas):
+    """The picture with its boxes, decoded and drawn in the browser.
+
+    Made by `peoplenet_nb.tuner.panel.Tuner`, which ties the sliders to it, from `wire.shape_of` of the frames and
+    `wire.numbers_of` of the settings.
+    """
+
+    floor = t.Float(0.0).tag(sync=True)
+    fps = t.Float(10.0).tag(sync=True)
     truth = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.truth.to_browser`, where there are labels."""
     scene = t.Dict({}).tag(sync=True)

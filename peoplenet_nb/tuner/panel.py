@@ -214,22 +214,12 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         elif kind == "count":
             self.drawing.send_counts(self.canvas.send)
         elif kind == "frame":
-            self._send_frame(int(content["index"]))
+            position = int(content["index"])
+            self.canvas.answer(position, self.model.clip[position], self._pictures)
 
     @guarded("scene")
     def _on_scene(self, change: Mapping[str, Any]) -> None:
         self.drawing.drawn(change["new"])
-
-    def _send_frame(self, position: int) -> None:
-        grids = pack_grids(self.model.clip[position])
-
-        def arrived(at: int, picture: bytes) -> None:
-            self.canvas.send({"type": "frame", "index": at}, [picture, grids])
-
-        if self._pictures is None:
-            arrived(position, b"")
-        else:
-            self._pictures.ask(position, arrived)
 
     # -- from the controls
 

@@ -1,5 +1,6 @@
 // What anywidget calls: one store of frames per model, one view per place it is shown in.
 
+import { LabelView } from "./labelview.js";
 import { FrameStore } from "./store.js";
 import { TunerView } from "./view.js";
 
@@ -12,7 +13,8 @@ function initialize({ model }) {
 function render({ model, el }) {
   // Older front ends hand render another model object than initialize.
   if (!stores.has(model)) stores.set(model, new FrameStore(model));
-  const view = new TunerView(model, el, stores.get(model));
+  const View = model.get("work") ? LabelView : TunerView;
+  const view = new View(model, el, stores.get(model));
   return () => view.dispose();
 }
 

@@ -49,9 +49,12 @@ export class Zoom {
 
 /** Pointer and wheel on one stage. */
 export class Gestures {
-  /** @param {() => void} changed called after the part that is shown changed */
-  constructor(box, zoom, on, changed) {
-    Object.assign(this, { box, zoom, changed, pointers: new Map(), dragged: false, scrolled: 0 });
+  /**
+   * @param {() => void} changed called after the part that is shown changed
+   * @param {(event) => boolean} takes whether a press is for moving the frame, not for something else
+   */
+  constructor(box, zoom, on, changed, takes = () => true) {
+    Object.assign(this, { box, zoom, changed, takes, pointers: new Map(), dragged: false, scrolled: 0 });
     on(window, "wheel", (event) => !box.contains(event.target) && (this.scrolled = event.timeStamp), { passive: true, capture: true });
     on(box, "wheel", (event) => this.#wheel(event), { passive: false });
     on(box, "dblclick", (event) => this.#double(event));
@@ -82,13 +85,14 @@ export class Gestures {
 
   /** In to where it was clicked, or back to the whole frame. */
   #double(event) {
+    if (!this.takes(event)) return;
     if (this.zoom.factor > 1) this.zoom.reset();
     else this.zoom.by(3, this.place(event));
     this.changed();
   }
 
   #down(event) {
-    if (event.button > 0) return;
+    if (event.button > 0 || !this.takes(event)) return;
     this.pointers.set(event.pointerId, event);
     this.dragged = this.pointers.size > 1;
     this.box.setPointerCapture(event.pointerId);

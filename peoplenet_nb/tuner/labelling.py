@@ -1,0 +1,235 @@
+"""Labels made in the notebook, in minutes: `label` shows frames with boxes that only have to be put right.
+
+The browser holds the boxes and sends all of them after each action; the kernel checks them and has them on disk before
+the page says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ipywidgets as w
+
+from peoplenet_nb.cells import SavedGrids, open_grids
+from peoplenet_nb.errors import GridsError, OutputError, SourceError, refuse_unknown
+from peoplenet_nb.evaluation.reading import image_names
+from peoplenet_nb.labels import Labels, read_labels
+from peoplenet_nb.settings import Settings, preset
+from peoplenet_nb.sources import open_source
+from peoplenet_nb.tuner.bundle import style_sheet
+from peoplenet_nb.tuner.canvas import LabelCanvas
+from peoplenet_nb.tuner.choosing import choose_frames, prefilled
+from peoplenet_nb.tuner.guarded import Guarded, guarded
+from peoplenet_nb.tuner.labelfile import LabelFile
+from peoplenet_nb.tuner.pictures import VideoPictures
+from peoplenet_nb.tuner.wire import pack_clip, pack_grids, shape_of
+from peoplenet_nb.video.result import is_run, load_result
+
+if TYPE_CHECKING:
+    from peoplenet_nb.sources import Source
+
+
+def label(
+    folder: str | Path | SavedGrids,
+    source: str | Path | Source | None = None,
+    to: str | Path | None = None,
+    *,
+    frames: int = 20,
+    classes: Sequence[str] | None = None,
+    settings: Settings | None = None,
+) -> Labeller:
+    """Label some frames of a run, beginning with what the model found in them.
+
+    The frames are those where the settings are least sure, spread over the run. Every action is saved at once, and
+    calling it again with the same file goes on from there, with more ``frames`` too.
+
+    Parameters
+    ----------
+    folder : str or Path or SavedGrids
+        A run's folder with saved grids, or what `peoplenet_nb.open_grids` opened.
+    source : str, Path or Source, optional
+        The video or folder of images that was run; left out, the one that the run names.
+    to : str or Path, optional
+        The COCO file, which `read_labels`, `evaluate` and `recommend` take; left out, ``<run>-labels.json`` beside the
+        run's folder.
+    frames : int
+        How many to label.
+    classes : sequence of str, optional
+        Which classes are labelled; left out, the model's first, ``person``. Boxes of the others are not judged.
+    settings : Settings, optional
+        What gives the first boxes; left out, the run's own.
+
+    Returns
+    -------
+    Labeller
+        Shown by being the last line of a cell; ``.labels`` is what was labelled so far.
+
+    Raises
+    ------
+    GridsError
+        When there are no saved grids, or no boxes in them.
+    SourceError
+        When there are no pictures.
+    SettingsError
+        When the model has no such class.
+    OutputError
+        When the file is there and was not begun here, or for other frames or classes.
+    """
+    saved = folder if isinstance(folder, SavedGrids) else open_grids(folder)
+    run = None
+    if not isinstance(folder, SavedGrids) and is_run(folder):
+        run = load_result(Path(folder).expanduser())
+    if source is None:
+        if run is None:
+            what, fix = "Labelling needs the pictures", "pass the video or folder that was run."
+            raise SourceError(what, seen="no source", next_step=fix)
+        source = str(run.summary["source"]["spec"])
+    source = open_source(source, progress=False) if isinstance(source, str | Path) else source
+    if to is None:
+        if isinstance(folder, SavedGrids):
+            what, fix = "Labels need a file", "name one (to=…)."
+            raise OutputError(what, seen="saved grids without a folder", next_step=fix)
+        run_folder = Path(folder).expanduser().resolve()
+        to = run_folder.with_name(f"{run_folder.name}-labels.json")
+    if settings is None:
+        settings = Settings.from_dict(run.summary["settings"]) if run else preset(fit=saved[0].fit.mode)
+    names = None
+    if source.info.kind != "video":
+        names = image_names(run) if run else [path.name for path in source.files]
+    return Labeller(saved, source, Path(to).expanduser(), settings, classes, frames, names)
+
+
+class Labeller(w.VBox, Guarded):  # type: ignore[misc]
+    """Frames with boxes to put right; made by `label`, which says what goes in.
+
+    Attributes
+    ----------
+    file : LabelFile
+        What was labelled so far.
+    errors : list of str
+        What failed in callbacks, in the kernel and in the browser.
+    """
+
+    def __init__(
+        self,
+        saved: SavedGrids,
+        source: Source,
+        path: Path,
+        settings: Settings,
+        classes: Sequence[str] | None,
+        frames: int,
+        names: Sequence[str] | None,
+    ) -> None:
+        self._begin_guarding()
+        first = saved[0]
+        if first.boxes is None:
+            what = "This model has a coverage output only: there are no boxes to begin with"
+            raise GridsError(what, seen=", ".join(first.labels), next_step="use a model with boxes.")
+        self._model_labels = first.labels
+        chosen = tuple(first.labels[:1] if classes is None else classes)
+        refuse_unknown(chosen, first.labels, "class", "choose from")
+        self._numbers = [first.labels.index(name) for name in chosen]
+        self.file = self._opened(saved, source, path, settings, chosen, frames)
+        self._names = [names[i] if names else f"frame_{i:06d}.jpg" for i in self.file.frames]
+        place = {frame: position for position, frame in enumerate(saved.frames)}
+        if lost := [frame for frame in self.file.frames if frame not in place]:
+            what, fix = "These labels were begun for another run", "choose another file (to=…)."
+            raise OutputError(what, seen=f"frame {lost[0]} is not in this one", next_step=fix)
+        self._grids = [saved[place[frame]] for frame in self.file.frames]
+        self._pictures = VideoPictures(source, self.file.frames)
+        clip = pack_clip(
+            (saved.cells(place[frame]) for frame in self.file.frames), floors=[first.floor], limit=0
+        )
+        self.canvas = LabelCanvas(
+            shape=shape_of(first),
+            jpeg=self._pictures.first(),
+            grids=pack_grids(self._grids[0]),
+            has_pictures=True,
+            clip=clip.data,
+            frame_names=self.file.frames,
+            classes=self._numbers,
+            work={"revision": 0, "records": self._to_browser()},
+            path=str(self.file.path),
+        )
+        self.canvas.observe(self._on_work, names="work")
+        self.canvas.on_msg(self._on_message)
+        super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, self.canvas])
+
+    def _opened(
+        self,
+        saved: SavedGrids,
+        source: Source,
+        path: Path,
+        settings: Settings,
+        classes: tuple[str, ...],
+        frames: int,
+    ) -> LabelFile:
+        """Return the file that was begun, with further frames where more are asked for, or a new one."""
+        size = saved[0].fit.frame_size
+        if path.exists():
+            file = LabelFile.read(path, size, classes)
+        else:
+            file = LabelFile(path, source.info.name, size, classes, [], [])
+        known = dict(zip(file.frames, file.records, strict=True))
+        place = {frame: position for position, frame in enumerate(saved.frames)}
+        file.frames = choose_frames(saved, settings, classes, frames, file.frames)
+        number = {c: i for i, c in enumerate(self._numbers)}
+        for frame in file.frames:
+            if frame not in known:
+                boxes = prefilled(saved[place[frame]], settings, classes)
+                known[frame] = {"boxes": [one | {"c": number[one["c"]]} for one in boxes], "done": False}
+        file.records = [known[frame] for frame in file.frames]
+        return file
+
+    @property
+    def path(self) -> Path:
+        """The COCO file."""
+        return self.file.path
+
+    @property
+    def done(self) -> int:
+        """How many frames are done."""
+        return self.file.done
+
+    @property
+    def labels(self) -> Labels:
+        """What was labelled so far, as `read_labels` reads it; a `SourceError` while no frame is done."""
+        if not self.done:
+            what, fix = "No frame is labelled yet", "press Enter on a frame that is right."
+            raise SourceError(what, seen=self.path, next_step=fix)
+        return read_labels(self.path, self._model_labels)
+
+    def close(self) -> None:
+        """Take the widget and the temporary pictures away; the labels stay."""
+        self._pictures.close()
+        super().close()
+
+    # -- between the browser, which knows the model's classes by number, and the file, which knows those labelled
+
+    def _to_browser(self) -> list[dict[str, Any]]:
+        return self._renumbered(self.file.records, dict(enumerate(self._numbers)))
+
+    @staticmethod
+    def _renumbered(records: Any, number: Mapping[int, int]) -> list[dict[str, Any]]:
+        return [
+            {**record, "boxes": [{**one, "c": number.get(one["c"], one["c"])} for one in record["boxes"]]}
+            for record in records
+        ]
+
+    @guarded("work")
+    def _on_work(self, change: Mapping[str, Any]) -> None:
+        work = change["new"]
+        records = self._renumbered(work["records"], {c: i for i, c in enumerate(self._numbers)})
+        self.file.records = self.file.check(records)
+        self.file.save(self._names)
+        self.canvas.saved = int(work["revision"])
+
+    @guarded("message")
+    def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
+        if content.get("type") == "error":  # shown by the page, until what failed works again
+            self.errors.append(f"in the browser: {content.get('message', '')}")
+        elif content.get("type") == "frame":
+            position = int(content["index"])
+            self.canvas.answer(position, self._grids[position], self._pictures)
