@@ -48,11 +48,11 @@ function paintOne({ context, scale, unit, shape }, { c, box, sure, score }, over
     }
   }
   const name = c < 0 ? "not judged" : shape.labels[c];
-  if (!sure) plate(context, over ? `${name}? ${score.toFixed(2)}` : "?", x1, y1, colour, unit);
-  else if (over || selected || c !== 0) plate(context, name, x1, y1, colour, unit);
+  if (!sure) nameOn(context, over ? `${name}? ${score.toFixed(2)}` : "?", x1, y1, colour, unit);
+  else if (over || selected || c !== 0) nameOn(context, name, x1, y1, colour, unit);
 }
 
-function plate(context, text, x, y, colour, unit) {
+function nameOn(context, text, x, y, colour, unit) {
   context.font = `600 ${12 * unit}px system-ui, sans-serif`;
   const [width, height] = [context.measureText(text).width + 8 * unit, 16 * unit];
   const top = y - height < 0 ? y : y - height;

@@ -2,7 +2,7 @@
 //
 // A record never changes: an action puts another in its place, so undo is going back to the one before.
 
-const STEPS = 500; // of undo
+const WAYS_BACK = 500; // of undo
 export const IGNORE = -1; // the class of a region that is not judged
 export const LEAST = 3; // frame pixels; a smaller box was a slip of the hand
 
@@ -89,7 +89,7 @@ export class LabelWork {
   #change(changes) {
     const before = this.records[this.position];
     const after = { ...before, ...changes };
-    this.past = [...this.past, { position: this.position, before, after }].slice(-STEPS);
+    this.past = [...this.past, { position: this.position, before, after }].slice(-WAYS_BACK);
     this.future = [];
     this.#put(after);
   }
