@@ -10,7 +10,7 @@ import { IGNORE, LabelWork } from "./labelwork.js";
 import { Paced } from "./paced.js";
 import { Gestures, Zoom } from "./zoom.js";
 
-const REACH = 6; // CSS pixels: how near an edge is on it
+const ON_EDGE = 6; // CSS pixels: how near an edge is on it
 const SHAKE = 3; // CSS pixels that a hand may move in a click
 const NOTHING_SAVED = "The kernel behind this panel is gone: nothing is saved any more. Run the cell again, it goes on from here.";
 const HELP =
@@ -162,7 +162,7 @@ export class LabelView extends Paced {
   // -- the pointer
 
   get #reach() {
-    return (REACH * this.shape.frameSize[0]) / (this.zoom.factor * Math.max(1, this.stage.box.clientWidth));
+    return (ON_EDGE * this.shape.frameSize[0]) / (this.zoom.factor * Math.max(1, this.stage.box.clientWidth));
   }
 
   get over() {
