@@ -3,10 +3,11 @@ SHELL := /usr/bin/env bash
 # The same home as in peoplenet_nb/paths.py, where set-up puts the environment.
 export PEOPLENET_HOME := $(shell source ./setup_runpod.sh && find_home)
 PYTHON := "$(PEOPLENET_HOME)/venv/bin/python"
+UV := "$(PEOPLENET_HOME)/uv/bin/uv"
 CLI := "$(PEOPLENET_HOME)/venv/bin/peoplenet-nb"
 
 .DEFAULT_GOAL := help
-.PHONY: help docs setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints fuzz mutants clean
+.PHONY: help docs dist licences sbom setup test check lint format types pytest bench rivals notebooks demo demo-clip doctor lab constraints fuzz mutants clean
 
 help: ## Show this table
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +59,19 @@ doctor: ## Check the environment, line by line
 
 lab: ## Open JupyterLab on this checkout (users work in the copies that set-up makes)
 	"$(PEOPLENET_HOME)/venv/bin/jupyter" lab --ServerApp.root_dir="$(CURDIR)" $(ARGS)
+
+dist: ## Build wheel and sdist into dist/, and check them
+	rm -rf dist
+	$(UV) build --quiet --out-dir dist
+	$(UV) tool run twine check --strict dist/*
+	$(UV) tool run check-wheel-contents dist/*.whl
+
+licences: ## Write docs/licences.md anew, from the metadata of what set-up installed
+	$(PYTHON) tools/list_licences.py
+
+sbom: ## Write a bill of materials of the environment (CycloneDX) to dist/sbom.json
+	mkdir -p dist
+	$(UV) tool run --from cyclonedx-bom cyclonedx-py environment $(PYTHON) --output-file dist/sbom.json
 
 constraints: ## Resolve constraints/ again; make constraints ARGS=--keep only adds what is missing
 	$(PYTHON) tools/update_constraints.py $(ARGS)
