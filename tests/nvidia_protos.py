@@ -86,8 +86,12 @@ SCHEMAS = {
             oneof postprocessing { PostProcessParams postprocess = 6; }
         }
         message PluginControl {
-            message BBoxFilter { uint32 min_width = 1; uint32 min_height = 2; }
-            message DetectClassFilter { BBoxFilter bbox_filter = 1; }
+            message BBoxFilter {
+                uint32 min_width = 1; uint32 min_height = 2; uint32 max_width = 3; uint32 max_height = 4;
+            }
+            message DetectClassFilter {
+                BBoxFilter bbox_filter = 1; uint32 roi_top_offset = 2; uint32 roi_bottom_offset = 3;
+            }
             message OutputDetectionControl {
                 DetectClassFilter default_filter = 1; map<uint32, DetectClassFilter> specific_class_filters = 2;
             }

@@ -18,6 +18,7 @@ from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.export import Target, export_settings
 from peoplenet_nb.export.difference import expected_difference
+from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.rules import decode_there
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
@@ -125,7 +126,18 @@ def nvinfer(grids: Grids, text: str) -> Found:  # noqa: PLR0912 - one program, t
             order = order[: int(keys["topk"])]
         for i in order:
             x1, y1, x2, y2 = scaled(grids, boxes[i])
-            if x2 - x1 >= int(keys["detected-min-w"]) and y2 - y1 >= int(keys["detected-min-h"]):
+            crop = parser["property"]["crop-objects-to-roi-boundary"] == "1"
+            if x2 - x1 < int(keys["detected-min-w"]) or y2 - y1 < int(keys["detected-min-h"]):
+                continue
+            limits = int(keys.get("detected-max-w", 0)), int(keys.get("detected-max-h", 0))
+            if (limits[0] > 0 and x2 - x1 > limits[0]) or (limits[1] > 0 and y2 - y1 > limits[1]):
+                continue
+            bottom = grids.fit.frame_size[1] - int(keys.get("roi-bottom-offset", 0))
+            if crop:
+                x2, y2 = min(x2, grids.fit.frame_size[0]), min(y2, grids.fit.frame_size[1])
+                if x2 <= x1 or y2 <= y1:
+                    continue
+            if crop or (y1 >= int(keys.get("roi-top-offset", 0)) and y2 <= bottom):
                 found.append((c, scores[i], [x1, y1, x2, y2]))
     return found
 
@@ -291,6 +303,14 @@ CASES: dict[str, Settings] = {f"preset {name}": preset(name) for name in PRESETS
         top_k=3,
         default=ClassSettings(0.2, min_width=20, min_height=40, min_confidence=0.5),
     ),
+    "numbers of their own": Settings(nms_iou=0.4, top_k=5, default=ClassSettings(0.2, max_height=180))
+    .with_class("person", nms_iou=0.2, top_k=3, roi_top=90, roi_bottom=60)
+    .with_class("face", nms_iou=0.7, max_width=90),
+    "clusters of their own": Settings(
+        clustering="dbscan", flavour="deepstream", default=ClassSettings(0.2, eps=0.4)
+    )
+    .with_class("person", eps=0.7, min_samples=2, min_sum=1.2, max_width=220)
+    .with_class("face", eps=0.2, top_k=2, roi_bottom=40),
     "sizes, then the best": Settings(top_k=2, default=ClassSettings(0.2, min_width=60, min_height=60)),
 }
 
@@ -321,7 +341,9 @@ def test_the_rules_of_each_program_are_its_own_in_plain_loops(loops: Any, target
 def test_a_least_sum_keeps_the_same_clusters_in_deepstream() -> None:
     frames = [random_grids(seed, objects=20) for seed in range(3)]
     asked = preset("tao").replace(flavour="deepstream", min_samples=2)
-    difference = expected_difference(asked, asked, Target.DEEPSTREAM, frames)
+    near, changes = nearest_settings(asked, Target.DEEPSTREAM, LABELS)
+    assert not changes
+    difference = expected_difference(asked, near, Target.DEEPSTREAM, frames)
     assert (difference.lost, difference.gained) == ({}, {})
     assert difference.same.total() > 20
     kept = sum(
@@ -342,15 +364,21 @@ def test_taos_nms_counts_whole_pixels(loops: Any) -> None:
     assert len(decode(grids, preset("jetson-inference")).detections) == 2
 
 
-def test_letterboxed_frames_are_clipped_at_the_padding_here_and_at_the_input_there(loops: Any) -> None:
+def test_boxes_that_reach_into_the_padding_are_cropped_where_the_program_can(loops: Any) -> None:
     grids = random_grids(3, objects=20)
     fit = Fit.of((960, 400), (960, 544), "letterbox")
     letterboxed = Grids(
         np.where(grids.coverage < 0.1, np.float32(0), grids.coverage), grids.boxes, fit, grids.labels
     )
     assert compare(loops, "deepstream", preset("deepstream", "letterbox"), letterboxed)
+    region = preset("deepstream", "letterbox").with_class("bag", roi_top=1)
     there = decode_there(letterboxed, preset("deepstream", "letterbox"), Target.DEEPSTREAM)
-    assert there.xyxy[:, 3].max() > 400
+    assert there.xyxy[:, 3].max() == 400, "cropped, as the file asks for"
+    assert compare(loops, "deepstream", region, letterboxed) < len(there), (
+        "dropped where a class has a region"
+    )
+    server = decode_there(letterboxed, preset("deepstream", "letterbox"), Target.NVINFERSERVER)
+    assert len(server) < len(there)
 
 
 @pytest.mark.real

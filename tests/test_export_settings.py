@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from peoplenet_nb.errors import ModelError, OutputError, PeopleNetError, Setting
 from peoplenet_nb.export import NetworkFile, Target, export_settings, import_settings
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.prototext import read_prototext, to_prototext
-from peoplenet_nb.settings import PEOPLENET_LABELS, PRESETS, ClassSettings, Clustering, Settings, preset
+from peoplenet_nb.settings import OWN, PEOPLENET_LABELS, PRESETS, ClassSettings, Clustering, Settings, preset
 
 LABELS = PEOPLENET_LABELS
 
@@ -188,16 +188,25 @@ def test_the_files_name_the_model_that_is_given(tmp_path: Path) -> None:
     ("target", "asked", "words"),
     [
         ("deepstream", preset("tao"), ["flavour"]),
-        ("nvinferserver", preset("tao"), ["flavour", "min_confidence: 0.9 for all"]),
+        ("nvinferserver", preset("tao"), ["flavour", "min_sum: 0.9 for all"]),
         ("savant", preset("tao"), ["nms instead of dbscan", "sum of coverages"]),
         ("triton", preset("default"), ["dbscan instead of nms"]),
         ("triton", preset("triton", "letterbox"), ["stretch instead of letterbox"]),
         ("tao", preset("triton"), ["min_samples: 1 instead of 0.05"]),
-        ("tao", preset("deepstream"), ["top_k: none instead of 20"]),
-        ("jetson", preset("default"), ["thresholds: 0.25 for all, person's"]),
-        ("isaac", preset("deepstream"), ["dbscan instead of nms", "top_k", "thresholds"]),
+        ("tao", preset("deepstream"), ["top_k: none"]),
+        ("jetson", preset("default"), ["threshold: 0.25 for all, person's"]),
+        ("isaac", preset("deepstream"), ["dbscan instead of nms", "top_k", "threshold: 0.4 for all"]),
         ("nvinferserver", Settings(clustering="hybrid", flavour="deepstream"), ["nms instead of hybrid"]),
         ("deepstream", Settings(default=ClassSettings(min_width=10.5)), ["min_width: rounded"]),
+        ("nvinferserver", Settings().with_class("face", nms_iou=0.3), ["nms_iou: 0.5 for all, person's"]),
+        ("savant", Settings(default=ClassSettings(roi_top=9)), ["roi_top: none"]),
+        ("tao", Settings(default=ClassSettings(max_height=90)), ["max_height: none"]),
+        ("deepstream", preset("tao").replace(flavour="deepstream", top_k=3), ["score: max instead of sum"]),
+        (
+            "triton",
+            Settings(clustering="dbscan", default=ClassSettings(min_confidence=0.5)),
+            ["min_confidence: not"],
+        ),
     ],
 )
 def test_what_a_target_cannot_do_is_refused_with_the_nearest(
@@ -219,6 +228,15 @@ numbers = st.builds(
     min_width=st.integers(0, 90).map(float),
     min_height=st.integers(0, 90).map(float),
     min_confidence=share,
+    max_width=st.sampled_from([0.0, 0.4, 300.0]),
+    max_height=st.sampled_from([0.0, 250.0]),
+    roi_top=st.sampled_from([0.0, 40.0]),
+    roi_bottom=st.sampled_from([0.0, 12.0]),
+    min_sum=st.sampled_from([0.0, 0.7, 1.5]),
+    nms_iou=st.none() | share,
+    eps=st.none() | share,
+    min_samples=st.none() | st.sampled_from([0.0, 0.5, 1.0, 3.0]),
+    top_k=st.none() | st.integers(1, 9),
 )
 any_settings = st.builds(
     Settings,
@@ -243,36 +261,31 @@ def test_the_nearest_is_always_taken_and_stays_what_it_is(asked: Settings, targe
     export_settings(near, target)
 
 
-def said(settings: Settings, target: Target) -> Settings:
-    """Settings with what the target cannot say, because nothing comes of it, put to the defaults."""
-    plain = Settings()
-    idle: dict[str, Any] = {"preset": "custom"}
-    if settings.clustering is not Clustering.DBSCAN or not any(
-        settings.for_class(label).min_confidence for label in LABELS
-    ):
-        idle["score"] = "max"
-    if set(LABELS) <= set(settings.classes):  # no class is left that the default is for
-        idle["default"] = plain.default
-    if settings.clustering is Clustering.NMS:
-        idle |= {"eps": plain.eps, "min_samples": plain.min_samples}
-    if settings.clustering is Clustering.DBSCAN:
-        idle["nms_iou"] = plain.nms_iou
-    if target in (Target.TAO, Target.TRITON):  # every class is named there, so there is no other
-        each = {label: settings.for_class(label) for label in LABELS}
-        idle |= {"default": plain.default, "classes": each}
-    return settings.replace(**idle, flavour="tao")
+def effective(settings: Settings) -> tuple[Any, ...]:
+    """What settings do, class by class: without what nothing comes of."""
+    dbscan, nms = (settings.clustering is kind for kind in (Clustering.DBSCAN, Clustering.NMS))
+    rows = []
+    for label in LABELS:
+        row = {f.name: getattr(settings.for_class(label), f.name) for f in fields(ClassSettings)}
+        row |= {name: settings.own(label, name) for name in OWN}
+        idle = ["nms_iou"] * dbscan + ["eps", "min_samples"] * nms + ["min_sum"] * (not dbscan)
+        rows.append({name: value for name, value in row.items() if name not in idle})
+    return settings.fit, settings.clustering, dbscan and settings.score, nms or settings.flavour, rows
 
 
 ROUND = {
     Target.DEEPSTREAM: ".txt",
     Target.DEEPSTREAM_YAML: ".yml",
+    Target.NVINFERSERVER: "config_inferserver_peoplenet.txt",
+    Target.SAVANT: "module.yml",
     Target.TAO: "inferencer_spec.txt",
     Target.TRITON: ".prototxt",
     Target.JETSON: ".sh",
+    Target.ISAAC: "params.yaml",
 }
 
 
-@hypothesis_settings(deadline=None)
+@hypothesis_settings(deadline=None, max_examples=200)
 @given(asked=any_settings, target=st.sampled_from(list(ROUND)))
 def test_what_is_written_reads_back_exactly(
     asked: Settings, target: Target, tmp_path_factory: pytest.TempPathFactory
@@ -281,12 +294,9 @@ def test_what_is_written_reads_back_exactly(
     path = write(tmp_path_factory.mktemp("round"), f"x{ROUND[target]}", text_of(near, target, ROUND[target]))
     read = import_settings(path)
     assert read.target is target
-    assert said(read.settings, target) == said(near, target)
-    if target is not Target.JETSON:
-        silent = [
-            note for note in read.notes if "minBoxes" not in note and "held as min_confidence" not in note
-        ]
-        assert silent == []
+    assert effective(read.settings) == effective(near)
+    notes = [note for note in read.notes if "padding" not in note]
+    assert len(notes) == (target in (Target.JETSON, Target.ISAAC)), read.notes
 
 
 def test_tao_reads_a_training_specification_too(tmp_path: Path) -> None:
@@ -386,6 +396,75 @@ def test_the_sample_of_the_triton_client_is_the_preset(tmp_path: Path) -> None:
     assert found.settings.replace(preset="triton") == preset("triton")
 
 
+def test_nvinferservers_sample_is_read(tmp_path: Path) -> None:
+    text = """infer_config {
+  unique_id: 1 gpu_ids: [0] max_batch_size: 16
+  backend { inputs: [ { name: "input_1:0" } ] triton { model_name: "peoplenet" version: -1 } }
+  preprocess { network_format: IMAGE_FORMAT_RGB maintain_aspect_ratio: 0
+    normalize { scale_factor: 0.0039215697906911373 channel_offsets: [0, 0, 0] } }
+  postprocess { labelfile_path: "labels.txt" detection {
+      num_detected_classes: 4
+      per_class_params { key: 0 value { pre_threshold: 0.4 } }
+      nms { confidence_threshold: 0.2 iou_threshold: 0.5 topk: 20 } } }
+}
+input_control { process_mode: PROCESS_MODE_FULL_FRAME operate_on_gie_id: -1 interval: 0 }
+output_control { detect_control { default_filter { bbox_filter { min_width: 32 min_height: 32 } roi_top_offset: 5 } } }
+"""
+    found = read(tmp_path, text)
+    assert (found.target, found.notes) == (Target.NVINFERSERVER, ())
+    assert found.settings.for_class("person") == ClassSettings(0.4, 32, 32, roi_top=5)
+    assert found.settings.for_class("face").threshold == 0.2
+    assert (found.settings.nms_iou, found.settings.top_k) == (0.5, 20)
+
+
+def test_savants_sample_is_read(tmp_path: Path) -> None:
+    text = """name: peoplenet
+parameters: {frame: {width: 1280, height: 720}}
+pipeline:
+  elements:
+    - element: nvinfer@detector
+      name: peoplenet
+      model:
+        format: onnx
+        input: {shape: [3, 544, 960], scale_factor: 0.0039215697906911373}
+        output:
+          num_detected_classes: 3
+          objects:
+            - {class_id: 0, label: person, selector: {kwargs: {min_width: 20, min_height: 40, top_k: 9}}}
+            - {class_id: 2, label: face, selector: {kwargs: {confidence_threshold: 0.1, nms_iou_threshold: 0.3}}}
+    - element: pyfunc
+"""
+    found = read(tmp_path, text, "module.yml")
+    assert found.target is Target.SAVANT
+    assert found.settings.for_class("person") == ClassSettings(0.5, 20, 40, top_k=9)
+    assert found.settings.own("face", "nms_iou") == 0.3
+    assert found.settings.for_class("face").min_width == 32, "left out it is 32 there"
+    assert found.notes == ("'bag' is not named: there it is not looked for.",)
+
+
+def test_isaacs_own_parameters_are_read_and_what_they_do_is_said(tmp_path: Path) -> None:
+    text = """/**:
+  ros__parameters:
+    label_list: [person, bag, face]
+    enable_confidence_threshold: true
+    enable_bbox_area_threshold: true
+    min_bbox_area: 100
+    confidence_threshold: 0.35
+    dbscan_confidence_threshold: 0.35
+    dbscan_eps: 0.7
+    dbscan_min_boxes: 1
+    bounding_box_scale: 35.0
+    bounding_box_offset: 0.5
+"""
+    found = read(tmp_path, text, "params.yaml")
+    assert found.target is Target.ISAAC
+    assert found.settings.default == ClassSettings(0.35, min_sum=0.35)
+    assert (found.settings.eps, found.settings.clustering) == (0.7, "dbscan")
+    notes = " ".join(found.notes)
+    assert "min_bbox_area cannot be held: 100" in notes
+    assert "moves boxes by 7.5 pixels" in notes
+
+
 def test_the_sample_of_tao_for_cars_is_read(tmp_path: Path) -> None:
     eps = {"car": 0.13, "bicycle": 0.3, "person": 0.265, "road_sign": 0.15}
     handlers = "".join(
@@ -404,8 +483,8 @@ def test_the_sample_of_tao_for_cars_is_read(tmp_path: Path) -> None:
   tensorrt_config{{ parser:  ETLT backend_data_type: FP16 calibrator_config{{ n_batches: 10 }} }} }}
 bbox_handler_config{{ disable_overlay: false overlay_linewidth: 2 {handlers} }}"""
     found = import_settings(write(tmp_path, "c.txt", text), tuple(eps))
-    assert len(found.notes) == 3, "eps is one for all here"
-    assert "eps of bicycle is 0.3: car's 0.13 is taken for all" in found.notes[0]
+    assert found.notes == ()
+    assert {label: found.settings.own(label, "eps") for label in eps} == eps
     assert found.settings.for_class("car") == preset("tao").for_class("person")
     ours = import_settings(tmp_path / "c.txt")
     assert ours.settings.eps == 0.265
@@ -426,12 +505,12 @@ def attributes(mode: str, rest: str = "") -> str:
         (attributes("enable-dbscan=1", "minBoxes=2\neps=0.6"), {"clustering": "dbscan", "eps": 0.6}, ""),
         (attributes("cluster-mode=2"), {"nms_iou": 0.3, "top_k": None}, ""),
         (attributes("cluster-mode=3", "minBoxes=2\neps=0.6"), {"clustering": "hybrid", "nms_iou": 0.3}, ""),
-        (attributes("cluster-mode=3", "eps=0.6"), {"clustering": "nms", "nms_iou": 0.3}, "skipped"),
+        (attributes("cluster-mode=3", "eps=0.6"), {"clustering": "hybrid", "min_samples": 0}, ""),
         (attributes("cluster-mode=4", "post-cluster-threshold=0.5"), {"nms_iou": 1.0}, "does nothing"),
-        (attributes("cluster-mode=2\nmaintain-aspect-ratio=1"), {"fit": "letterbox"}, ""),
-        (attributes("cluster-mode=2", "roi-top-offset=9"), {}, "roi-top-offset cannot be held"),
+        (attributes("cluster-mode=2\nmaintain-aspect-ratio=1"), {"fit": "letterbox"}, "reach into the padding"),
+        (attributes("cluster-mode=1", "eps=0.5\n[class-attrs-1]\nminBoxes=2"), {"eps": 0.5}, "held beside"),
         (attributes("cluster-mode=2\ninterval=2"), {}, "interval=2"),
-        (attributes("cluster-mode=2", "[class-attrs-1]\nnms-iou-threshold=0.7"), {"nms_iou": 0.3}, "differs by class"),
+        (attributes("cluster-mode=2", "[class-attrs-1]\nnms-iou-threshold=0.7"), {"nms_iou": 0.3}, ""),
         (attributes("cluster-mode=2", "[class-attrs-7]\ntopk=3"), {"top_k": None}, "class-attrs-7"),
         (attributes("  cluster-mode=2", "  topk=3"), {"top_k": 3}, ""),  # an indented key is no continuation
     ],
@@ -444,6 +523,20 @@ def test_keys_mean_what_nvinfer_does_with_them(
         assert getattr(found.settings, name) == value, name
     assert found.settings.default.threshold == 0.3
     assert (word in " ".join(found.notes)) if word else not found.notes
+
+
+def test_what_nvinfer_says_of_a_class_is_held_for_it(tmp_path: Path) -> None:
+    text = attributes(
+        "cluster-mode=1",
+        "eps=0.5\nminBoxes=2\ndbscan-min-score=1.5\npost-cluster-threshold=0.4\ndetected-max-w=200\n"
+        "[class-attrs-2]\neps=0.3\nminBoxes=4\ntopk=7\nroi-top-offset=30\nroi-bottom-offset=9\ndetected-max-h=99",
+    )
+    found = read(tmp_path, text)
+    assert found.notes == ()
+    common = ClassSettings(0.3, min_confidence=0.4, min_sum=1.5, max_width=200)
+    assert found.settings.for_class("person") == common
+    own = {"eps": 0.3, "min_samples": 4, "top_k": 7, "roi_top": 30, "roi_bottom": 9, "max_height": 99}
+    assert found.settings.for_class("face") == replace(common, **own)
 
 
 def test_classes_override_what_is_said_for_all_wherever_it_stands(tmp_path: Path) -> None:
@@ -494,6 +587,14 @@ cluster-mode=2
         ("detectnet --confidence=high", ["--confidence", "high"]),
         ("detectnet --confidence='0.5", ["quotation"]),
         ("property: 1\nclass-attrs-all: 2", ["property is no group"]),
+        ("infer_config { postprocess { detection { group_rectangle { } } } }", ["group_rectangle"]),
+        ("infer_config { postprocess { detection { nms { iou: 1 } } } }", ["iou_threshold"]),
+        ("infer_config { preprocess { symmetric_padding: 1 } }", ["both sides"]),
+        ("output: {objects: [{label: person, selector: {kwargs: {nms_threshold: 1}}}]}", ["nms_iou_threshold"]),
+        ("output: {objects: [{label: person, selector: {kwargs: {top_k: many}}}]}", ["top_k of person"]),
+        ("output: {objects: [7]}", ["no label"]),
+        ("dbscan_eps: 0.5\ndbscan_min_box: 1", ["dbscan_min_boxes"]),
+        ("dbscan_eps: high", ["dbscan_eps", "high"]),
     ],
 )  # fmt: skip
 def test_what_is_not_understood_is_an_error_that_names_it(
@@ -536,23 +637,12 @@ def test_any_text_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPat
     assert read_prototext(path) == fields
 
 
-KINDS = {
-    "deepstream": ".txt",
-    "deepstream-yaml": ".yml",
-    "tao": "inferencer_spec.txt",
-    "triton": ".prototxt",
-    "jetson": ".sh",
-}
-
-
 @hypothesis_settings(deadline=None, max_examples=300)
-@given(target=st.sampled_from(list(KINDS)), data=st.data())
+@given(target=st.sampled_from(list(ROUND)), data=st.data())
 def test_a_damaged_file_is_read_or_refused_with_an_error_of_ours(
-    target: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+    target: Target, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    text = text_of(
-        preset("tao" if target in ("tao", "triton") else "jetson-inference"), target, KINDS[target]
-    )
+    text = text_of(preset("jetson-inference"), target, ROUND[target], nearest=True)
     text = "\n".join(line for line in text.splitlines() if not line.startswith("# "))
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(text)))
@@ -563,7 +653,7 @@ def test_a_damaged_file_is_read_or_refused_with_an_error_of_ours(
             )
         )
         text = text[:place] + put + text[place + gone :]
-    path = tmp_path_factory.mktemp("damaged") / f"x{KINDS[target]}"
+    path = tmp_path_factory.mktemp("damaged") / f"x{ROUND[target]}"
     path.write_text(text, encoding="utf-8")
     with suppress(PeopleNetError):
         import_settings(path)

@@ -8,23 +8,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from peoplenet_nb.export.targets import NetworkFile
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings import ClassSettings, Clustering, Score, Settings
+from peoplenet_nb.settings import Clustering, Settings
 
 #: 1/255 as the sample of NVIDIA has it.
 SCALE = 0.0039215697906911373
 CLUSTER_MODES = {Clustering.DBSCAN: 1, Clustering.NMS: 2, Clustering.HYBRID: 3}
-NOTES = (
-    "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
-    "topk counts before boxes are dropped by size there, after it here.",
-    "A box must be above post-cluster-threshold there (NMS and hybrid), at or above min_confidence here.",
-    "A DBSCAN cluster's confidence is the best coverage in it there. A least sum of coverages is "
-    "dbscan-min-score, which keeps the same clusters.",
-    "detected-min-w and -h are pixels of the buffer that nvinfer gets: where nvstreammux resizes, not of the source.",
-    "Frames are resized by the GPU or VIC there, by OpenCV here: coverage differs in the second or third decimal.",
-)
+NOTES = """
+| Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.
+top_k | topk counts before boxes are dropped by size or region there, after it here.
+nms hybrid | A box must be above post-cluster-threshold there, at or above min_confidence here.
+dbscan | A cluster's confidence is the best coverage in it there; a least sum of them is dbscan-min-score.
+sizes | Sizes and regions are pixels of the buffer that nvinfer gets: where nvstreammux resizes, not the source's.
+region | Boxes that reach into the padding are dropped there, unless no class has a region of the frame.
+| Frames are resized by the GPU or VIC there, by OpenCV here: coverage differs in the second or third decimal.
+"""
 #: A class's keys with what they are where a file does not say them.
 CLASS_DEFAULTS = {
     "pre-cluster-threshold": 0.2,
@@ -60,7 +61,7 @@ NEUTRAL = frozenset(
     classifier-async-mode segmentation-threshold segmentation-output-order engine-create-func-name
     parse-classifier-func-name parse-segmentation-func-name dynamic-properties is-classifier network-type
     num-detected-classes cluster-mode enable-dbscan net-scale-factor model-color-format maintain-aspect-ratio
-    symmetric-padding""",
+    symmetric-padding crop-objects-to-roi-boundary""",
     )
 )
 #: What it does to the boxes cannot be held in settings; with the value that does nothing.
@@ -75,7 +76,6 @@ NAMED = {
     "parse-bbox-instance-mask-func-name": "",
     "output-instance-mask": "0",
     "input-tensor-from-meta": "0",
-    "crop-objects-to-roi-boundary": "0",
 }
 
 Groups = Mapping[str, Mapping[str, "str | int | float"]]
@@ -101,32 +101,60 @@ def nvinfer_groups(settings: Settings, network: NetworkFile) -> Groups:
             "output-blob-names": f"{network.boxes};{network.coverage}",
             "maintain-aspect-ratio": int(settings.fit is FitMode.LETTERBOX),
             "symmetric-padding": 0,
+            "crop-objects-to-roi-boundary": int(crops(settings)),
             "cluster-mode": CLUSTER_MODES[settings.clustering],
         },
-        "class-attrs-all": _attributes(settings, settings.default),
     }
+    each = (settings.default, *settings.classes.values())
+    pixels = {
+        key: name for key, name in PIXELS.items() if "min" in key or any(getattr(v, name) for v in each)
+    }
+    groups["class-attrs-all"] = _attributes(settings, "", pixels)
+    # No class can say "all" where another number is said for all: then each says its own.
+    limited = {settings.own(label, "top_k") for label in network.labels}
+    if len(limited) > 1:
+        groups["class-attrs-all"].pop("topk", None)
     for index, label in enumerate(network.labels):
-        if (name := label.strip().lower()) in settings.classes:
-            groups[f"class-attrs-{index}"] = _attributes(settings, settings.classes[name])
+        if label.strip().lower() in settings.classes or len(limited) > 1:
+            groups[f"class-attrs-{index}"] = _attributes(settings, label, pixels)
     return groups
 
 
-def _attributes(settings: Settings, numbers: ClassSettings) -> dict[str, str | int | float]:
-    sums = settings.clustering is Clustering.DBSCAN and settings.score is Score.SUM
+def crops(settings: Settings) -> bool:
+    """Return whether nvinfer is told to crop boxes to the frame: else it drops those that reach into the padding."""
+    each = (settings.default, *settings.classes.values())
+    return settings.fit is FitMode.LETTERBOX and not any(v.roi_top or v.roi_bottom for v in each)
+
+
+#: Keys of a class's pixels, which are whole there.
+PIXELS = {
+    "detected-min-w": "min_width",
+    "detected-min-h": "min_height",
+    "detected-max-w": "max_width",
+    "detected-max-h": "max_height",
+    "roi-top-offset": "roi_top",
+    "roi-bottom-offset": "roi_bottom",
+}
+
+
+def _attributes(settings: Settings, label: str, pixels: Mapping[str, str]) -> dict[str, str | int | float]:
+    """Return what a class says, or all of them: with the empty label, which no class has."""
+    numbers = settings.for_class(label)
     attributes: dict[str, str | int | float] = {
         "pre-cluster-threshold": numbers.threshold,
-        "post-cluster-threshold": 0.0 if sums else numbers.min_confidence,
-        "detected-min-w": int(numbers.min_width),
-        "detected-min-h": int(numbers.min_height),
+        "post-cluster-threshold": numbers.min_confidence,
+        **{key: int(getattr(numbers, name)) for key, name in pixels.items()},
     }
     if settings.clustering is not Clustering.DBSCAN:
-        attributes["nms-iou-threshold"] = settings.nms_iou
+        attributes["nms-iou-threshold"] = settings.own(label, "nms_iou")
     if settings.clustering is not Clustering.NMS:
-        attributes |= {"eps": settings.eps, "minBoxes": int(settings.min_samples)}
-    if sums:  # of a cluster's coverages, in `nvdsinfer_dbscan.cpp`
-        attributes["dbscan-min-score"] = numbers.min_confidence
-    if settings.top_k is not None:  # a negative one is refused there, and 0 keeps none
-        attributes["topk"] = settings.top_k
+        attributes |= {"eps": settings.own(label, "eps"), "minBoxes": int(settings.own(label, "min_samples"))}
+    if settings.clustering is Clustering.DBSCAN:  # of a cluster's coverages, in `nvdsinfer_dbscan.cpp`
+        attributes["dbscan-min-score"] = numbers.min_sum
+    if (
+        most := settings.own(label, "top_k")
+    ) is not None:  # a negative one is refused there, and 0 keeps none
+        attributes["topk"] = most
     return attributes
 
 
@@ -138,11 +166,9 @@ def to_ini(groups: Groups, comments: Sequence[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def to_yaml(groups: Groups, comments: Sequence[str]) -> str:
-    """Return groups as the YAML file that nvinfer reads."""
+def to_yaml(data: Mapping[str, Any], comments: Sequence[str]) -> str:
+    """Return tables as YAML with comments above them."""
     import yaml
 
-    text = yaml.safe_dump(
-        {k: dict(v) for k, v in groups.items()}, sort_keys=False, allow_unicode=True, width=10**6
-    )
+    text = yaml.safe_dump(dict(data), sort_keys=False, allow_unicode=True, width=10**6)
     return "".join(f"# {line}\n" for line in comments) + text

@@ -13,11 +13,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from peoplenet_nb.errors import SettingsError, refuse_unknown
-from peoplenet_nb.export.deepstream import CLASS_DEFAULTS, COLOURS, LEGACY, NAMED, NEUTRAL, SCALE
+from peoplenet_nb.export.deepstream import CLASS_DEFAULTS, COLOURS, LEGACY, NAMED, NEUTRAL, PIXELS, SCALE
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings
-
-_MODES = {1: Clustering.DBSCAN, 2: Clustering.NMS, 3: Clustering.HYBRID}
+from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Settings
 
 Groups = Mapping[str, Mapping[str, str]]
 
@@ -105,15 +103,6 @@ class _Reader:
             )
         return read
 
-    def one(self, rows: Mapping[str, Mapping[str, float]], key: str) -> float:
-        """Return a number that is a class's own there and one for all here."""
-        values = {label: row[key] for label, row in rows.items()}
-        first = next(iter(values.values()))
-        if any(value != first for value in values.values()):
-            said = ", ".join(f"{label} {value:g}" for label, value in values.items())
-            self.notes.append(f"{key} differs by class ({said}): {first:g} is taken for all.")
-        return first
-
 
 def from_nvinfer(
     groups: Groups, labels: Sequence[str], name: str, *, yaml: bool
@@ -149,36 +138,45 @@ def from_nvinfer(
             rows[named[-1]] = row
         else:
             reader.notes.append(f"[{group}]: the model has {len(reader.labels)} classes.")
-    chosen = _clustering(reader, rows, mode)
-    sums = chosen.get("score") is Score.SUM
-    keep_confidence = mode != 4
-    if not keep_confidence and any(row["post-cluster-threshold"] for row in rows.values()):
-        reader.notes.append("post-cluster-threshold does nothing in cluster-mode 4.")
-    for key in ("group-threshold", "roi-top-offset", "roi-bottom-offset", "detected-max-w", "detected-max-h"):
-        if any(row[key] for row in rows.values()) and (key != "group-threshold" or mode == 0):
-            reader.notes.append(f"{key} cannot be held: {_values(rows, key)}.")
+    clustering, keys = _clustering(reader, rows, mode)
+    _note_edges(reader, rows, fit)
+    shared = {field: _number(common, field) for field in keys}
+    if mode == 0:
+        shared = {"nms_iou": 0.5, "top_k": 20}
+    elif clustering is Clustering.NMS and "nms_iou" not in keys:
+        shared["nms_iou"] = 1.0  # nothing is above an IoU of 1
 
     def numbers(row: Mapping[str, float]) -> ClassSettings:
-        confidence = row["post-cluster-threshold"] if keep_confidence else 0.0
-        confidence = row["dbscan-min-score"] if sums else confidence
+        own: dict[str, Any] = {field: row[key] for key, field in PIXELS.items()}
+        for field in keys:
+            value = _number(row, field)
+            own[field] = None if value == shared[field] else value
         return ClassSettings(
-            row["pre-cluster-threshold"], row["detected-min-w"], row["detected-min-h"], confidence
+            row["pre-cluster-threshold"],
+            min_confidence=0.0 if mode == 4 else row["post-cluster-threshold"],
+            min_sum=row["dbscan-min-score"],
+            **own,
         )
 
-    classes = {label: numbers(rows[label]) for label in reader.labels if label in named}
     settings = Settings(
         preset=name,
         fit=fit,
         flavour=Flavour.DEEPSTREAM,
+        clustering=clustering,
         default=numbers(common),
-        classes=classes,
-        **chosen,
+        classes={label: numbers(rows[label]) for label in reader.labels if label in named},
+        **shared,
     )
     return settings, reader.notes
 
 
-def _values(rows: Mapping[str, Mapping[str, float]], key: str) -> str:
-    return ", ".join(f"{label} {row[key]:g}" for label, row in rows.items())
+_KEYS = {"nms_iou": "nms-iou-threshold", "eps": "eps", "min_samples": "minBoxes", "top_k": "topk"}
+
+
+def _number(row: Mapping[str, float], field: str) -> Any:
+    """Return a number of the clustering as settings have it."""
+    value = row[_KEYS[field]]
+    return value if field != "top_k" else None if value < 0 else int(value)
 
 
 def _property(reader: _Reader) -> tuple[FitMode, int]:
@@ -239,35 +237,45 @@ def _property(reader: _Reader) -> tuple[FitMode, int]:
     return FitMode.LETTERBOX if letterbox else FitMode.STRETCH, max(mode, 0)
 
 
-def _clustering(reader: _Reader, rows: Mapping[str, Mapping[str, float]], mode: int) -> dict[str, Any]:
-    """Return the fields of settings that say how boxes are clustered."""
+def _note_edges(reader: _Reader, rows: Mapping[str, Mapping[str, float]], fit: FitMode) -> None:
+    """Note where boxes at the edge of the frame or a region are others than here."""
+    crops = reader.groups.get("property", {}).get("crop-objects-to-roi-boundary", "0") != "0"
+    region = any(row["roi-top-offset"] or row["roi-bottom-offset"] for row in rows.values())
+    if crops and region:
+        reader.notes.append(
+            "crop-objects-to-roi-boundary crops boxes there that are dropped at the region here."
+        )
+    if fit is FitMode.LETTERBOX and not crops:
+        what = "Boxes that reach into the padding are dropped there, and cropped to the frame here"
+        reader.notes.append(
+            f"{what}." if region else f"{what}: crop-objects-to-roi-boundary=1 crops them there."
+        )
+
+
+def _clustering(
+    reader: _Reader, rows: Mapping[str, Mapping[str, float]], mode: int
+) -> tuple[Clustering, tuple[str, ...]]:
+    """Return how boxes are clustered and by which numbers; note what else is said and cannot be held."""
     notes = reader.notes
     if mode == 0:
         notes.append("cluster-mode 0 is NMS with topk=20 and IoU 0.5 there, whatever the file says.")
-        return {"clustering": Clustering.NMS, "nms_iou": 0.5, "top_k": 20}
-    topk = reader.one(rows, "topk")
-    chosen: dict[str, Any] = {"top_k": None if topk < 0 else int(topk)}
+        if any(row["group-threshold"] for row in rows.values()):
+            notes.append("group-threshold counts where nvinfer was built with OpenCV, which is not held.")
+        return Clustering.NMS, ()
     if mode == 4:
-        return chosen | {"clustering": Clustering.NMS, "nms_iou": 1.0}  # nothing is above an IoU of 1
-    chosen["clustering"] = _MODES[mode]
-    if mode in (2, 3):
-        chosen["nms_iou"] = reader.one(rows, "nms-iou-threshold")
-    if mode in (1, 3):
-        boxes = reader.one(rows, "minBoxes")
-        if boxes < 1:
-            notes.append(
-                "minBoxes is 0: DBSCAN is skipped there, and every box stays that NMS does not drop."
-            )
-            return chosen | {"clustering": Clustering.NMS, "nms_iou": chosen.get("nms_iou", 1.0)}
-        chosen |= {"eps": reader.one(rows, "eps"), "min_samples": boxes}
+        if any(row["post-cluster-threshold"] for row in rows.values()):
+            notes.append("post-cluster-threshold does nothing in cluster-mode 4.")
+        return Clustering.NMS, ("top_k",)
+    if mode == 2:
+        return Clustering.NMS, ("nms_iou", "top_k")
+    if mode == 3:
         if any(row["dbscan-min-score"] for row in rows.values()):
-            if mode == 3:
-                notes.append("dbscan-min-score does nothing in cluster-mode 3.")
-            elif any(row["post-cluster-threshold"] for row in rows.values()):
-                notes.append(f"dbscan-min-score cannot be held: {_values(rows, 'dbscan-min-score')}.")
-            else:
-                chosen["score"] = Score.SUM
-                notes.append(
-                    "dbscan-min-score is held as min_confidence, a sum here; confidences are maxima there."
-                )
-    return chosen
+            notes.append("dbscan-min-score does nothing in cluster-mode 3.")
+        return Clustering.HYBRID, tuple(_KEYS)
+    if skipped := [label for label, row in rows.items() if row["minBoxes"] < 1]:
+        what = f"minBoxes is 0 for {', '.join(skipped)}: DBSCAN is skipped there, and every box stays"
+        if len(skipped) == len(rows):
+            notes.append(f"{what}.")
+            return Clustering.NMS, ("top_k",)
+        notes.append(f"{what}, which cannot be held beside classes that are clustered.")
+    return Clustering.DBSCAN, ("eps", "min_samples", "top_k")

@@ -6,13 +6,21 @@ after NMS is a higher threshold), the number is rewritten and nothing is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
+from peoplenet_nb.export.deepstream import PIXELS
 from peoplenet_nb.export.targets import ABILITIES, Ability, Target
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Score, Settings, preset
+from peoplenet_nb.settings import OWN, ClassSettings, Clustering, Flavour, Score, Settings, preset
+
+_IDLE = {
+    Clustering.NMS: ("eps", "min_samples", "min_sum"),
+    Clustering.DBSCAN: ("nms_iou",),
+    Clustering.HYBRID: ("min_sum",),
+}
 
 
 def nearest_settings(
@@ -33,7 +41,7 @@ def nearest_settings(
     kept = {label: value for label, value in settings.classes.items() if label in labels}
     settings = settings.replace(classes=kept)
     changes: list[str] = []
-    for step in (_fit, _clustering, _dbscan, _confidence, _sizes, _top_k, _one_for_all):
+    for step in (_fit, _clustering, _dbscan, _confidence, _numbers):
         settings, said = step(settings, ABILITIES[target], labels)
         changes += said
     return settings, tuple(changes)
@@ -42,19 +50,28 @@ def nearest_settings(
 _Step = tuple[Settings, list[str]]
 
 
-def _each(settings: Settings, **changes: float | Callable[[ClassSettings], float]) -> Settings:
+def _each(settings: Settings, **changes: Any) -> Settings:
     """Return settings with some numbers changed in every class; a function is given what the class had."""
 
     def changed(old: ClassSettings) -> ClassSettings:
-        new: dict[str, Any] = {name: f(old) if callable(f) else f for name, f in changes.items()}
-        return replace(old, **new)
+        return replace(old, **{name: f(old) if callable(f) else f for name, f in changes.items()})
 
     classes = {label: changed(value) for label, value in settings.classes.items()}
     return settings.replace(default=changed(settings.default), classes=classes)
 
 
-def _all(settings: Settings) -> Iterator[ClassSettings]:
-    yield from (settings.default, *settings.classes.values())
+def _everywhere(settings: Settings, name: str, change: Callable[[Any], Any]) -> Settings:
+    """Return settings with a number of the clustering changed, that of all and each class's own."""
+    settings = settings.replace(**{name: change(getattr(settings, name))})
+    own = lambda old: None if getattr(old, name) is None else change(getattr(old, name))  # noqa: E731
+    return _each(settings, **{name: own})
+
+
+def _values(settings: Settings, name: str, labels: Sequence[str]) -> list[Any]:
+    """Return a number as it holds for each class."""
+    if name in OWN:
+        return [settings.own(label, name) for label in labels]
+    return [getattr(settings.for_class(label), name) for label in labels]
 
 
 def _fit(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
@@ -71,38 +88,38 @@ def _clustering(settings: Settings, can: Ability, labels: Sequence[str]) -> _Ste
     # Hybrid is NMS without the outliers; else the neighbourhood of the one is the overlap of the other.
     after = Clustering.NMS if Clustering.NMS in can.clusterings else can.clusterings[0]
     says = [f"clustering: {after} instead of {before}"]
+    there, here = ("nms_iou", "eps") if after is Clustering.NMS else ("eps", "nms_iou")
+
+    def swapped(old: ClassSettings) -> float | None:
+        value = getattr(old, here)
+        return None if value is None else round(1 - value, 6)
+
+    if after is Clustering.NMS and before is Clustering.HYBRID:
+        return settings.replace(clustering=after), says
+    settings = _each(settings.replace(**{there: round(1 - getattr(settings, here), 6)}), **{there: swapped})
     if after is Clustering.NMS:
-        if before is Clustering.DBSCAN:
-            settings = settings.replace(nms_iou=round(1 - settings.eps, 6))
-            says[0] += f", with an IoU of {settings.nms_iou:g} (1 - eps)"
-            if settings.score is Score.SUM:
-                base = preset("default", settings.fit)
-                known = {label: base.for_class(label) for label in labels}
-                classes = {
-                    label: replace(
-                        settings.for_class(label), threshold=now.threshold, min_confidence=now.min_confidence
-                    )
-                    for label, now in known.items()
-                }
-                settings = _each(settings, threshold=base.default.threshold, min_confidence=0.0)
-                settings = settings.replace(classes=classes)
-                says.append(
-                    "thresholds: those of the preset 'default' (a sum of coverages has no counterpart)"
-                )
-    else:
-        settings = settings.replace(
-            eps=round(1 - settings.nms_iou, 6), flavour=can.flavour, min_samples=1.0, score=can.score
-        )
-        if not can.whole_samples:  # so that every candidate counts, as it does for NMS
-            settings = settings.replace(min_samples=min(value.threshold for value in _all(settings)))
-        says[0] += f", with eps {settings.eps:g} (1 - IoU) and min_samples {settings.min_samples:g}"
-        if can.score is Score.SUM and any(value.min_confidence for value in _all(settings)):
-            settings = _each(
-                settings,
-                threshold=lambda old: min(1.0, max(old.threshold, old.min_confidence)),
-                min_confidence=0.0,
-            )
-    return settings.replace(clustering=after), says
+        says[0] += f", with an IoU of {settings.nms_iou:g} (1 - eps)"
+        if any(_values(settings, "min_sum", labels)) or settings.score is Score.SUM:
+            base = preset("default", settings.fit)
+            settings = _each(settings, threshold=base.default.threshold, min_confidence=0.0, min_sum=0.0)
+            classes = {
+                label: replace(settings.for_class(label), threshold=base.for_class(label).threshold)
+                for label in labels
+            }
+            settings = settings.replace(classes=classes)
+            says.append("thresholds: those of the preset 'default' (a sum of coverages has no counterpart)")
+        return settings.replace(clustering=after), says
+    samples = 1.0 if can.whole_samples else min(_values(settings, "threshold", labels))
+    settings = _each(settings, min_samples=None).replace(
+        flavour=can.flavour, min_samples=samples, score=can.score, clustering=after
+    )
+    says[0] += f", with eps {settings.eps:g} (1 - IoU) and min_samples {settings.min_samples:g}"
+    return _each(settings, threshold=_raised, min_confidence=0.0, min_sum=0.0), says
+
+
+def _raised(old: ClassSettings) -> float:
+    """Return the threshold that says what a least confidence does: whatever suppresses a box is better than it."""
+    return min(1.0, max(old.threshold, old.min_confidence))
 
 
 def _dbscan(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
@@ -114,71 +131,86 @@ def _dbscan(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
             f"flavour: {can.flavour} instead of {settings.flavour}, with min_samples 1 (one counts neighbours, the "
             "other weighs them by coverage)"
         )
-        settings = settings.replace(flavour=can.flavour, min_samples=1.0)
-    # A least sum picks the same clusters, whatever their confidence is then called.
-    asked = Score.MAX if can.sums and settings.score is Score.SUM else settings.score
-    if settings.clustering is Clustering.DBSCAN and asked is not can.score:
-        what = "the best coverage" if can.score is Score.MAX else "a sum of coverages"
-        says.append(
-            f"score: {can.score} instead of {settings.score} (a cluster's confidence is {what} there)"
-        )
-        settings = settings.replace(score=can.score)
-        if any(value.min_confidence for value in _all(settings)):
-            says.append("min_confidence: 0 (it was chosen for the other kind of score)")
-            settings = _each(settings, min_confidence=0.0)
-    samples = settings.min_samples
+        settings = _everywhere(settings.replace(flavour=can.flavour), "min_samples", lambda _: 1.0)
+    if settings.clustering is Clustering.DBSCAN:
+        settings, more = _score(settings, can, labels)
+        says += more
     if settings.flavour is Flavour.DEEPSTREAM:
         # A count reaches 2.3 when it reaches 3, and a box is always its own neighbour.
-        settings = settings.replace(min_samples=float(max(1, -int(-samples // 1))))
-    elif can.whole_samples and (samples < 1 or samples % 1):
-        settings = settings.replace(min_samples=float(max(1, round(samples))))
-        says.append(f"min_samples: {settings.min_samples:g} instead of {samples:g} (a whole number there)")
+        return _everywhere(settings, "min_samples", lambda n: float(max(1, math.ceil(n)))), says
+    if can.whole_samples:
+        whole = _everywhere(settings, "min_samples", lambda n: float(max(1, round(n))))
+        before, after = (_values(one, "min_samples", labels) for one in (settings, whole))
+        for old, new in dict(zip(before, after, strict=True)).items():
+            if old != new:
+                says.append(f"min_samples: {new:g} instead of {old:g} (a whole number there)")
+        settings = whole
     return settings, says
+
+
+def _score(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
+    """Say a least sum of a cluster's coverages as the target does, and its kind of confidence."""
+    says: list[str] = []
+    total = lambda old: max(old.min_sum, old.min_confidence)  # noqa: E731
+    if settings.score is can.score:
+        if can.score is Score.SUM:
+            settings = _each(settings, min_confidence=total, min_sum=0.0)
+        return settings, says
+    if can.score is Score.SUM:
+        says.append(
+            f"score: sum instead of {settings.score} (a cluster's confidence is a sum of coverages there)"
+        )
+        if any(_values(settings, "min_confidence", labels)):
+            says.append("min_confidence: not taken along (it was chosen for the other kind of score)")
+        settings = _each(settings, min_confidence=lambda old: old.min_sum, min_sum=0.0)
+    else:
+        # The same clusters, whatever their confidence is then called; but the best of them may be others.
+        settings = _each(settings, min_sum=total, min_confidence=0.0)
+        if any(_values(settings, "top_k", labels)):
+            says.append("score: max instead of sum (top_k keeps the clusters with the best cell there)")
+    return settings.replace(score=can.score), says
 
 
 def _confidence(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
-    summed = can.sums and settings.clustering is Clustering.DBSCAN and settings.score is Score.SUM
-    if summed and can.one_sum:
-        sums = {settings.for_class(label).min_confidence for label in labels}
-        one = settings.for_class(labels[0]).min_confidence
-        says = [f"min_confidence: {one:g} for all, {labels[0]}'s (one for all classes there)"]
-        return _each(settings, min_confidence=one), says if len(sums) > 1 else []
-    if summed or settings.clustering in can.confidence or not any(v.min_confidence for v in _all(settings)):
+    if "min_confidence" in can.own or settings.clustering is Clustering.DBSCAN:
         return settings, []
-    if settings.clustering is not Clustering.DBSCAN and all(v.min_confidence <= 1 for v in _all(settings)):
-        # Whatever suppresses a box is better than it. For hybrid the outliers may be others, but no target wants that.
-        raised = _each(
-            settings, threshold=lambda old: max(old.threshold, old.min_confidence), min_confidence=0.0
-        )
-        return raised, []
-    return _each(settings, min_confidence=0.0), [
-        "min_confidence: 0 (there is no threshold after clustering there)"
-    ]
-
-
-def _sizes(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
-    says = []
-    for name, able in (("min_width", can.width), ("min_height", can.height)):
-        values = sorted({getattr(value, name) for value in _all(settings)})
-        if not able and any(values):
-            settings = _each(settings, **{name: 0.0})
-            says.append(f"{name}: 0 (no such limit there)")
-        elif any(value % 1 for value in values):
-            settings = _each(settings, **{name: lambda old, name=name: float(round(getattr(old, name)))})
-            says.append(f"{name}: rounded (a whole number there)")
-    return settings, says
-
-
-def _top_k(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
-    if settings.top_k is None or can.top_k:
+    if max(_values(settings, "min_confidence", labels)) > 1:
         return settings, []
-    return settings.replace(top_k=None), [f"top_k: none instead of {settings.top_k} (no such limit there)"]
+    # For hybrid the outliers may be others, but no target wants that.
+    return _each(settings, threshold=_raised, min_confidence=0.0), []
 
 
-def _one_for_all(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
-    thresholds = {settings.for_class(label).threshold for label in labels}
-    if can.per_class:
-        return settings, []
-    chosen = settings.for_class(labels[0])
-    says = [f"thresholds: {chosen.threshold:g} for all, {labels[0]}'s (one for all classes there)"]
-    return settings.replace(default=chosen, classes={}), says if len(thresholds) > 1 else []
+def _whole(pixels: float, name: str) -> float:
+    least = 1 if pixels and name.startswith("max") else 0  # 0 is no limit
+    return float(max(least, round(pixels)))
+
+
+def _numbers(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
+    """Take what a class can have, what is one for all, and nothing else."""
+    says: list[str] = []
+    neutral = ClassSettings()
+    common = can.common - (
+        {"top_k"} if settings.clustering is Clustering.DBSCAN else set()
+    )  # NMS alone has it
+    for name in (field.name for field in fields(ClassSettings)):
+        values = _values(settings, name, labels)
+        if name in _IDLE[settings.clustering]:
+            settings = _each(settings, **{name: getattr(neutral, name)})
+        elif name in common:
+            if len(set(values)) > 1:
+                says.append(f"{name}: {values[0]} for all, {labels[0]}'s (one for all classes there)")
+            if name in OWN:
+                settings = _each(settings, **{name: None}).replace(**{name: values[0]})
+            else:
+                settings = _each(settings, **{name: values[0]})
+        elif name not in can.own:
+            settings = _each(settings, **{name: getattr(neutral, name)})
+            if name in OWN:
+                settings = settings.replace(**{name: getattr(Settings(), name)})
+            if any(values):
+                says.append(f"{name}: none (no such limit there)")
+        elif name in PIXELS.values():
+            if any(value % 1 for value in values):
+                says.append(f"{name}: rounded (a whole number there)")
+            settings = _each(settings, **{name: lambda old, name=name: _whole(getattr(old, name), name)})
+    return (settings if can.own else settings.replace(classes={})), says

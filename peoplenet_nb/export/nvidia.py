@@ -14,25 +14,24 @@ from peoplenet_nb.export.targets import NetworkFile
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import ClassSettings, Clustering, Settings
 
-TAO_NOTES = (
-    "A candidate must be above coverage_threshold there, at or above it here.",
-    "minimum_bounding_box_height counts network pixels there, pixels of the frame here: 4 of a height of 544 are "
-    "8 of 1088. The number is written as it is.",
-    "Boxes are clipped to the frame after clustering there, before it here.",
-    "TAO's NMS adds a pixel to widths and heights, and gives its boxes each other's confidences.",
-)
-TRITON_NOTES = (
-    "A candidate must be above coverage_threshold there, at or above it here.",
-    "The client takes Euclid's distance between rows of 1 - IoU for DBSCAN, where 1 - IoU itself is meant: its "
-    "clusters differ. With metric='precomputed' in its code they are the same.",
-    "scikit-learn 1.9 refuses a min_samples that is no whole number.",
-)
-NVINFERSERVER_NOTES = (
-    "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
-    "topk counts before boxes are dropped by size there, after it here; 0 keeps all.",
-    "A DBSCAN cluster's confidence is the best coverage in it there; min_score is a least sum, one for all classes.",
-    "Put the model to triton_model_repo/peoplenet/1/model.onnx.",
-)
+TAO_NOTES = """
+| A candidate must be above coverage_threshold there, at or above it here.
+sizes | minimum_bounding_box_height counts network pixels there, the frame's here. It is written as it is.
+| Boxes are clipped to the frame after clustering there, before it here.
+nms hybrid | TAO's NMS adds a pixel to widths and heights, and gives its boxes each other's confidences.
+"""
+TRITON_NOTES = """
+| A candidate must be above coverage_threshold there, at or above it here.
+| The client takes Euclid's distance between rows of 1 - IoU, where 1 - IoU itself is meant: its clusters differ.
+| With metric='precomputed' in the client's code its clusters are the same.
+| scikit-learn 1.9 refuses a min_samples that is no whole number.
+"""
+NVINFERSERVER_NOTES = """
+| Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.
+nms | topk counts before boxes are dropped by size or region there, after it here; 0 keeps all.
+dbscan | A cluster's confidence is the best coverage in it there; min_score is a least sum, one for all classes.
+| Put the model to triton_model_repo/peoplenet/1/model.onnx.
+"""
 _COLOURS = ((0, 255, 0), (255, 0, 0), (0, 0, 255))
 
 
@@ -43,7 +42,7 @@ def _colour(index: int) -> Message:
 def tao_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return TAO's specification of an inference, and the part of a training's that clusters."""
     width, height = network.size
-    clustering = {label: _tao(settings, settings.for_class(label)) for label in network.labels}
+    clustering = {label: _tao(settings, label) for label in network.labels}
     inferencer: Message = [
         *(("target_classes", label) for label in network.labels),
         ("image_width", width),
@@ -97,8 +96,9 @@ def _engine(network: NetworkFile) -> str:
     return f"{network.path.removesuffix('.onnx')}.engine"
 
 
-def _tao(settings: Settings, numbers: ClassSettings) -> Message:
+def _tao(settings: Settings, label: str) -> Message:
     """Return a class's clustering."""
+    numbers = settings.for_class(label)
     fields: list[tuple[str, Word | float]] = [
         ("coverage_threshold", float(numbers.threshold)),
         ("minimum_bounding_box_height", int(numbers.min_height)),
@@ -106,13 +106,13 @@ def _tao(settings: Settings, numbers: ClassSettings) -> Message:
     ]
     if settings.clustering is not Clustering.NMS:
         fields += [
-            ("dbscan_eps", float(settings.eps)),
-            ("dbscan_min_samples", int(settings.min_samples)),
+            ("dbscan_eps", float(settings.own(label, "eps"))),
+            ("dbscan_min_samples", int(settings.own(label, "min_samples"))),
             ("dbscan_confidence_threshold", float(numbers.min_confidence)),
         ]
     if settings.clustering is not Clustering.DBSCAN:
         fields += [
-            ("nms_iou_threshold", float(settings.nms_iou)),
+            ("nms_iou_threshold", float(settings.own(label, "nms_iou"))),
             ("nms_confidence_threshold", float(numbers.min_confidence)),
         ]
     return fields
@@ -128,8 +128,8 @@ def triton_file(settings: Settings, network: NetworkFile, comments: Sequence[str
     for index, label in enumerate(network.labels):
         numbers = settings.for_class(label)
         dbscan: Message = [
-            ("dbscan_eps", float(settings.eps)),
-            ("dbscan_min_samples", float(settings.min_samples)),
+            ("dbscan_eps", float(settings.own(label, "eps"))),
+            ("dbscan_min_samples", float(settings.own(label, "min_samples"))),
             ("dbscan_confidence_threshold", float(numbers.min_confidence)),
         ]
         value: Message = [
@@ -163,7 +163,7 @@ def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequ
             ("pre_threshold", lowest),
             ("eps", float(settings.eps)),
             ("min_boxes", int(settings.min_samples)),
-            ("min_score", float(settings.default.min_confidence)),  # a sum, one for all
+            ("min_score", float(settings.default.min_sum)),
         ]
         detection.append(("dbscan", dbscan))
     repository: Message = [("root", "./triton_model_repo"), ("strict_model_config", True)]
@@ -185,9 +185,9 @@ def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequ
         ("postprocess", [("labelfile_path", "labels.txt"), ("detection", detection)]),
     ]
     filters: Message = [
-        ("default_filter", _smallest(settings.default)),
+        ("default_filter", _limits(settings.default)),
         *(
-            ("specific_class_filters", [("key", index), ("value", _smallest(numbers))])
+            ("specific_class_filters", [("key", index), ("value", _limits(numbers))])
             for index, numbers in enumerate(each)
         ),
     ]
@@ -203,8 +203,12 @@ def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequ
     }
 
 
-def _smallest(numbers: ClassSettings) -> Message:
-    return [("bbox_filter", [("min_width", int(numbers.min_width)), ("min_height", int(numbers.min_height))])]
+def _limits(numbers: ClassSettings) -> Message:
+    sizes = [
+        (name, int(getattr(numbers, name))) for name in ("min_width", "min_height", "max_width", "max_height")
+    ]
+    regions = [(f"{name}_offset", int(getattr(numbers, name))) for name in ("roi_top", "roi_bottom")]
+    return [("bbox_filter", [item for item in sizes if item[1]]), *(item for item in regions if item[1])]
 
 
 def _model_config(network: NetworkFile) -> str:

@@ -7,32 +7,30 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from peoplenet_nb.export.deepstream import SCALE
+from peoplenet_nb.export.deepstream import SCALE, to_yaml
 from peoplenet_nb.export.targets import NetworkFile
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import Settings
 
-SAVANT_NOTES = (
-    "Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.",
-    "top_k counts before boxes are dropped by size there, after it here.",
-    "Every class is named: one that is not gets a threshold of 1e10 there. min_width and min_height are written even "
-    "where they are 0: left out they are 32.",
-)
-ISAAC_NOTES = (
-    "Its decoder reads a class's box from the channels class … class + 3 instead of 4 x class …: only the boxes of "
-    "the first class are right, whatever is written here.",
-    "It clusters all classes together, and numbers classes by the first cells: set label_list for one class alone.",
-    "bounding_box_offset is 0.03125, half a pixel over the stride: it adds that share of a cell, and its own "
-    "defaults (0.0, 0.5) move boxes by 0.5 and 7.5 pixels.",
-    "Nothing is clipped there. Boxes are pixels of the network's input.",
-    "model_repository_paths is the folder of Triton's models there: name yours.",
-)
-JETSON_NOTES = (
-    "Its clustering is no NMS: overlapping boxes become the box around them, which is larger.",
-    "--clustering is the share of the larger box that two have in common: 2 x IoU / (1 + IoU) for boxes of one size.",
-    "Boxes are clipped at the last pixel there and at the edge here: less than a pixel.",
-    "A .onnx is taken for an SSD there, with another preprocessing: build the engine first. It needs a fixed batch.",
-)
+SAVANT_NOTES = """
+| Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.
+top_k | top_k counts before boxes are dropped by size there, after it here.
+| Every class is named, because one that is not gets a threshold of 1e10 there.
+| min_width and min_height are written even where they are 0: left out they are 32.
+"""
+ISAAC_NOTES = """
+| Its decoder reads a class's box from channel class on, not 4 x class: only the boxes of the first class are right.
+| It clusters all classes together, and numbers classes by the first cells: set label_list for one class alone.
+| bounding_box_offset is half a pixel over the stride: its own defaults (0.0, 0.5) move boxes by 0.5 and 7.5 pixels.
+| Nothing is clipped there. Boxes are pixels of the network's input.
+| model_repository_paths is the folder of Triton's models there: name yours.
+"""
+JETSON_NOTES = """
+| Its clustering is no NMS: overlapping boxes become the box around them, which is larger.
+| --clustering is the share of the larger box that two have in common: 2 x IoU / (1 + IoU) for boxes of one size.
+| Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.
+| A .onnx is taken for an SSD there, with another preprocessing: build the engine first. It needs a fixed batch.
+"""
 
 
 def savant_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
@@ -44,12 +42,13 @@ def savant_file(settings: Settings, network: NetworkFile, comments: Sequence[str
         numbers = settings.for_class(label)
         limits: dict[str, Any] = {
             "confidence_threshold": float(numbers.threshold),
-            "nms_iou_threshold": float(settings.nms_iou),
+            "nms_iou_threshold": float(settings.own(label, "nms_iou")),
             "min_width": int(numbers.min_width),
             "min_height": int(numbers.min_height),
         }
-        if settings.top_k is not None:
-            limits["top_k"] = settings.top_k
+        limits |= {name: int(v) for name in ("max_width", "max_height") if (v := getattr(numbers, name))}
+        if (most := settings.own(label, "top_k")) is not None:
+            limits["top_k"] = most
         objects.append({"class_id": index, "label": label, "selector": {"kwargs": limits}})
     model: dict[str, Any] = {
         "format": "onnx",
@@ -72,12 +71,12 @@ def savant_file(settings: Settings, network: NetworkFile, comments: Sequence[str
     if str(path.parent) != ".":
         model["local_path"] = str(path.parent)
     element = {"element": "nvinfer@detector", "name": "peoplenet", "model": model}
-    return _yaml({"name": "peoplenet", "pipeline": {"elements": [element]}}, comments)
+    return to_yaml({"name": "peoplenet", "pipeline": {"elements": [element]}}, comments)
 
 
 def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
     """Return the parameters of ``isaac_ros_detectnet``."""
-    return _yaml(
+    return to_yaml(
         {
             "model_repository_paths": ["models"],
             "model_name": "peoplenet",
@@ -87,7 +86,7 @@ def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]
             "enable_dbscan_clustering": True,
             "confidence_threshold": float(settings.default.threshold),
             "min_bbox_area": 0.0,
-            "dbscan_confidence_threshold": float(settings.default.min_confidence),  # a sum
+            "dbscan_confidence_threshold": float(settings.default.min_sum),
             "dbscan_eps": float(settings.eps),
             "dbscan_min_boxes": int(settings.min_samples),
             "dbscan_enable_athr_filter": 1,
@@ -98,13 +97,6 @@ def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]
         },
         comments,
     )
-
-
-def _yaml(data: dict[str, Any], comments: Sequence[str]) -> str:
-    import yaml
-
-    text = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=10**6)
-    return "".join(f"# {line}\n" for line in comments) + text
 
 
 def jetson_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:

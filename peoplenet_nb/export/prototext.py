@@ -99,13 +99,13 @@ def _fields(tokens: Iterator[str], end: str, depth: int) -> list[tuple[str, Any]
             raise ValueError(f"{name!r} stands where a name belongs")
         sign = next(tokens, "")
         first = next(tokens, "") if sign == ":" else sign
-        if first in _CLOSES:
-            fields.append((name, _fields(tokens, _CLOSES[first], depth + 1)))
-        elif sign != ":":
+        if sign != ":" and first not in _CLOSES:
             raise ValueError(f"{name} has no value")
-        else:
-            items = iter(tokens.__next__, "]") if first == "[" else (first,)
-            fields += [(name, _scalar(name, item)) for item in items if item != ","]
+        for item in iter(tokens.__next__, "]") if first == "[" else (first,):
+            if item in _CLOSES:
+                fields.append((name, _fields(tokens, _CLOSES[item], depth + 1)))
+            elif item != ",":
+                fields.append((name, _scalar(name, item)))
     if end:
         raise ValueError(f"a message is not closed with {end!r}")
     return fields

@@ -7,6 +7,10 @@ float32, which decides ties only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import numpy.typing as npt
 
@@ -14,9 +18,10 @@ from peoplenet_nb.decoding import Candidates, cell_boxes, check_floor, dbscan, i
 from peoplenet_nb.decoding.overlap import Floats, Ints, box_area
 from peoplenet_nb.decoding.steps import ATHR_THRESHOLD
 from peoplenet_nb.detections import Detections
+from peoplenet_nb.export.deepstream import crops
 from peoplenet_nb.export.targets import Target
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.settings import Clustering, Flavour, Score, Settings, bind
+from peoplenet_nb.settings import OWN, ClassSettings, Clustering, Flavour, Settings, bind
 
 
 def decode_there(grids: Grids, settings: Settings, target: Target) -> Detections:
@@ -44,31 +49,42 @@ def decode_there(grids: Grids, settings: Settings, target: Target) -> Detections
     bind(settings, grids.labels, grids.fit.mode)
     if grids.floor:
         check_floor(grids, settings)
-    rules = {Target.TAO: _tao, Target.TRITON: _triton, Target.JETSON: _jetson, Target.ISAAC: _isaac}
-    found = _candidates(grids, settings, above=target in (Target.TAO, Target.TRITON))
-    if not len(found) or grids.boxes is None:
+    rules: dict[Target, Callable[..., _Found]] = {
+        Target.NVINFERSERVER: partial(_nvinfer, cropped=False),
+        Target.TAO: _tao,
+        Target.TRITON: _triton,
+        Target.JETSON: _jetson,
+        Target.ISAAC: _isaac,
+    }
+    parts: list[tuple[Candidates, _Found]] = []
+    # Isaac reads the boxes of all classes but the first from wrong channels.
+    for c, label in enumerate(grids.labels[:1] if target is Target.ISAAC else grids.labels):
+        own = replace(settings.for_class(label), **{name: settings.own(label, name) for name in OWN})
+        found = _candidates(grids, c, own.threshold, above=target in (Target.TAO, Target.TRITON))
+        if len(found) and grids.boxes is not None:
+            parts.append((found, rules.get(target, _nvinfer)(grids, settings, own, found)))
+    if not parts:
         return Detections.empty(grids.labels)
-    boxes, scores, source = rules.get(target, _nvinfer)(grids, settings, found)
-    return Detections(
-        boxes.astype(np.float32),
-        scores.astype(np.float32),
-        found.class_id[source],
-        found.row[source],
-        found.col[source],
-        grids.labels,
-    )
+    rows = []
+    for found, (boxes, scores, source) in parts:
+        best = source[order := np.argsort(-scores, kind="stable")]
+        where = (found.class_id[best], found.row[best], found.col[best])
+        rows.append((boxes[order].astype(np.float32), scores[order].astype(np.float32), *where))
+    xyxy, confidence, class_id, row, col = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return Detections(xyxy, confidence, class_id, row, col, grids.labels)
 
 
-_Found = tuple[Floats, Floats, Ints]  # boxes in frame pixels, scores, source
+_Found = tuple[Floats, Floats, Ints]  # of one class: boxes in frame pixels, scores, source
 
 
-def _candidates(grids: Grids, settings: Settings, *, above: bool) -> Candidates:
-    """Return the cells at or above their threshold, with boxes that are not clipped, class by class, row by row."""
-    threshold = bind(settings, grids.labels).threshold.astype(np.float32)[:, None, None]
-    reaches = grids.coverage > threshold if above else grids.coverage >= threshold
-    class_id, row, col = (index.astype(np.int64) for index in np.nonzero(reaches))
+def _candidates(grids: Grids, c: int, threshold: float, *, above: bool) -> Candidates:
+    """Return the cells of a class at or above a threshold, with boxes that are not clipped, row by row."""
+    least = np.float32(threshold)
+    reaches = grids.coverage[c] > least if above else grids.coverage[c] >= least
+    row, col = (index.astype(np.int64) for index in np.nonzero(reaches))
+    class_id = np.full(len(row), c, np.int64)
     boxes = np.zeros((0, 4)) if grids.boxes is None else cell_boxes(grids, class_id, row, col)
-    return Candidates(class_id, row, col, grids.coverage[class_id, row, col], boxes)
+    return Candidates(class_id, row, col, grids.coverage[c, row, col], boxes)
 
 
 def _clip(boxes: Floats, width: float, height: float, *, last: bool) -> Floats:
@@ -91,91 +107,89 @@ def _means(boxes: Floats, coverage: Floats, cluster: Ints) -> tuple[Floats, Floa
     return np.stack(sums, axis=1) / total[:, None], total, coverage[best], size, best
 
 
-def _nvinfer(grids: Grids, settings: Settings, found: Candidates) -> _Found:
+def _dense(boxes: Floats, coverage: Floats, own: ClassSettings) -> _Found:
+    """Return the clusters of DeepStream's DBSCAN: mean boxes, best coverages, best members."""
+    cluster = _clusters(boxes, coverage, own, Flavour.DEEPSTREAM)
+    means, total, top, size, best = _means(boxes, coverage, cluster)
+    kept = np.sqrt(np.maximum(box_area(means), 0.0)) / (size + 1) <= ATHR_THRESHOLD
+    kept &= total >= own.min_sum  # dbscan-min-score
+    return means[kept], top[kept], best[kept]
+
+
+def _clusters(boxes: Floats, coverage: Floats, own: ClassSettings, flavour: Flavour) -> Ints:
+    return dbscan(boxes, coverage, own.eps or 0.0, own.min_samples or 0.0, flavour)
+
+
+def _kept(boxes: Floats, coverage: Floats, own: ClassSettings) -> Ints:
+    return nms(boxes, coverage, own.nms_iou or 0.0).kept
+
+
+def _nvinfer(
+    grids: Grids, settings: Settings, own: ClassSettings, found: Candidates, *, cropped: bool = True
+) -> _Found:
     """``nvdsinfer_context_impl_output_parsing.cpp``, then ``gstnvinfer_meta_utils.cpp``; Savant runs nvinfer."""
-    numbers = bind(settings, grids.labels)
-    width, height = grids.fit.network_size
-    boxes = _clip(found.network_xyxy, width, height, last=True)
+    boxes = _clip(found.network_xyxy, *grids.fit.network_size, last=True)
     members = np.flatnonzero((boxes[:, 2:] >= boxes[:, :2]).all(axis=1))
-    coverage, group = found.coverage.astype(np.float64), found.class_id
-    scores = coverage
-    if settings.clustering is not Clustering.NMS:
-        cluster = np.full(len(found), -1)
-        cluster[members] = _deepstream_clusters(boxes[members], coverage[members], settings, group[members])
-        members = np.flatnonzero(cluster >= 0)
+    boxes, scores = boxes[members], found.coverage[members].astype(np.float64)
     if settings.clustering is Clustering.DBSCAN:
-        means, total, top, size, best = _means(boxes, coverage, cluster)
-        dense = np.sqrt(box_area(means)) / (size + 1) <= ATHR_THRESHOLD
-        if sums := settings.score is Score.SUM:  # dbscan-min-score
-            dense &= total >= numbers.min_confidence[group[best]]
-        boxes, members, scores = boxes.copy(), best[dense], coverage.copy()
-        boxes[members], scores[members] = means[dense], top[dense]
-        kept = members[np.lexsort((-scores[members], group[members]))]
-        passed = (scores[kept] >= numbers.min_confidence[group[kept]]) | sums
+        boxes, scores, best = _dense(boxes, scores, own)
+        order = np.argsort(-scores, kind="stable")
+        boxes, scores, members = boxes[order], scores[order], members[best[order]]
+        passed = scores >= own.min_confidence
     else:
-        kept = members[nms(boxes[members], coverage[members], settings.nms_iou, group[members]).kept]
-        passed = scores[kept] > numbers.min_confidence[group[kept]]
-    kept = kept[passed]
-    if settings.top_k is not None:
-        kept = np.concatenate([kept[group[kept] == c][: settings.top_k] for c in range(len(grids.labels))])
-    frame = grids.fit.to_frame(boxes[kept])
-    size_xy = frame[:, 2:] - frame[:, :2]
-    large = size_xy[:, 0] >= numbers.min_width[group[kept]]
-    large &= size_xy[:, 1] >= numbers.min_height[group[kept]]
-    return frame[large], scores[kept][large], kept[large]
+        if settings.clustering is Clustering.HYBRID:
+            inside = _clusters(boxes, scores, own, Flavour.DEEPSTREAM) >= 0
+            boxes, scores, members = boxes[inside], scores[inside], members[inside]
+        kept = _kept(boxes, scores, own)
+        boxes, scores, members = boxes[kept], scores[kept], members[kept]
+        passed = scores > own.min_confidence
+    first = np.flatnonzero(passed)[: own.top_k]
+    boxes, scores, members = boxes[first], scores[first], members[first]
+    frame = grids.fit.to_frame(boxes)
+    width, height = frame[:, 2] - frame[:, 0], frame[:, 3] - frame[:, 1]
+    fine = (width >= own.min_width) & (height >= own.min_height)
+    fine &= (width <= (own.max_width or np.inf)) & (height <= (own.max_height or np.inf))
+    if cropped and crops(settings):
+        frame[:, 2:] = np.minimum(frame[:, 2:], grids.fit.frame_size)
+        fine &= (frame[:, 2:] > frame[:, :2]).all(axis=1)  # its height would be below 0
+    else:
+        fine &= (frame[:, 1] >= own.roi_top) & (frame[:, 3] <= grids.fit.frame_size[1] - own.roi_bottom)
+    return frame[fine], scores[fine], members[fine]
 
 
-def _deepstream_clusters(boxes: Floats, coverage: Floats, settings: Settings, group: Ints) -> Ints:
-    return dbscan(boxes, coverage, settings.eps, settings.min_samples, Flavour.DEEPSTREAM, group)
-
-
-def _tao(grids: Grids, settings: Settings, found: Candidates) -> _Found:
+def _tao(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates) -> _Found:
     """TAO deploy: clustered as they are, clipped at the end; least heights in network pixels."""
-    numbers = bind(settings, grids.labels)
-    boxes, coverage, group = found.network_xyxy, found.coverage.astype(np.float64), found.class_id
+    boxes, coverage = found.network_xyxy, found.coverage.astype(np.float64)
     members = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     if settings.clustering is not Clustering.NMS:
-        walk = members[np.lexsort((found.row[members], found.col[members], group[members]))]
+        walk = members[np.lexsort((found.row[members], found.col[members]))]
         cluster = np.full(len(found), -1)
-        cluster[walk] = dbscan(
-            boxes[walk], coverage[walk], settings.eps, settings.min_samples, Flavour.TAO, group[walk]
-        )
+        cluster[walk] = _clusters(boxes[walk], coverage[walk], own, Flavour.TAO)
         members = np.flatnonzero(cluster >= 0)
     if settings.clustering is Clustering.DBSCAN:
         means, scores, _, _, source = _means(boxes, coverage, cluster)
     else:
         wide = boxes[members] + (0, 0, 1, 1)  # areas of whole pixels
-        source = members[nms(wide, coverage[members], settings.nms_iou, group[members]).kept]
+        source = members[_kept(wide, coverage[members], own)]
         means, scores = boxes[source], coverage[source]
     means = _clip(means, *grids.fit.network_size, last=False)
-    passed = means[:, 3] - means[:, 1] >= numbers.min_height[group[source]]
-    passed &= scores >= numbers.min_confidence[group[source]]
-    return _by_class(grids.fit.to_frame(means)[passed], scores[passed], source[passed], group)
+    passed = (means[:, 3] - means[:, 1] >= own.min_height) & (scores >= own.min_confidence)
+    return grids.fit.to_frame(means)[passed], scores[passed], source[passed]
 
 
-def _triton(grids: Grids, settings: Settings, found: Candidates) -> _Found:
+def _triton(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates) -> _Found:
     """As the Triton client: DBSCAN on Euclid's distance between the rows of 1 - IoU, taken for points."""
-    numbers = bind(settings, grids.labels)
     boxes = _clip(found.network_xyxy, *grids.fit.network_size, last=False)
-    coverage, group = found.coverage.astype(np.float64), found.class_id
+    coverage = found.coverage.astype(np.float64)
     members = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    walk = members[np.lexsort((found.row[members], found.col[members]))]
+    near = _euclid(1.0 - iou_matrix(boxes[walk], boxes[walk])) <= (own.eps or 0.0)
     cluster = np.full(len(found), -1)
-    begin = 0
-    for which in np.unique(group[members]):
-        of_class = members[group[members] == which]
-        walk = of_class[np.lexsort((found.row[of_class], found.col[of_class]))]
-        rows = 1.0 - iou_matrix(boxes[walk], boxes[walk])
-        near = _euclid(rows) <= settings.eps
-        clusters = _weighted(near, coverage[walk], settings.min_samples)
-        cluster[walk] = np.where(clusters >= 0, clusters + begin, -1)
-        begin = max(begin, int(cluster.max()) + 1)
-    if begin == 0:
-        return np.zeros((0, 4)), np.zeros(0), np.zeros(0, np.int64)
+    cluster[walk] = _weighted(near, coverage[walk], own.min_samples or 0.0)
     means, scores, _, _, source = _means(boxes, coverage, cluster)
     frame = grids.fit.to_frame(means)
-    passed = frame[:, 3] - frame[:, 1] >= numbers.min_height[group[source]]
-    passed &= scores >= numbers.min_confidence[group[source]]
-    return _by_class(frame[passed], scores[passed], source[passed], group)
+    passed = (frame[:, 3] - frame[:, 1] >= own.min_height) & (scores >= own.min_confidence)
+    return frame[passed], scores[passed], source[passed]
 
 
 def _euclid(rows: Floats) -> Floats:
@@ -204,26 +218,18 @@ def _weighted(near: npt.NDArray[np.bool_], weights: Floats, least: float) -> Int
     return cluster
 
 
-def _by_class(boxes: Floats, scores: Floats, source: Ints, group: Ints) -> _Found:
-    order = np.lexsort((-scores, group[source]))
-    return boxes[order], scores[order], source[order]
-
-
-def _jetson(grids: Grids, settings: Settings, found: Candidates) -> _Found:
+def _jetson(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates) -> _Found:
     """``detectNet.cpp``: a box that shares enough of the larger of two with a box of its class widens that one."""
     share = 2 * settings.nms_iou / (1 + settings.nms_iou)
-    frame = grids.fit.to_frame(found.network_xyxy)
     taken: list[int] = []
     kept = np.zeros((0, 4))
     scores: list[float] = []
-    for i, box in enumerate(frame):
-        inter = np.maximum(np.minimum(kept[:, 2:], box[2:]) - np.maximum(kept[:, :2], box[:2]), 0.0).prod(
-            axis=1
-        )
+    for i, box in enumerate(grids.fit.to_frame(found.network_xyxy)):
+        sides = np.minimum(kept[:, 2:], box[2:]) - np.maximum(kept[:, :2], box[:2])
+        inter = np.maximum(sides, 0.0).prod(axis=1)
         largest = np.maximum(box_area(kept), (box[2] - box[0]) * (box[3] - box[1]))
-        same = found.class_id[taken] == found.class_id[i]
         with np.errstate(divide="ignore", invalid="ignore"):
-            hits = np.flatnonzero(same & (inter / largest > share))
+            hits = np.flatnonzero(inter / largest > share)
         if len(hits):
             m = int(hits[0])
             kept[m] = (*np.minimum(kept[m, :2], box[:2]), *np.maximum(kept[m, 2:], box[2:]))
@@ -232,16 +238,10 @@ def _jetson(grids: Grids, settings: Settings, found: Candidates) -> _Found:
             taken.append(i)
             kept = np.vstack((kept, box))
             scores.append(float(found.coverage[i]))
-    kept = _clip(kept, *grids.fit.frame_size, last=True)
-    return _by_class(kept, np.array(scores), np.array(taken), found.class_id)
+    return _clip(kept, *grids.fit.frame_size, last=True), np.array(scores), np.array(taken)
 
 
-def _isaac(grids: Grids, settings: Settings, found: Candidates) -> _Found:
-    """``detectnet_decoder.cpp``, the first class alone: it reads the boxes of all others from wrong channels."""
-    mine = np.flatnonzero(found.class_id == 0)
-    boxes, coverage = found.network_xyxy[mine], found.coverage[mine].astype(np.float64)
-    cluster = _deepstream_clusters(boxes, coverage, settings, np.zeros(len(mine), np.int64))
-    means, total, top, size, best = _means(boxes, coverage, cluster)
-    dense = np.sqrt(np.maximum(box_area(means), 0.0)) / (size + 1) <= ATHR_THRESHOLD
-    dense &= total >= settings.default.min_confidence
-    return _by_class(grids.fit.to_frame(means[dense]), top[dense], mine[best[dense]], found.class_id)
+def _isaac(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates) -> _Found:
+    """``detectnet_decoder.cpp``, which clips nothing."""
+    means, top, best = _dense(found.network_xyxy, found.coverage.astype(np.float64), own)
+    return grids.fit.to_frame(means), top, best

@@ -27,7 +27,7 @@ def _deepstream_yaml(settings: Settings, network: NetworkFile, comments: Sequenc
     return {"config_infer_primary_peoplenet.yml": deepstream.to_yaml(groups, comments)}
 
 
-_MAKERS: Mapping[Target, tuple[_Maker, tuple[str, ...]]] = {
+_MAKERS: Mapping[Target, tuple[_Maker, str]] = {
     Target.DEEPSTREAM: (_deepstream, deepstream.NOTES),
     Target.DEEPSTREAM_YAML: (_deepstream_yaml, deepstream.NOTES),
     Target.NVINFERSERVER: (nvidia.nvinferserver_files, nvidia.NVINFERSERVER_NOTES),
@@ -102,7 +102,8 @@ def export_settings(
             seen="; ".join(changes),
             next_step="take the nearest that it can, which is named here: --nearest (nearest=True).",
         )
-    make, notes = _MAKERS[target]
+    make, known = _MAKERS[target]
+    notes = _worth_saying(known, near, network.labels)
     if run is not None:
         from peoplenet_nb.export.difference import expected_difference
 
@@ -122,6 +123,22 @@ def export_settings(
     if target is Target.JETSON and (path := Path(network.path)).is_file():
         files[f"{path.name.removesuffix('.onnx')}_b1.onnx"] = others.fixed_batch(path)
     return Exported(target, near, files, (fit, *notes), changes)
+
+
+def _worth_saying(notes: str, settings: Settings, labels: Sequence[str]) -> tuple[str, ...]:
+    """Return the notes that these settings call for: of lines ``when | text``, by clustering, top_k and sizes."""
+    said = {str(settings.clustering)}
+    if any(settings.own(label, "top_k") for label in labels):
+        said.add("top_k")
+    if any(
+        getattr(settings.for_class(label), name) for label in labels for name in deepstream.PIXELS.values()
+    ):
+        said.add("sizes")
+    each = (settings.default, *settings.classes.values())
+    if settings.fit == "letterbox" and any(numbers.roi_top or numbers.roi_bottom for numbers in each):
+        said.add("region")
+    lines = (line.partition("|") for line in notes.strip().splitlines())
+    return tuple(text.strip() for when, _, text in lines if not when.strip() or said & set(when.split()))
 
 
 def _plain(text: str) -> str:

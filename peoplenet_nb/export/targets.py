@@ -6,7 +6,7 @@ A target either takes settings as they are, or the export is refused with the ne
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from html import escape
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import write_bytes, write_text, writing
 from peoplenet_nb.html_tables import fold, note
-from peoplenet_nb.settings import PEOPLENET_LABELS, Clustering, Flavour, Score, Settings
+from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Clustering, Flavour, Score, Settings
 
 
 class Target(StrEnum):
@@ -38,70 +38,49 @@ class Ability:
     ----------
     clusterings : tuple of Clustering
         The first is taken where the settings ask for another.
+    own : frozenset of str
+        The numbers (fields of `ClassSettings`) that each class can have for its own.
+    common : frozenset of str
+        Those that are one for all classes there.
     flavour : Flavour
         Whose DBSCAN.
     score : Score
         A DBSCAN cluster's confidence.
-    sums : bool
-        Whether a least sum of a cluster's coverages can be said where its confidence is the best of them.
-    one_sum : bool
-        Whether that sum is one for all classes.
     letterbox : bool
         Whether it can keep the aspect, padded at the bottom and right.
-    per_class : bool
-        Whether thresholds can differ between classes.
-    width, height : bool
-        Whether a least size can be said.
-    confidence : tuple of Clustering
-        With which clusterings a least confidence can be said; with NMS a higher threshold says the same.
-    top_k : bool
-        Whether the number of boxes can be limited.
     whole_samples : bool
         Whether ``min_samples`` of TAO's DBSCAN is a whole number there.
     """
 
     clusterings: tuple[Clustering, ...]
+    own: frozenset[str]
+    common: frozenset[str] = frozenset()
     flavour: Flavour = Flavour.DEEPSTREAM
     score: Score = Score.MAX
-    sums: bool = False
-    one_sum: bool = False
     letterbox: bool = False
-    per_class: bool = True
-    width: bool = True
-    height: bool = True
-    confidence: tuple[Clustering, ...] = ()
-    top_k: bool = True
     whole_samples: bool = True
 
 
 _NMS, _DBSCAN, _HYBRID = Clustering.NMS, Clustering.DBSCAN, Clustering.HYBRID
-_NVINFER = Ability((_NMS, _DBSCAN, _HYBRID), sums=True, letterbox=True, confidence=(_NMS, _DBSCAN, _HYBRID))
+_SIZES = {"min_width", "min_height", "max_width", "max_height"}
+_NVINFER = Ability(
+    (_NMS, _DBSCAN, _HYBRID), frozenset(field.name for field in fields(ClassSettings)), letterbox=True
+)
+_TAO = frozenset({"threshold", "min_height", "min_confidence", "eps", "min_samples", "nms_iou"})
 ABILITIES: Mapping[Target, Ability] = {
     Target.DEEPSTREAM: _NVINFER,
     Target.DEEPSTREAM_YAML: _NVINFER,
-    Target.NVINFERSERVER: Ability((_NMS, _DBSCAN), sums=True, one_sum=True, letterbox=True),
-    Target.SAVANT: Ability((_NMS,), letterbox=True),
-    Target.TAO: Ability(
-        (_DBSCAN, _NMS, _HYBRID),
-        Flavour.TAO,
-        Score.SUM,
-        width=False,
-        confidence=(_DBSCAN, _NMS, _HYBRID),
-        top_k=False,
+    Target.NVINFERSERVER: Ability(
+        (_NMS, _DBSCAN),
+        frozenset({"threshold", "roi_top", "roi_bottom", *_SIZES}),
+        frozenset({"nms_iou", "top_k", "eps", "min_samples", "min_sum"}),
+        letterbox=True,
     ),
-    Target.TRITON: Ability(
-        (_DBSCAN,),
-        Flavour.TAO,
-        Score.SUM,
-        width=False,
-        confidence=(_DBSCAN,),
-        top_k=False,
-        whole_samples=False,
-    ),
-    Target.JETSON: Ability((_NMS,), per_class=False, width=False, height=False, top_k=False),
-    Target.ISAAC: Ability(
-        (_DBSCAN,), sums=True, one_sum=True, per_class=False, width=False, height=False, top_k=False
-    ),
+    Target.SAVANT: Ability((_NMS,), frozenset({"threshold", "nms_iou", "top_k", *_SIZES}), letterbox=True),
+    Target.TAO: Ability((_DBSCAN, _NMS, _HYBRID), _TAO, flavour=Flavour.TAO, score=Score.SUM),
+    Target.TRITON: Ability((_DBSCAN,), _TAO, flavour=Flavour.TAO, score=Score.SUM, whole_samples=False),
+    Target.JETSON: Ability((_NMS,), frozenset(), frozenset({"threshold", "nms_iou"})),
+    Target.ISAAC: Ability((_DBSCAN,), frozenset(), frozenset({"threshold", "eps", "min_samples", "min_sum"})),
 }
 
 

@@ -40,7 +40,7 @@ _DEEPSTREAM = Settings(
     classes={"person": ClassSettings(threshold=0.4)},
 )
 # NVIDIA's numbers for the unpruned PeopleNet, `deepstream-tracker-3d` `config_infer_primary.txt`: cluster-mode 3. Its
-# dbscan-min-score of 0.7726 does nothing in that mode (`nvdsinfer_dbscan.cpp`).
+# dbscan-min-score is kept, for DBSCAN; it does nothing in that mode (`nvdsinfer_dbscan.cpp`).
 _DEEPSTREAM_TUNED = Settings(
     preset="deepstream-tuned",
     clustering=Clustering.HYBRID,
@@ -48,7 +48,7 @@ _DEEPSTREAM_TUNED = Settings(
     eps=0.2538,
     min_samples=3,
     flavour=Flavour.DEEPSTREAM,
-    default=ClassSettings(threshold=0.1429, min_width=20, min_height=20),
+    default=ClassSettings(threshold=0.1429, min_width=20, min_height=20, min_sum=0.7726),
 )
 # NVIDIA's Triton client: DBSCAN 0.3 on 1 - IoU as it was meant, min_samples 0.05, summed scores.
 _SUMMED = ClassSettings(threshold=0.005, min_height=4, min_confidence=0.9)
