@@ -42,6 +42,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.export import export_settings as export_settings
     from peoplenet_nb.export import import_settings as import_settings
     from peoplenet_nb.fit import Fit as Fit
+    from peoplenet_nb.fleet import batch as batch
     from peoplenet_nb.grids import Grids as Grids
     from peoplenet_nb.labels import Labels as Labels
     from peoplenet_nb.labels import read_labels as read_labels
@@ -80,6 +81,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "explain": ["explain_point", "report_frame"],
         "export": ["compare", "export_detections", "export_settings", "import_settings"],
         "fit": ["Fit"],
+        "fleet": ["batch"],
         "grids": ["Grids"],
         "labels": ["Labels", "read_labels"],
         "network": ["PeopleNet"],

@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import stat
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -209,6 +210,39 @@ def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> None
 def write_text(path: str | Path, text: str, *, durable: bool = False) -> None:
     """Write a text as UTF-8, file names that are none with backslashes; all else as `write_bytes` does it."""
     write_bytes(path, text.encode(errors="backslashreplace"), durable=durable)
+
+
+def write_new(path: str | Path, data: bytes) -> bool:
+    """Write a file that must not be there yet, whole or not at all; False where somebody else was faster.
+
+    Of several processes and machines that try, one gets True: a hard link is made in one step on network volumes too.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{uuid.uuid4().hex}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            partial.write_bytes(data)
+            try:
+                os.link(partial, path)
+            except FileExistsError:
+                # NFS may answer twice to one request: then it was ours after all.
+                return partial.stat().st_nlink == 2
+            except OSError as error:  # a volume without hard links
+                logger.debug("%s cannot be linked: %s", path, error.strerror)
+                try:
+                    with path.open("xb") as stream:
+                        stream.write(data)
+                except FileExistsError:
+                    return False
+            return True
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -96,11 +96,11 @@ def cpu_quota(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> float 
 def available_threads() -> int:
     """Return how many threads are worth starting: the smaller of affinity and CPU quota, at least 1.
 
-    A quota of 2.5 cores gives 2: a third thread would be throttled half of the time and everything that
-    waits for it with it.
+    A quota of 2.5 cores gives 2: a third would be throttled. ``PEOPLENET_CORES`` is this process's share of them.
     """
-    quota = cpu_quota()
-    return affinity() if quota is None else max(1, min(affinity(), int(quota)))
+    quota, share = cpu_quota(), _number(os.environ.get("PEOPLENET_CORES", ""))
+    cores = affinity() if quota is None else max(1, min(affinity(), int(quota)))
+    return max(1, min(cores, share)) if share else cores
 
 
 def memory_limit(root: Path = CGROUP_ROOT, membership: Path = MEMBERSHIP) -> int | None:

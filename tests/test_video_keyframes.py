@@ -419,7 +419,7 @@ def test_key_frames_that_do_not_fit_into_memory_are_refused(clip):
     source = open_source(clip)
     assert key_frames_for(source, 1000)[0] == KeyFrames(1000)
     source.info.width, source.info.height = 7680, 4320
-    with pytest.raises(SettingsError, match="choose 5 at most"):
+    with pytest.raises(SourceError, match="choose 5 at most"):
         key_frames_for(source, 6)
     assert key_frames_for(source, 5)[0] == KeyFrames(5)
     assert key_frames_for(source, "auto")[0].auto

@@ -74,3 +74,11 @@ def test_no_bar_is_shown_while_sources_are_opened_either(tmp_path, monkeypatch, 
     clip = make_video(tmp_path / "a.mp4", 2)
     list(several.run_all([clip], FakeModel(), Settings(), tmp_path / "out", progress=progress))
     assert seen == [progress]
+
+
+def test_a_video_too_large_for_its_key_frames_does_not_stop_the_others(tmp_path, monkeypatch):
+    clips = [make_video(tmp_path / "a.mp4", 5, (640, 384)), make_video(tmp_path / "b.mp4", 5)]
+    monkeypatch.setattr("peoplenet_nb.video.checks._APART_BYTES", 160 * 96 * 3 // 2 * 4)
+    failure, result = run_all(*clips, output=tmp_path / "out", keyframes=4)
+    assert "held in memory" in str(failure.error)
+    assert result.summary["complete"]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import peoplenet_nb
-from peoplenet_nb.cli import export, model, people, proof, runs, speed
+from peoplenet_nb.cli import batch, export, model, people, proof, runs, speed
 from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
@@ -25,6 +25,7 @@ app = typer.Typer(
 # In the order of the help, each with an example.
 _COMMANDS = (
     (runs.detect, "detect street.mp4 photos/ --threshold face=0.1"),
+    (batch.batch, "batch clips/ more.csv -o results"),
     (runs.report, "report street.mp4 --every 50 --frames 3"),
     (people.track, "track out/street"),
     (people.redact, "redact out/street --what head"),

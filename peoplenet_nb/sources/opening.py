@@ -40,7 +40,8 @@ def open_source(
     Parameters
     ----------
     spec : str or Path
-        A path, an ``http(s)://`` address, or a YouTube address (fetched once, 720 lines at most); ``"demo"`` is
+        A path, an ``http(s)://`` address, a YouTube address (fetched once, 720 lines at most), or one of an object
+        store (``s3://``, ``gs://`` and what else fsspec reads); ``"demo"`` is
         the project's own clip where nothing of that name is in the current folder.
     every : int
         Take each ``every``-th frame.
@@ -113,6 +114,10 @@ def _open(spec: str, progress: bool) -> Source:
             return source
         return links.open_link(spec)
     if scheme not in ("", "file"):
+        from peoplenet_nb.sources import remote
+
+        if remote.is_remote(spec):
+            return remote.RemoteVideo(spec)
         raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_KINDS)
     return open_path(_existing(spec, path))
 

@@ -26,7 +26,7 @@ from peoplenet_nb.sources.repair import some
 
 #: Names that count as images in a folder, as far as OpenCV's wheels read them.
 IMAGE_NAME = re.compile(r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.I)
-_VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.I)
+VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.I)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ")
 # The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -205,7 +205,7 @@ class ImageFolder(Source):
 def videos_in(folder: Path) -> list[Path]:
     """Return the videos of a folder without pictures, in natural order; none where there are pictures too."""
     files = _visible(folder)
-    return [] if _named(files, IMAGE_NAME) else _named(files, _VIDEO_NAME)
+    return [] if _named(files, IMAGE_NAME) else _named(files, VIDEO_NAME)
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -218,7 +218,7 @@ def _named(files: Sequence[Path], kind: re.Pattern[str]) -> list[Path]:
 
 
 def _advice(files: Sequence[Path]) -> str:
-    if videos := _named(files, _VIDEO_NAME):
+    if videos := _named(files, VIDEO_NAME):
         return (
             f"it holds videos: name one, e.g. {videos[0].name}, or let `peoplenet-nb detect` run all of them."
         )
@@ -229,7 +229,7 @@ def _left_out(files: Sequence[Path]) -> list[str]:
     """Return notes on the files of a folder of images that somebody may miss in the results."""
     kinds = (
         (_UNREADABLE, "picture", "a kind that cannot be read here; save as PNG or JPEG"),
-        (_VIDEO_NAME, "video", "only the images are read; name a video to run it"),
+        (VIDEO_NAME, "video", "only the images are read; name a video to run it"),
     )
     found = [([path.name for path in _named(files, kind)], word, why) for kind, word, why in kinds]
     return [_left_out_note(*row) for row in found if row[0]]

@@ -71,12 +71,9 @@ class VideoFile(Source):
         # "file:" keeps FFmpeg from taking "12:30.mp4" for an address.
         self._target = path if isinstance(path, str) else f"file:{path}"
         self._path = path
-        self._turn = UPRIGHT
-        self._nvdec = False
+        self._turn, self._nvdec = UPRIGHT, False
         self._notes: dict[str, str] = {}
-        self._convertible: set[tuple[str, int, int]] = (
-            set()
-        )  # formats and sizes of which one frame was converted
+        self._convertible: set[tuple[str, int, int]] = set()  # formats and sizes that were converted once
         info = SourceInfo(name or Path(path).name, spec or str(path), "video", 0, 0)
         super().__init__(info)
         with closing(self._open()) as container:
@@ -97,8 +94,13 @@ class VideoFile(Source):
                 logger.info("%s is not decoded on a GPU: %s", self.info.name, error)
         return self._container(None)
 
+    def _input(self) -> tuple[Any, Any]:
+        return (
+            self._playlist.open() if self._playlist else (self._target, None)
+        )  # and how it opens what that names
+
     def _container(self, hwaccel: HWAccel | None) -> Any:
-        file, io_open = self._playlist.open() if self._playlist else (self._target, None)
+        file, io_open = self._input()
         try:
             container = av.open(
                 file,
@@ -110,8 +112,8 @@ class VideoFile(Source):
                 hwaccel=hwaccel,
             )
         except ExitError:
-            what, step = "The video comes too slowly to be opened", "download the file and name it here."
-            raise SourceError(what, seen=self.info.spec, next_step=step) from None
+            what = "The video comes too slowly to be opened"
+            raise SourceError(what, seen=self.info.spec, next_step="download it.") from None
         except (FFmpegError, ValueError) as error:
             # The original error quotes the whole address, with its secrets.
             raise not_a_video(self._path, error) from (None if self._is_link else error)
@@ -119,8 +121,8 @@ class VideoFile(Source):
             kinds = ", ".join(sorted({stream.type for stream in container.streams}))
             container.close()
             if "audio" in kinds:
-                what = "The file holds sound but no pictures"
-                raise SourceError(what, seen=self.info.spec, next_step="name a video.")
+                what, step = "The file holds sound but no pictures", "name a video."
+                raise SourceError(what, seen=self.info.spec, next_step=step)
             raise not_a_video(self._path, f"streams: {kinds or 'none'}")
         return container
 

@@ -13,7 +13,7 @@ from typing import Any
 from peoplenet_nb.cells import CELLS
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
-from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
@@ -129,13 +129,15 @@ def key_frames_for(source: Source, asked: KeyFrames | str | int) -> tuple[KeyFra
     Raises
     ------
     SettingsError
-        When it is neither ``off`` nor ``auto`` nor a number, or frames so far apart do not fit into memory.
+        When it is neither ``off`` nor ``auto`` nor a number.
+    SourceError
+        When frames of this size so far apart do not fit into memory.
     """
     keyframes, info = KeyFrames.parse(asked), source.info
     if keyframes.off or info.kind == "video":
         most = max(1, _APART_BYTES // max(1, info.width * info.height * 3 // 2))
         if keyframes.every is not None and keyframes.every > most:
-            raise SettingsError(
+            raise SourceError(  # another source may be small enough
                 "All frames between two key frames are held in memory, and these would be too many",
                 seen=f"keyframes={keyframes.every} with frames of {info.width}x{info.height}",
                 next_step=f"choose {most} at most, or 'auto'.",

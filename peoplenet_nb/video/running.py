@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["run"]
 
+Progress = bool | Callable[[], object]
+
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
 
 
@@ -54,7 +56,7 @@ def run(
     save_grids: bool = False,
     resume: bool = False,
     overwrite: bool = False,
-    progress: bool = True,
+    progress: Progress = True,
     encoder: str = "auto",
     workers: int | None = None,
     batch: int | None = None,
@@ -87,8 +89,8 @@ def run(
         Continue a run that was cut; a complete one is returned at once.
     overwrite : bool
         Begin anew where results are.
-    progress : bool
-        Whether to show a bar with frames per second.
+    progress : bool or callable
+        Whether to show a bar with frames per second; or what to call for each frame instead.
     encoder : str
         ``x264``, ``nvenc``, or ``auto``: NVENC where it opens for this video, else x264.
     workers : int, optional
@@ -121,7 +123,7 @@ def run(
     """
     began = perf_counter()
     if not isinstance(source, Source):
-        source = open_source(source, every=every, frames=frames, start=start, progress=progress)
+        source = open_source(source, every=every, frames=frames, start=start, progress=progress is True)
     if model is None:
         model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
     settings = settings or preset(fit=model.fit)
@@ -187,7 +189,7 @@ class _Run:
         for note in self.notes:  # all of them stand in the result; only what makes it worthless interrupts
             logger.log(logging.WARNING if note in (STANDIN_WARNING, COVERAGE_ONLY) else logging.INFO, note)
 
-    def go(self, began: float, progress: bool, part_seconds: float, part_frames: int) -> RunResult:
+    def go(self, began: float, progress: Progress, part_seconds: float, part_frames: int) -> RunResult:
         """Work through the source, join what was written, and return it; ``began`` is when the run did."""
         from tqdm.auto import tqdm
 
@@ -195,12 +197,12 @@ class _Run:
             total=self.source.expected,
             initial=self.folder.manifest.frames,
             desc=printable(self.source.info.name),
-            disable=not progress,
+            disable=progress is not True,
             bar_format=_BAR if self.source.expected else None,
             unit=" frames",
         )
         with ctrl_c(self.pipeline.stop) as pressed, closing(bar):
-            self._write(began, bar.update, part_seconds, part_frames)
+            self._write(began, progress if callable(progress) else bar.update, part_seconds, part_frames)
             if not self.folder.manifest.parts:
                 if self.pipeline.stopped_early:
                     raise KeyboardInterrupt

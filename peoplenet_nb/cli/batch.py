@@ -1,0 +1,117 @@
+"""The command that runs many videos: ``batch``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from peoplenet_nb.cli.options import (
+    DECODERS,
+    ENCODERS,
+    EXIT_ERROR,
+    Batch,
+    DeviceName,
+    Every,
+    FitName,
+    Frames,
+    KeyFramesName,
+    Model,
+    Output,
+    PrecisionName,
+    PresetName,
+    Progress,
+    SettingsFile,
+    Thresholds,
+    one_of,
+    read_settings,
+    say,
+)
+
+
+def batch(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            help="Videos, folders (and all below), patterns, lists (.csv: source,name,settings), addresses, s3://….",
+        ),
+    ],
+    output: Output = None,
+    model: Model = None,
+    device: DeviceName = "auto",
+    precision: PrecisionName = "fp32",
+    fit: FitName = None,
+    settings: SettingsFile = None,
+    preset_name: PresetName = None,
+    threshold: Thresholds = None,
+    every: Every = 1,
+    frames: Frames = None,
+    save_grids: Annotated[
+        bool, typer.Option("--save-grids", help="Keep what the network saw (cells.parquet), for the tuner.")
+    ] = False,
+    video: Annotated[
+        bool, typer.Option(help="Write the videos or images with boxes drawn on them.", show_default=False)
+    ] = True,
+    frames_at_once: Batch = None,
+    keyframes: KeyFramesName = "off",
+    decoder: Annotated[str, one_of("--decoder", DECODERS, "What decodes videos.")] = "cpu",
+    encoder: Annotated[
+        str, one_of("--encoder", ENCODERS, "What writes the videos. auto: nvenc where it opens.")
+    ] = "auto",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Processes. Left out: one for each GPU, else for each core."),
+    ] = None,
+    tries: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Put a video aside after so many failures.")
+    ] = 2,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try again what was put aside in earlier starts.")
+    ] = False,
+    on: Annotated[str, one_of("--on", "local|ray", "Where the workers run.")] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Of Ray's cluster, or 'auto'. Left out: one of its own."),
+    ] = None,
+    progress: Progress = True,
+) -> None:
+    """Run many videos; start it again, and only the rest is done.
+
+    Each video gets a folder of its own, as by detect; videos.csv and index.html are over all of them. On several
+    machines with one volume the same command shares the list. A video that fails is tried again, then put aside; the
+    exit code is then 1.
+    """
+    from peoplenet_nb.diagnostics import require_single_distributions
+    from peoplenet_nb.fleet import batch as run_batch
+
+    require_single_distributions()
+    result = run_batch(
+        sources,
+        output,
+        read_settings(settings, preset_name, fit, threshold),
+        model=model,
+        device=device,
+        precision=precision,
+        every=every,
+        frames=frames,
+        save_grids=save_grids,
+        video=video,
+        batch=frames_at_once,
+        keyframes=keyframes,
+        decoder=decoder,
+        encoder=encoder,
+        workers=workers,
+        tries=tries,
+        retry=retry,
+        on=on,
+        address=address,
+        progress=progress,
+    )
+    say(result)
+    if result.failures:
+        say(
+            f"failed: {len(result.failures)} of {len(result.records)} videos; --retry tries them again",
+            err=True,
+        )
+        raise typer.Exit(EXIT_ERROR)

@@ -1,0 +1,91 @@
+"""What a batch left behind, shown as text in a shell and as a table in a notebook."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peoplenet_nb.fleet.listing import INDEX, VIDEOS
+from peoplenet_nb.fleet.sheet import rows_of, totals
+from peoplenet_nb.html_tables import note, table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_SHOWN = ("name", "state", "frames", "fps")
+
+
+@dataclass
+class BatchResult:
+    """What a batch left behind.
+
+    Attributes
+    ----------
+    folder : Path
+        All of it: a folder for each video, ``videos.csv``, ``batch.json`` and ``index.html``.
+    records : dict of str to dict
+        What became of each video, by the name of its folder.
+    """
+
+    folder: Path
+    records: dict[str, dict[str, Any]] = field(repr=False)
+
+    @property
+    def table(self) -> Path:
+        """``videos.csv``: a line for each video."""
+        return self.folder / VIDEOS
+
+    @property
+    def page(self) -> Path:
+        """``index.html``: a picture of each video."""
+        return self.folder / INDEX
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The sums over all videos."""
+        return totals(self.records)
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """The videos that were put aside, with the reason."""
+        aside = {n: r for n, r in self.records.items() if r.get("state") == "aside"}
+        return {name: str(record.get("reason", "")) for name, record in aside.items()}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a row for each video."""
+        import pandas as pd
+
+        return pd.DataFrame(rows_of(self.records))
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [
+                f"{self._title()}, found {self._found()}",
+                f"  written to {self.folder}: {VIDEOS}, {INDEX}",
+                *(f"  put aside: {name}: {' '.join(why.split())}" for name, why in self.failures.items()),
+            ]
+        )
+
+    def _repr_html_(self) -> str:
+        labels = self.summary["counts"]
+        rows = [{key: row.get(key) for key in (*_SHOWN, *labels)} for row in rows_of(self.records)]
+        parts = [
+            f"<p>{escape(self._title())}.</p>",
+            table(rows, more=f"{VIDEOS} has all."),
+            *(note(f"{name} was put aside: {why}") for name, why in self.failures.items()),
+            f"<p>Written to <code>{escape(str(self.folder))}</code>: {VIDEOS}, {INDEX}.</p>",
+        ]
+        return "".join(parts)
+
+    def _title(self) -> str:
+        sums = self.summary
+        aside = f", {sums['aside']} put aside" if sums["aside"] else ""
+        left = f", {sums['open']} open" if sums["open"] else ""
+        return (
+            f"{sums['complete']} of {sums['videos']} videos complete{aside}{left}, {sums['frames']:,} frames"
+        )
+
+    def _found(self) -> str:
+        return ", ".join(f"{number} {label}" for label, number in self.summary["counts"].items()) or "nothing"

@@ -1,0 +1,161 @@
+"""What a batch leaves for people: a table of all videos, a summary, and a page with a picture of each."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import closing, suppress
+from html import escape
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import cv2
+import numpy as np
+
+from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.files import write_bytes, write_text, writing
+from peoplenet_nb.fleet.claims import STATE
+from peoplenet_nb.fleet.listing import INDEX, SHEET, SUMMARY, VIDEOS
+from peoplenet_nb.sources.frames import Image
+from peoplenet_nb.sources.stills import read_image
+from peoplenet_nb.video.result import RunResult
+
+_WIDTH = 360  # pixels of a picture
+_QUALITY = 80
+_HEAD = ("name", "source", "state", "frames", "seconds", "fps", "tries", "host", "reason")
+
+
+def save_picture(result: RunResult, output: Path, name: str) -> None:
+    """Write a small picture of a run, with its boxes, for the page; none where the run drew nothing."""
+    with suppress(PeopleNetError, OSError, ValueError, cv2.error):
+        picture = _picture(result)
+        if picture is not None:
+            height = max(1, round(picture.shape[0] * _WIDTH / picture.shape[1]))
+            small = cv2.resize(picture, (_WIDTH, height), interpolation=cv2.INTER_AREA)
+            fine, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+            if fine:
+                write_bytes(output / SHEET / f"{name}.jpg", data.tobytes())
+
+
+def _picture(result: RunResult) -> Image | None:
+    """Return a frame near the middle of the video (one that can be decoded by itself), or the middle image."""
+    if result.video is not None:
+        import av
+
+        with closing(av.open(f"file:{result.video}")) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "NONE"
+            if stream.duration:
+                container.seek((stream.start_time or 0) + stream.duration // 2, stream=stream)
+            frame = next(container.decode(stream), None)
+            return None if frame is None else np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+    if result.images is not None:
+        files = sorted(result.images.iterdir())
+        return read_image(files[len(files) // 2]) if files else None
+    return None
+
+
+def rows_of(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return a row for each video, in order: what became of it, how fast, what was found."""
+    labels = list(dict.fromkeys(label for record in records.values() for label in record.get("counts") or ()))
+    rows = []
+    for name, record in records.items():
+        seconds, frames = record.get("seconds"), record.get("frames")
+        row: dict[str, Any] = {"name": name, **{key: record.get(key) for key in _HEAD[1:]}}
+        row["state"] = record.get("state", "open")
+        row["fps"] = round(frames / seconds, 2) if frames and seconds else None
+        row |= {label: (record.get("counts") or {}).get(label) for label in labels}
+        rows.append(row)
+    return rows
+
+
+def totals(records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the sums over all videos."""
+    states = Counter(record.get("state", "open") for record in records.values())
+    counts: Counter[str] = Counter()
+    for record in records.values():
+        counts.update(record.get("counts") or {})
+    done = [record for record in records.values() if record.get("state") == "complete"]
+    return {
+        "videos": len(records),
+        "complete": states["complete"],
+        "aside": states["aside"],
+        "open": states["open"],
+        "frames": sum(record.get("frames", 0) for record in done),
+        "video_seconds": round(sum(record.get("duration_s") or 0 for record in done), 2),
+        "worker_seconds": round(sum(record.get("seconds", 0) for record in done), 2),
+        "counts": dict(counts),
+    }
+
+
+def write_results(output: Path, records: Mapping[str, dict[str, Any]], request: dict[str, Any]) -> None:
+    """Write ``videos.csv``, ``batch.json`` and ``index.html``; several machines may do so at once."""
+    rows = rows_of(records)
+    table = io.StringIO()
+    writer = csv.DictWriter(table, list(rows[0]) if rows else list(_HEAD), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    summary = totals(records)
+    _replace(output / VIDEOS, table.getvalue())
+    _replace(output / SUMMARY, json.dumps(summary | {"request": request}, indent=1))
+    _replace(output / INDEX, page(output, rows, summary))
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.parent / STATE / f"{path.name}.{uuid.uuid4().hex}"
+    write_text(partial, text)
+    with writing(path):
+        partial.replace(path)
+
+
+def page(output: Path, rows: Iterable[dict[str, Any]], summary: Mapping[str, Any]) -> str:
+    """Return the contact sheet: a picture, a name and what was found for each video; those put aside first."""
+    found = ", ".join(f"{number:,} {label}" for label, number in summary["counts"].items())
+    lead = f"{summary['complete']:,} of {summary['videos']:,} videos complete, {summary['frames']:,} frames"
+    aside = f", {summary['aside']:,} put aside" if summary["aside"] else ""
+    cards = [_card(output, row) for row in sorted(rows, key=lambda row: row["state"] != "aside")]
+    return _PAGE.format(lead=escape(f"{lead}{aside}."), found=escape(found), cards="\n".join(cards))
+
+
+def _card(output: Path, row: dict[str, Any]) -> str:
+    name, state = str(row["name"]), str(row["state"])
+    head = f"<b>{escape(name)}</b>"
+    if state == "complete":
+        shown = output / name / "video.mp4"
+        target = f"{name}/video.mp4" if shown.is_file() else f"{name}/"
+        head = f'<a href="{escape(quote(target))}">{head}</a>'
+        labels = {key: value for key, value in row.items() if key not in _HEAD and value is not None}
+        counts = ", ".join(f"{number:,} {label}" for label, number in labels.items())
+        text = f"<p>{row['frames']:,} frames, {escape(counts)}</p>"
+    elif state == "aside":
+        text = f'<p class="aside"><b>Put aside:</b> {escape(str(row["reason"]))}</p>'
+    else:
+        text = "<p>not done yet</p>"
+    picture = output / SHEET / f"{name}.jpg"
+    image = '<div class="none">no picture</div>'
+    if state == "complete" and picture.is_file():
+        image = f'<img loading="lazy" alt="" src="{escape(quote(f"{SHEET}/{name}.jpg"))}">'
+    return f"<article>{image}{head}{text}<small>{escape(str(row['source'] or ''))}</small></article>"
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Videos</title><style>
+:root {{ color-scheme: light dark }}
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1500px; padding: 0 1.5rem }}
+main {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1.2rem }}
+article {{ border: 1px solid #8886; border-radius: 8px; padding: .7rem; overflow-wrap: anywhere }}
+img, .none {{ width: 100%; aspect-ratio: 16/9; object-fit: contain; background: #8882; border-radius: 4px;
+  display: block; margin-bottom: .5rem }}
+.none {{ display: grid; place-items: center; opacity: .6 }}
+p {{ margin: .25rem 0 }} small {{ opacity: .65 }} .aside {{ border-left: 4px solid #d55e00; padding-left: .5rem }}
+</style></head><body><h1>Videos</h1><p>{lead} Found: {found}.</p>
+<main>
+{cards}
+</main></body></html>
+"""

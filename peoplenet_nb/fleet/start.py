@@ -1,0 +1,220 @@
+"""One start of a batch: it lists what is open, starts workers, sees which of them die, and shows how far it is.
+
+The coordinator runs no video itself, and holds nothing that is not in files, so it may be killed too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import uuid
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Protocol
+
+from peoplenet_nb.errors import OutputError, PeopleNetError
+from peoplenet_nb.files import writing
+from peoplenet_nb.fleet.claims import Claims, read_json
+from peoplenet_nb.fleet.listing import Job
+from peoplenet_nb.fleet.progress import Progress, Standing
+from peoplenet_nb.fleet.request import Request, error_of
+from peoplenet_nb.fleet.result import BatchResult
+from peoplenet_nb.fleet.sheet import write_results
+
+_POLL_S = 0.2
+_STOP_S = 30.0  # for workers to end their parts
+_IDLE_DEATHS = 3  # workers that die before they have a video: something is wrong with all of them
+
+
+class Handle(Protocol):
+    """A worker, wherever it runs."""
+
+    token: str
+
+    @property
+    def died(self) -> str | None:
+        """Why it ended before its work was over; empty where it did not, None while it works."""
+
+    def log(self) -> str:
+        """Return the end of what it said."""
+
+    def stop(self) -> None:
+        """Let it end."""
+
+    def close(self, seconds: float) -> None:
+        """Wait for its end, and see to it."""
+
+
+class Place(Protocol):
+    """Where workers run."""
+
+    workers: int
+
+    def begin(self, place: int) -> Handle:
+        """Start a worker."""
+
+    def close(self) -> None:
+        """Give back what is held."""
+
+
+class Start:
+    """One start of a batch: which videos are open, which workers run, how far it is."""
+
+    def __init__(self, output: Path, request: Request, jobs: list[Job], tries: int, stale_s: float) -> None:
+        self.output, self.request = output, request
+        self.id = f"c-{uuid.uuid4().hex[:12]}"
+        self.jobs = {job.name: job for job in jobs}
+        self.claims = Claims(output, self.id, tries, stale_s)
+        self.open: list[str] = []
+        self._records: dict[str, dict[str, Any]] = {}
+        self._frames: dict[str, int] = {}  # by worker, those that are gone too
+        self._idle_deaths = 0
+
+    def forget_changed(self, *, retry: bool) -> None:
+        """See which videos are to be done: not those that are done, unless the file or the results changed since."""
+        done = self.claims.survey().done
+        for name, job in self.jobs.items():
+            record = self.claims.record(name) if name in done else {}
+            state = record.get("state")
+            same = job.stamp == record.get("stamp", "") or not job.stamp
+            whole = state == "complete" and same and (self.output / name / "summary.json").is_file()
+            if whole or (state == "aside" and not retry):
+                self._records[name] = record
+                continue
+            if name in done:
+                self.claims.begin_again(name)
+            self.open.append(name)
+        self.before = len(self._records)
+
+    def write_start(self) -> Path:
+        """Write the file of this start for its workers: it may hold passwords, so nobody else reads it."""
+        path = self.claims.folder / "starts" / f"{self.id}.json"
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(0o600)
+            path.write_text(json.dumps(self.data()), encoding="utf-8")
+        return path
+
+    def data(self) -> dict[str, Any]:
+        """Return what a worker needs to know."""
+        rank, nodes = (_number(os.environ.get(name)) for name in ("NODE_RANK", "NUM_NODES"))
+        # A long one that begins last is waited for.
+        names = sorted(self.open, key=lambda name: -self.jobs[name].size)
+        if (
+            rank is not None and nodes and rank < nodes
+        ):  # machines begin apart, so as not to ask for the same ones
+            names = [name for first in range(nodes) for name in names[(rank + first) % nodes :: nodes]]
+        data = {"id": self.id, "request": asdict(self.request), "tries": self.claims.tries}
+        return data | {"stale_s": self.claims.stale_s, "jobs": [self.jobs[name].to_dict() for name in names]}
+
+    def go(self, place: Place, progress: Progress) -> None:
+        """Work until every video has its last word."""
+        began, running = time.monotonic(), dict[int, Handle]()
+        poll = _POLL_S
+        try:
+            while True:
+                self._reap(running)
+                seen = self.claims.survey()
+                free = list(self.claims.free(self.open, seen))
+                self._take_note(seen.done)
+                if not self.open:
+                    break
+                places = [number for number in range(place.workers) if number not in running]
+                # Those that are starting will take as many.
+                for number in places[: max(0, len(free) - self._starting(running))]:
+                    running[number] = place.begin(number)
+                progress.show(self._standing(began, running))
+                time.sleep(poll if running else 5 * poll)  # without workers, other machines have the rest
+            progress.show(self._standing(began, running), last=True)
+        except BaseException:
+            for worker in running.values():
+                worker.stop()
+            raise
+        finally:
+            until = time.monotonic() + _STOP_S
+            for worker in running.values():
+                worker.close(max(0.1, until - time.monotonic()))
+            progress.close()
+
+    def _starting(self, running: dict[int, Handle]) -> int:
+        states = self.claims.workers(self.id)
+        return sum(not (states.get(worker.token) or {}).get("name") for worker in running.values())
+
+    def _reap(self, running: dict[int, Handle]) -> None:
+        """See which workers have ended, and write of those that died that their video failed."""
+        for number, worker in list(running.items()):
+            died = worker.died
+            if died is None:
+                continue
+            del running[number]
+            state = read_json(self.claims.worker_file(worker.token))
+            self._frames[worker.token] = max(self._frames.get(worker.token, 0), state.get("total", 0))
+            if error := state.get("error"):
+                raise error_of(error)
+            if not died:
+                continue
+            seen = self.claims.survey()
+            open_ones = [name for name in seen.last if name not in seen.ended | seen.done]
+            held = [n for n in open_ones if self.claims.owner(n, seen.last[n]) == worker.token]
+            for name in held:
+                self.claims.fail(name, seen.last[name], died)
+            self.claims.worker_file(worker.token).unlink(missing_ok=True)
+            self._idle_deaths = 0 if held else self._idle_deaths + 1
+            if self._idle_deaths >= _IDLE_DEATHS:
+                raise OutputError(
+                    "Workers end before they take a video", seen=f"{died}; {worker.log()[-250:]}",
+                    next_step=f"see the logs in {self.claims.folder / 'workers'}.",
+                )  # fmt: skip
+
+    def _take_note(self, done: set[str]) -> None:
+        for name in [name for name in self.open if name in done]:
+            self._records[name] = self.claims.record(name)
+            self.open.remove(name)
+
+    def _standing(self, began: float, running: dict[int, Handle]) -> Standing:
+        states = self.claims.workers(self.id)
+        for token, state in states.items():
+            self._frames[token] = max(self._frames.get(token, 0), state.get("total", 0))
+        records = self._records.values()
+        aside = [
+            (name, str(r.get("reason"))) for name, r in self._records.items() if r.get("state") == "aside"
+        ]
+        mine = {worker.token for worker in running.values()}
+        known = all(job.size for job in self.jobs.values())
+        left = sum(self.jobs[name].size if known else 1 for name in self.open)
+        new = list(self._records)[self.before :]
+        return Standing(
+            len(self.jobs),
+            self.before,
+            sum(record.get("state") == "complete" for record in records),
+            len(aside),
+            sum(self._frames.values()),
+            time.monotonic() - began,
+            sum(self.jobs[name].size if known else 1 for name in new),
+            left,
+            [state for token, state in states.items() if token in mine],
+            aside,
+        )
+
+    def finish(self) -> BatchResult:
+        """Write the results over all videos of this start, and return them."""
+        records = {}
+        for name, job in self.jobs.items():
+            record = {"source": job.shown} | (self._records.get(name) or self.claims.record(name))
+            records[name] = record
+        write_results(self.output, records, asdict(self.request))
+        return BatchResult(self.output, records)
+
+    def close(self, path: Path) -> None:
+        """Take away what only this start needed."""
+        with suppress(OSError, PeopleNetError):
+            path.unlink(missing_ok=True)
+            for token in self.claims.workers(self.id):
+                self.claims.worker_file(token).unlink(missing_ok=True)
+            self.claims.close()
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
