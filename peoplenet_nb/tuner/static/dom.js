@@ -91,7 +91,7 @@ export function setText(element, text) {
 export class Stage {
   constructor(caption) {
     this.layers = {};
-    for (const name of ["picture", "heat", "grid", "overlay", "scene", "pointer"]) {
+    for (const name of ["picture", "heat", "grid", "scene", "overlay", "pointer"]) {
       this.layers[name] = h("canvas", { class: `pnb-layer pnb-${name}`, "aria-hidden": "true" });
     }
     this.caption = h("figcaption", { class: "pnb-caption" }, caption);

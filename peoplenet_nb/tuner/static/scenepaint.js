@@ -110,19 +110,20 @@ function paintCross(pen, { x, y }) {
   stroke(pen, "white", 2);
 }
 
-/** The name of a shape, and what was counted there, at its first point: not where the arrow is, within the picture. */
-function plate({ context, scale, unit }, zoom, shape, counted) {
-  const { kind, name, points } = shape;
+/** The name of a shape, and what was counted there: beyond its first point, away from the rest, in the picture. */
+function plate({ context, scale, unit }, zoom, { kind, name, points }, counted) {
   const text = counted ? `${name}: ${counted}` : name;
   context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
   context.textBaseline = "middle";
   const [width, height] = [context.measureText(text).width + 10 * unit, 18 * unit];
+  const rest = points.slice(1, kind === "line" ? 2 : undefined);
+  const away = [0, 1].map((axis) => points[0][axis] - rest.reduce((sum, point) => sum + point[axis], 0) / rest.length);
+  const [dx, dy] = away.map((v) => v / (Math.hypot(...away) || 1));
+  const out = (Math.abs(dx) * width + Math.abs(dy) * height) / 2 + 9 * unit;
+  const [x, y] = [points[0][0] * scale + dx * out - width / 2, points[0][1] * scale + dy * out - height / 2];
   const [left, top] = [Math.round(zoom.x * scale), Math.round(zoom.y * scale)];
-  const [from, to] = arrowOf(shape, 1);
-  const below = kind === "line" && to[1] < from[1];
-  const [x, y] = [points[0][0] * scale + 8 * unit, points[0][1] * scale + (below ? 8 * unit : -height - 8 * unit)];
   const [right, low] = [left + context.canvas.width, top + context.canvas.height];
-  if (x > right || y > low + height || x + width < left || y + 2 * height < top) return;
+  if (x > right || y > low || x + width < left || y + height < top) return;
   const at = [Math.min(Math.max(x, left), right - width), Math.min(Math.max(y, top), low - height)];
   context.fillStyle = SHADE;
   context.fillRect(...at, width, height);
