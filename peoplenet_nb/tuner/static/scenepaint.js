@@ -119,7 +119,7 @@ function plate({ context, scale, unit }, zoom, { kind, name, points }, counted) 
   const rest = points.slice(1, kind === "line" ? 2 : undefined);
   const away = [0, 1].map((axis) => points[0][axis] - rest.reduce((sum, point) => sum + point[axis], 0) / rest.length);
   const [dx, dy] = away.map((v) => v / (Math.hypot(...away) || 1));
-  const out = (Math.abs(dx) * width + Math.abs(dy) * height) / 2 + 9 * unit;
+  const out = Math.min(width / Math.abs(dx), height / Math.abs(dy)) / 2 + 9 * unit; // the point is at its edge
   const [x, y] = [points[0][0] * scale + dx * out - width / 2, points[0][1] * scale + dy * out - height / 2];
   const [left, top] = [Math.round(zoom.x * scale), Math.round(zoom.y * scale)];
   const [right, low] = [left + context.canvas.width, top + context.canvas.height];
