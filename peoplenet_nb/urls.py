@@ -34,6 +34,12 @@ def hide_secrets(address: str) -> str:
     except ValueError:  # not an address after all; where its secrets end cannot be told
         scheme, _, rest = address.partition("://")
         return f"{scheme}://" + ("…" if "@" in rest else re.split(r"[?#]", rest)[0])
+    # A password with a / or # in it ends where it seems to be the host's port.
+    if "@" in parts.path + parts.query + parts.fragment and (
+        parts.scheme.startswith("rt")
+        or not re.fullmatch(r"[^:]*(:\d*)?|.*\](:\d*)?", parts.netloc.rpartition("@")[2])
+    ):
+        return f"{parts.scheme}://…"
     if not parts.scheme and not parts.netloc:  # a path, say: nothing in it is a secret
         return address
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

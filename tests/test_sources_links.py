@@ -189,7 +189,7 @@ def test_an_image_without_end_fills_no_memory(server, monkeypatch):
 
 
 def test_a_video_that_drips_is_given_up(server, monkeypatch):
-    monkeypatch.setattr(videofile, "_OPEN_LIMIT", 0.5)
+    monkeypatch.setattr(videofile.VideoFile, "_time_limits", (0.5, 30.0))
     begun = time.monotonic()
     with pytest.raises(SourceError, match="too slowly"):
         open_source(f"{server}/drip.mp4")

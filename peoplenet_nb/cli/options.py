@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -43,6 +44,7 @@ DEVICES = "auto|cpu|mnn|cuda|tensorrt|openvino"
 PRECISIONS = "auto|fp32|tf32|fp16|bf16|int8"
 DECODERS = "cpu|nvdec"
 ENCODERS = "auto|x264|nvenc"
+BUFFERS = "drop_oldest|wait"
 
 
 def path_option(*flags: str, metavar: str, about: str) -> Any:
@@ -115,6 +117,54 @@ KeyFramesName = Annotated[
     ),
 ]
 Progress = Annotated[bool, typer.Option(help="Show a progress bar.", show_default=False)]
+
+
+def _duration(text: str) -> float:
+    """Return the seconds of ``90``, ``90s``, ``5m``, ``1h30m`` or ``2d``."""
+    found = re.fullmatch(r"(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", text.strip().lower())
+    seconds = (
+        sum(float(n or 0) * unit for n, unit in zip(found.groups(), (86400, 3600, 60, 1), strict=True))
+        if found
+        else 0.0
+    )
+    if not 0 < seconds < 1e9:
+        raise typer.BadParameter("write a time as 90s, 5m, 1h30m or 2d.")
+    return seconds
+
+
+For = Annotated[
+    float | None,
+    typer.Option(
+        "--for",
+        metavar="TIME",
+        parser=_duration,
+        help="So long to watch a live stream: 90s, 5m, 1h30m. Implies --live.",
+    ),
+]
+Keep = Annotated[
+    float | None,
+    typer.Option(
+        "--keep",
+        metavar="TIME",
+        parser=_duration,
+        help="Keep only the last 24h, say, of a live stream.",
+    ),
+]
+Live = Annotated[
+    bool,
+    typer.Option(
+        "--live",
+        help="Take a web address or video as it comes, as rtsp:// is always: the newest frame counts.",
+    ),
+]
+BufferName = Annotated[
+    str,
+    one_of(
+        "--buffer",
+        BUFFERS,
+        "Live frames that come too fast; wait leaves none out and falls behind.",
+    ),
+]
 
 
 def say(text: object = "", *, err: bool = False) -> None:

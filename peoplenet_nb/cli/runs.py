@@ -13,11 +13,15 @@ from peoplenet_nb.cli.options import (
     ENCODERS,
     EXIT_ERROR,
     Batch,
+    BufferName,
     DeviceName,
     Every,
     FitName,
+    For,
     Frames,
+    Keep,
     KeyFramesName,
+    Live,
     Model,
     Output,
     PrecisionName,
@@ -54,7 +58,10 @@ def load(model: str | None, device: str, settings: Settings, precision: str = "f
 def detect(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE", help="Images, videos, folders of them, web and YouTube addresses."),
+        typer.Argument(
+            metavar="SOURCE",
+            help="Images, videos, folders of them, web and YouTube addresses, rtsp://, rtmp://, /dev/video0.",
+        ),
     ],
     output: Output = None,
     model: Model = None,
@@ -85,6 +92,10 @@ def detect(
     encoder: Annotated[
         str, one_of("--encoder", ENCODERS, "What writes the video. auto: nvenc where it opens.")
     ] = "auto",
+    live: Live = False,
+    seconds: For = None,
+    keep: Keep = None,
+    buffer: BufferName = "drop_oldest",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
@@ -94,7 +105,8 @@ def detect(
     """Find people, bags and faces; write a video and tables.
 
     Each source gets a folder of its own with video.mp4 (or images), detections.csv, frames.csv and summary.json. A
-    source that fails does not stop the others; the exit code is then 1.
+    source that fails does not stop the others; the exit code is then 1. A live stream is watched until --for is over or
+    Ctrl-C is pressed: its files are whole then.
     """
     from peoplenet_nb.video import Failure, run_all
 
@@ -121,6 +133,10 @@ def detect(
         batch=batch,
         keyframes=keyframes,
         encoder=encoder,
+        live=live or seconds is not None,
+        seconds=seconds,
+        keep=keep,
+        buffer=buffer,
         resume=resume,
         overwrite=overwrite,
         progress=progress,

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
 from numbers import Integral
@@ -24,6 +25,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.html_tables import note, pairs
+from peoplenet_nb.sources.feed import Feed
 from peoplenet_nb.sources.names import folder_name
 
 Image = npt.NDArray[np.uint8]
@@ -149,7 +151,11 @@ class Source(ABC):
         What really decodes it.
     opened : str
         What it was opened by and can be opened by again; it may hold a password, so it is never shown.
+    live : bool
+        Whether frames come by themselves, and those that nobody takes are lost.
     """
+
+    live = False
 
     def __init__(self, info: SourceInfo) -> None:
         self.info = info
@@ -250,6 +256,18 @@ class Source(ABC):
     def decoded_by(self, decoder: Decoder) -> Self:
         """Return the same source with another decoder; images have one only."""
         return self._with(self.every, self.frames, self.start)
+
+    @property
+    def feed(self) -> Feed | None:
+        """The reading in progress of a live source, or its last one; None of any other."""
+        return None
+
+    def since(self, began: datetime, last_s: float) -> Self:
+        """Return a live source that goes on from an earlier reading, whose last frame came at a second of it."""
+        return self
+
+    def end(self) -> None:  # noqa: B027 - most sources end by themselves
+        """Let an iteration in another thread come to its end, where it would go on for ever."""
 
     def _with(self, every: int, frames: int | None, start: int) -> Self:
         other = copy.copy(self)

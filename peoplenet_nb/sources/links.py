@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,11 @@ _ADVICE = {
 }
 
 
-def open_link(address: str, *, nested: bool = False) -> Source:
+def open_link(address: str, *, nested: bool = False, make: Callable[..., Source] | None = None) -> Source:
     """Open a video or image behind an address; of a playlist of playlists, the one with most bits per second.
 
-    ``nested`` is for that one, which must name no further playlists.
+    ``nested`` is for that one, which must name no further playlists; ``make`` is called in place of `VideoFile`, with
+    its arguments.
 
     Raises
     ------
@@ -86,7 +87,7 @@ def open_link(address: str, *, nested: bool = False) -> Source:
                 if len(text) > LARGEST or (variant and nested):
                     raise refused(address)
                 if variant:
-                    source = open_link(variant, nested=True)
+                    source = open_link(variant, nested=True, make=make)
                     source.info.name, source.info.spec = _name(address), hide_secrets(address)
                     return source
                 playlist = Playlist(answer.url, text)
@@ -100,7 +101,7 @@ def open_link(address: str, *, nested: bool = False) -> Source:
     from peoplenet_nb.sources.videofile import NO_PLAYLISTS, VideoFile
 
     options = PLAYLIST_OPTIONS if playlist else OPTIONS | NO_PLAYLISTS
-    return VideoFile(
+    return (make or VideoFile)(
         final,
         name=_name(address),
         spec=hide_secrets(address),

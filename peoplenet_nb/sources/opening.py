@@ -9,20 +9,27 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
-from peoplenet_nb.errors import InstallationError, SourceError, choose
+from peoplenet_nb.errors import InstallationError, SettingsError, SourceError, choose
 from peoplenet_nb.paths import DEMO_CLIP
+from peoplenet_nb.sources.feed import Buffer
 from peoplenet_nb.sources.frames import Decoder, Frame, Source, SourceInfo
 from peoplenet_nb.urls import hide_secrets
 
 __all__ = ["Decoder", "Frame", "Source", "SourceInfo", "open_path", "open_source"]
 
+_Maker = partial[Source]  # of what is live; its keywords are those of `LiveSource`
+
 DEMO = "demo"
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat version")
-_KINDS = "It can be an image, a folder of images, a video file, an http(s) address or a YouTube address."
+_KINDS = "It can be an image, a folder of images, a video file, an http(s), rtsp or rtmp address or a YouTube address."
+_LIVE = ("rtsp", "rtsps", "rtmp", "rtmps")
+_CAMERA = re.compile(r"/dev/video\d+$")
 
 
 def open_source(
@@ -34,15 +41,18 @@ def open_source(
     progress: bool = True,
     decoder: Decoder | str = Decoder.CPU,
     instead: str | Path | None = None,
+    live: bool = False,
+    seconds: float | None = None,
+    buffer: Buffer | str = Buffer.DROP_OLDEST,
 ) -> Source:
-    """Open an image, a folder of images, a video file, an address or a YouTube video.
+    """Open an image, a folder of images, a video file, an address, a YouTube video or a live stream.
 
     Parameters
     ----------
     spec : str or Path
         A path, an ``http(s)://`` address, a YouTube address (fetched once, 720 lines at most), or one of an object
-        store (``s3://``, ``gs://`` and what else fsspec reads); ``"demo"`` is
-        the project's own clip where nothing of that name is in the current folder.
+        store (``s3://``, ``gs://`` and what else fsspec reads); ``"demo"`` is the project's own clip where nothing of
+        that name is in the current folder. ``rtsp://``, ``rtmp://`` and ``/dev/video0`` are live.
     every : int
         Take each ``every``-th frame.
     frames : int, optional
@@ -56,6 +66,15 @@ def open_source(
     instead : str or Path, optional
         What to open where an address gives no video, as YouTube often does to cloud machines; ``info.notes`` then
         says so. A path that is not there stays an error.
+    live : bool
+        Whether to take something else as it comes too: what is behind an ``http(s)://`` address, HLS among it, or a
+        video file, which is then played at its own pace, again and again. The newest frame counts, and a stream that
+        ends is connected to again.
+    seconds : float, optional
+        How long to read a live stream; until it is stopped when left out.
+    buffer : Buffer or str
+        What becomes of a frame of a live stream that nobody has taken when the next one comes: ``drop_oldest``, or
+        ``wait``, which leaves none out and falls behind.
 
     Returns
     -------
@@ -67,14 +86,22 @@ def open_source(
         When there is no such file, it is not a picture or video, it is damaged beyond use, or an address
         does not answer.
     SettingsError
-        When ``every``, ``frames``, ``start`` or ``decoder`` make no sense.
+        When ``every``, ``frames``, ``start``, ``decoder``, ``seconds`` or ``buffer`` make no sense.
     """
+    buffer = choose(Buffer, buffer, "buffer")
+    if seconds is not None and not 0 < seconds < float("inf"):
+        step = "name the seconds as a number, or leave it out."
+        raise SettingsError("A live stream is read for some time", seen=seconds, next_step=step)
     decoder = choose(Decoder, decoder, "decoder")
     text = str(spec)
     text = (
         text if os.path.lexists(text) else text.strip()
     )  # blanks may belong to a name, or to what was pasted
-    source = _open_or(text, progress, instead).sampled(every, frames, start)
+    make = partial(_live, seconds=seconds, buffer=buffer)
+    source = _open_or(text, progress, instead, make, live).sampled(every, frames, start)
+    if seconds is not None and not source.live:
+        step = "name frames= to end early, or live=True (--live) to play it as it comes."
+        raise SettingsError("Only a live stream ends after a time", seen=source.info.spec, next_step=step)
     if decoder is not Decoder.CPU:
         source = source.decoded_by(decoder)
     count = source.info.frame_count
@@ -87,23 +114,33 @@ def open_source(
     return source
 
 
-def _open_or(spec: str, progress: bool, instead: str | Path | None) -> Source:
+def _live(address: Path | str, **options: Any) -> Source:
+    from peoplenet_nb.sources.stream import LiveSource
+
+    return LiveSource(address, **options)
+
+
+def _open_or(spec: str, progress: bool, instead: str | Path | None, make: _Maker, live: bool) -> Source:
     try:
-        source = _open(spec, progress)
+        source = _open(spec, progress, make, live)
     except (SourceError, InstallationError) as error:
         if instead is None or not _SCHEME.match(spec):
             raise
         spec, refused = str(instead), f"{hide_secrets(spec)} gave no video. {error}"
-        source = _open(spec, progress)
+        source = _open(spec, progress, make, live)
         source.info.notes.append(f"Instead of what was asked for, {source.info.name} was opened: {refused}")
     source.opened = spec
     return source
 
 
-def _open(spec: str, progress: bool) -> Source:
+def _open(spec: str, progress: bool, make: _Maker, live: bool) -> Source:
     if spec.lower() == DEMO and not Path(spec).exists():
-        return open_path(DEMO_CLIP)
+        return make(DEMO_CLIP) if live else open_path(DEMO_CLIP)
     scheme, path = _parts(spec)
+    if scheme in _LIVE or _CAMERA.match(spec):
+        from peoplenet_nb.sources import stream
+
+        return stream.open_live(spec, **make.keywords)
     if scheme in ("http", "https"):
         from peoplenet_nb.sources import links, youtube
 
@@ -112,14 +149,15 @@ def _open(spec: str, progress: bool) -> Source:
             source = open_path(video)
             source.info.name, source.info.spec = video.stem, youtube.watch_address(video.stem)
             return source
-        return links.open_link(spec)
+        return links.open_link(spec, make=make if live else None)
     if scheme not in ("", "file"):
         from peoplenet_nb.sources import remote
 
         if remote.is_remote(spec):
             return remote.RemoteVideo(spec)
         raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_KINDS)
-    return open_path(_existing(spec, path))
+    source = open_path(_existing(spec, path))
+    return make(source.files[0]) if live and source.info.kind == "video" else source
 
 
 def _parts(spec: str) -> tuple[str, str]:

@@ -34,7 +34,6 @@ _DECODER_THREADS = 4
 _PROBE_PACKETS = 2000  # packets that may fail before the first frame
 _DEMUX_FAILURES = 10_000  # in a row; each passes over some 64 KB of a hole in an MPEG transport stream
 _LINK_FAILURES = 3
-_OPEN_LIMIT, _PACKET_LIMIT = 20.0, 30.0  # seconds until a link is open, and until each packet is whole
 # What may name other files and addresses is left out, whatever its name and its first bytes are.
 NO_PLAYLISTS = {"format_whitelist": ",".join(av.formats_available - {"hls", "concat", "dash", "imf", "sdp"})}
 
@@ -54,6 +53,8 @@ class VideoFile(Source):
     SourceError
         When it is not a video, holds no pictures, or no frame of it can be decoded.
     """
+
+    _time_limits = (20.0, 30.0)  # seconds until a link is open, and until each packet is whole
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class VideoFile(Source):
                 format="hls" if self._playlist else None,
                 io_open=io_open,
                 metadata_errors="replace",
-                timeout=(_OPEN_LIMIT, _PACKET_LIMIT) if self._is_link else None,
+                timeout=self._time_limits if self._is_link else None,
                 container_options=self._options,
                 hwaccel=hwaccel,
             )
@@ -179,7 +180,7 @@ class VideoFile(Source):
             info.rotation = frame.rotation % 360 if np.linalg.det(self._turn) > 0 else 0
             turned = f"turned by {info.rotation}° counter-clockwise" if info.rotation else "mirrored"
             info.notes.append(f"The frames are {turned}, as the video's rotation data says.")
-        if info.frame_count is None:
+        if info.frame_count is None and not self.live:
             about = f"; about {self.expected} by its duration" if self.expected else ""
             info.notes.append(f"The video does not state its number of frames{about}.")
         if self._pixels(frame) is None:

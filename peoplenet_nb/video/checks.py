@@ -13,7 +13,7 @@ from typing import Any
 from peoplenet_nb.cells import CELLS
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
-from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.errors import OutputError, SettingsError, SourceError
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
@@ -77,6 +77,21 @@ def check_request(source: Source, model: PeopleNet, settings: Settings, folder: 
             )
 
 
+def check_keep(source: Source, keep: float | None) -> None:
+    """Refuse to keep only the last seconds of what is not live, or none of them.
+
+    Raises
+    ------
+    SettingsError
+        In both cases.
+    """
+    if keep is not None and not (source.live and 0 < keep < float("inf")):
+        step = (
+            "name the seconds of a live stream that shall be kept (keep=86400, --keep 24h), or leave it out."
+        )
+        raise SettingsError("Only of a live stream the last seconds are kept", seen=keep, next_step=step)
+
+
 def fingerprint(
     source: Source,
     model: PeopleNet,
@@ -134,6 +149,9 @@ def key_frames_for(source: Source, asked: KeyFrames | str | int) -> tuple[KeyFra
         When frames of this size so far apart do not fit into memory.
     """
     keyframes, info = KeyFrames.parse(asked), source.info
+    if source.live:
+        what = "The network sees every frame that is taken: key frames would delay a live stream."
+        return KeyFrames(), [] if keyframes.off else [what]
     if keyframes.off or info.kind == "video":
         most = max(1, _APART_BYTES // max(1, info.width * info.height * 3 // 2))
         if keyframes.every is not None and keyframes.every > most:

@@ -18,6 +18,7 @@ from peoplenet_nb.cells import CELLS, Cells, CellsWriter
 from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
 from peoplenet_nb.sources.frames import Image, Source
 from peoplenet_nb.sources.names import unique_names
+from peoplenet_nb.video.livelog import count_latency
 from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
 from peoplenet_nb.video.work import Done
 from peoplenet_nb.video.writer import Planes, VideoWriter
@@ -38,7 +39,7 @@ class PartWriter:
         self._run, self._source, self._labels, self._image_names = run, source, labels, image_names
         self._video: VideoWriter | None = None
         self.part: Part | None = None
-        self._name = f"{len(run.manifest.parts):05d}"
+        self._name = f"{run.manifest.removed + len(run.manifest.parts):05d}"
         self._video_path = run.parts / f"{self._name}.mp4"
         self._cells: CellsWriter | None = None
         self._cells_path = run.parts / f"{self._name}.{CELLS}"
@@ -81,6 +82,8 @@ class PartWriter:
         for label, number in counts.items():
             part.counts[label] += number
             part.frames_with[label] += number > 0
+        if (feed := self._source.feed) is not None:
+            count_latency(part, feed, time_s, done.found_s)
         for stage, took in (done.seconds | {"encode": perf_counter() - began}).items():
             part.seconds[stage] += took
         return part

@@ -9,7 +9,8 @@ A window is one frame, or a batch of them for a GPU. With key frames it reaches 
 certain to the next such frame, which it shares with the window after it.
 
 What bounds the memory is the queue between reader and caller, a small multiple of the workers, or the number of windows
-with key frames. A caller that is slow makes the reader wait; nothing is dropped.
+with key frames. A caller that is slow makes the reader wait; nothing is dropped here. Of a live source a frame is only
+taken when a worker is free for it, so that none grows old in the queue: what nobody can take, the source drops.
 """
 
 from __future__ import annotations
@@ -80,11 +81,13 @@ class Pipeline:
         after_cut: bool = False,
     ) -> None:
         device, cores = model.backend.device, available_threads()
-        self.workers = max(1, workers or (min(cores, _GPU_WORKERS) if device.on_gpu else cores))
+        # One frame at a time has its boxes soonest.
+        usual = 1 if source.live else min(cores, _GPU_WORKERS) if device.on_gpu else cores
+        self.workers = max(1, workers or usual)
         # ONNX Runtime and MNN waste least with one thread per inference; OpenVINO is faster with all of them in each.
         alone = device in (Device.CPU, Device.MNN)
         self.model: PeopleNet = model.with_threads(max(1, cores // self.workers)) if alone else model
-        self.batch: int = max(1, batch) if keyframes.off else 1
+        self.batch: int = max(1, batch) if keyframes.off and not source.live else 1
         if self.batch > 1:  # one is prepared while another is on the device; more would only cost memory
             self.workers = min(self.workers, _BATCH_WORKERS)
         self._source, self.keyframes, self._after_cut = source, keyframes, after_cut
@@ -110,10 +113,12 @@ class Pipeline:
         # Windows with key frames are large, and all workers can be busy with one: one more than the one being read,
         # and on many cores some more.
         self._room = threading.Semaphore(1 + self.workers // 4)
+        self._free = threading.Semaphore(self.workers)  # workers, for a live source
 
     def stop(self) -> None:
         """Read no further; what is in flight still comes out."""
         self._stop.set()
+        self._source.end()
 
     def __iter__(self) -> Generator[Iterable[Done]]:
         with (
@@ -130,9 +135,10 @@ class Pipeline:
                     del item
                     self._room.release()
             finally:
-                self._stop.set()
+                self.stop()
                 self._work.gone.set()
                 self._room.release()
+                self._free.release()
                 executor.shutdown(wait=False, cancel_futures=True)
                 self._clear(reader)
 
@@ -167,6 +173,8 @@ class Pipeline:
             # Every source's iterator is a generator; closing it closes the video and completes its notes.
             with closing(cast("Generator[Frame]", iter(self._source))) as frames:
                 while True:
+                    if self._source.live:
+                        self._free.acquire()
                     began = perf_counter()
                     frame = next(frames, None)
                     if frame is None:
@@ -203,6 +211,8 @@ class Pipeline:
             job = executor.submit(self._work.decide, taken, count, executor.submit)
         else:
             job = executor.submit(self._work.infer, taken)
+            if self._source.live:
+                job.add_done_callback(lambda _job: self._free.release())
         self._line.put(job)
         if self._shared:  # where another window begins to be read
             self._room.acquire()

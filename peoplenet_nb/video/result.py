@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.html_tables import fold, note, table
 from peoplenet_nb.sources.repair import some
+from peoplenet_nb.video.livelog import in_words
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +63,7 @@ class RunResult:
             + (" (interrupted: continue with --resume)" if self.interrupted else ""),
             f"  {speed['fps']} frames per second on {self.summary['model']['device']}; per frame, in ms: "
             + ", ".join(f"{stage} {value:.1f}" for stage, value in speed["ms_per_frame"].items()),
+            *([f"  {in_words(self.summary['live'])}"] if "live" in self.summary else []),
             f"  written to {self.folder}: {', '.join(self.summary['files'].values())}, summary.json",
         ]
         return "\n".join([*lines, *(f"  note: {note}" for note in self.notes)])
@@ -79,6 +81,7 @@ class RunResult:
         parts = [
             f"<p>{escape(self._title())} in {speed['wall_s']:.1f} s: {speed['fps']} frames per second on "
             f"{escape(self.summary['model']['device'])}{state}.</p>",
+            *([note(in_words(self.summary["live"]))] if "live" in self.summary else []),
             table(found),
             fold("Time per stage", table(times)),
             *(note(text) for text in self.notes),

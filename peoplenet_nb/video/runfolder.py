@@ -15,7 +15,7 @@ import logging
 import re
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -24,61 +24,30 @@ from peoplenet_nb.cells import CELLS
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import lock, read_text, sha256_of, write_text, writing
 from peoplenet_nb.video.added import drop_added
+from peoplenet_nb.video.livelog import GAPS
+from peoplenet_nb.video.manifest import STAGES, Manifest, Part
 from peoplenet_nb.video.typed import typed
+
+__all__ = ["STAGES", "Manifest", "OtherRunError", "Part", "RunFolder"]
 
 logger = logging.getLogger(__name__)
 
 _FORMAT = 1
-#: What is timed, in the order in which a frame goes through it.
-STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "interpolate", "draw", "encode")
-
 _MANIFEST, _PARTS = "run.json", "parts"
 _LARGEST_MANIFEST = 256 << 20  # bytes; some 200 for each image of a folder
 # Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
-_PART_FILE = re.compile(r"\.?\d{5}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
+_PART_FILE = re.compile(r"\.?\d{5,7}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
 _GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")  # of earlier versions, in a folder "grids"
-_FILES = ("video.mp4", "detections.csv", "detections.parquet", CELLS, "frames.csv", "summary.json", _MANIFEST)
-
-
-@dataclass
-class Part:
-    """A finished part: which frames, what was found, how long each stage took, the SHA-256 of its files."""
-
-    name: str
-    first: int
-    last: int
-    begins_s: float
-    frames: int = 0
-    cut: bool = False  #: whether a shot ends with it
-    interpolated: int | None = None  #: None where an earlier version wrote it, whose tables do not tell
-    rescaled: int = 0
-    wall_s: float = 0.0
-    counts: dict[str, int] = field(default_factory=dict)
-    frames_with: dict[str, int] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    files: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Manifest:
-    """What `run.json` holds."""
-
-    fingerprint: dict[str, Any]  #: everything that the results depend on
-    source: str = ""  #: what the source is called
-    state: str = "running"  #: or ``interrupted``, or ``complete``
-    origin_s: float = 0.0  #: time of the first frame, where the video begins
-    video_size: tuple[int, int] | None = None  #: ``(width, height)`` of the frames in the video
-    encoder: str = ""  #: which writes the video; parts of different encoders do not join
-    first_s: float = 0.0  #: seconds from the start of the run to its first result
-    parts: list[Part] = field(default_factory=list)
-    #: What the run's annotated images are called, before the first is written: a run that is killed left some of them.
-    images: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  #: on images that a continued run does not look at again
-
-    @property
-    def frames(self) -> int:
-        """Frames in finished parts."""
-        return sum(part.frames for part in self.parts)
+_FILES = (
+    "video.mp4",
+    "detections.csv",
+    "detections.parquet",
+    CELLS,
+    "frames.csv",
+    GAPS,
+    "summary.json",
+    _MANIFEST,
+)
 
 
 class OtherRunError(OutputError):
@@ -218,7 +187,7 @@ class RunFolder:
     def _check(manifest: Manifest) -> None:
         """Raise a ValueError for names and numbers that no run writes."""
         labels = manifest.parts[0].counts.keys() if manifest.parts else {}.keys()
-        for number, part in enumerate(manifest.parts):
+        for number, part in enumerate(manifest.parts, manifest.removed):
             names = [part.name, *(name.partition(".")[0] for name in part.files)]
             if set(names) != {f"{number:05d}"} or not all(map(_PART_FILE.fullmatch, part.files)):
                 raise ValueError(f"part {number} is called {part.name[:40]!r}, with files {list(part.files)}")

@@ -24,8 +24,16 @@ from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.tracks import KeyFrames
-from peoplenet_nb.video.checks import check_request, fingerprint, key_frames_for, notes_on, run_path
+from peoplenet_nb.video.checks import (
+    check_keep,
+    check_request,
+    fingerprint,
+    key_frames_for,
+    notes_on,
+    run_path,
+)
 from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
+from peoplenet_nb.video.livelog import read_on, remove_older, update
 from peoplenet_nb.video.parts import PartWriter, image_names
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, load_result
@@ -37,6 +45,7 @@ logger = logging.getLogger(__name__)
 
 __all__ = ["run"]
 
+_PART, _LIVE_PART = 10.0, 60.0  # seconds
 Progress = bool | Callable[[], object]
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} [{elapsed}<{remaining}, {rate_noinv_fmt}]"
@@ -61,7 +70,9 @@ def run(
     workers: int | None = None,
     batch: int | None = None,
     keyframes: KeyFrames | str | int = "off",
-    part_seconds: float = 10.0,
+    seconds: float | None = None,
+    keep: float | None = None,
+    part_seconds: float | None = None,
     part_frames: int = 3000,
 ) -> RunResult:
     """Run a model over a source and write what it finds.
@@ -102,8 +113,15 @@ def run(
         Which frames of a video the network sees; the boxes of the others are interpolated between them, and the
         tables say which is which. ``off``: every frame. A number N: every N-th. ``auto``: two a second, and more where
         people move fast, appear or meet.
+    seconds : float, optional
+        How long to watch a live stream, as in `open_source`. It goes on until Ctrl-C when left out, which ends a live
+        run as its time being up does: the result is returned.
+    keep : float, optional
+        How many seconds of a live stream to keep: what is older is removed as the run goes on. While the files are
+        joined, at the end, they take twice their room.
     part_seconds, part_frames : float, int
-        A part is finished after so many seconds or frames; a run that is killed loses one part at most.
+        A part is finished after so many seconds (10, and 60 of a live stream) or frames; a run that is killed loses
+        one part at most.
 
     Returns
     -------
@@ -115,7 +133,7 @@ def run(
         When the source cannot be opened, breaks off or gives no frame at all.
     SettingsError
         When the settings name a class that the model has not, or were chosen for another preprocessing, or
-        ``keyframes`` is none of the above.
+        ``keyframes`` is none of the above, or ``seconds`` or ``keep`` are given for what is not live.
     OutputError
         When the folder cannot be written, holds other results (see ``resume`` and ``overwrite``), or the source.
     RunInterrupted
@@ -123,10 +141,13 @@ def run(
     """
     began = perf_counter()
     if not isinstance(source, Source):
-        source = open_source(source, every=every, frames=frames, start=start, progress=progress is True)
+        source = open_source(
+            source, every=every, frames=frames, start=start, progress=progress is True, seconds=seconds
+        )
     if model is None:
         model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
     settings = settings or preset(fit=model.fit)
+    check_keep(source, keep)
     chosen, more_notes = key_frames_for(source, keyframes)
     path = run_path(output or outputs_dir(), name or source.info.stem)
     check_request(source, model, settings, path)
@@ -147,7 +168,7 @@ def run(
         if not manifest.parts:
             manifest.encoder, manifest.video_size = encoder, size
         # What was finished before is read over without being converted to pixels.
-        rest = source.after(manifest.parts[-1].last, manifest.frames) if manifest.parts else source
+        rest = read_on(source, manifest) if manifest.parts else source
         pipeline = Pipeline(
             rest,
             model,
@@ -161,7 +182,8 @@ def run(
             batch=batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1),
             after_cut=bool(manifest.parts) and manifest.parts[-1].cut,
         )
-        work = _Run(folder, source, rest, settings, pipeline, more_notes, images)
+        work = _Run(folder, source, rest, settings, pipeline, more_notes, images, keep)
+        part_seconds = part_seconds or (_LIVE_PART if source.live else _PART)
         return work.go(began, progress, part_seconds, part_frames)
     finally:
         folder.release()
@@ -179,7 +201,9 @@ class _Run:
         pipeline: Pipeline,
         notes: list[str],
         images: dict[str, str],
+        keep: float | None,
     ) -> None:
+        self.keep = keep
         self.folder, self.source, self.rest, self.settings = folder, source, rest, settings
         self.image_names = images
         self.pipeline, self.model = pipeline, pipeline.model
@@ -204,16 +228,16 @@ class _Run:
         with ctrl_c(self.pipeline.stop) as pressed, closing(bar):
             self._write(began, progress if callable(progress) else bar.update, part_seconds, part_frames)
             if not self.folder.manifest.parts:
-                if self.pipeline.stopped_early:
+                if self.pipeline.stopped_early or pressed:
                     raise KeyboardInterrupt
                 raise SourceError(
                     "The source gave no frame",
                     seen=f"{self.source.info.spec}, start={self.source.start}, every={self.source.every}",
-                    next_step="choose a smaller start.",
+                    next_step="watch it for longer." if self.source.live else "choose a smaller start.",
                 )
-            complete = not self.pipeline.stopped_early
+            complete = not self.pipeline.stopped_early or self.source.live
             result = finish_run(self.folder, self.model.labels, self._summary(), complete=complete)
-        if pressed or not complete:
+        if (pressed and not self.source.live) or not complete:
             raise RunInterrupted(result)
         return result
 
@@ -247,8 +271,13 @@ class _Run:
         if writer.part is not None:
             writer.part.wall_s = perf_counter() - began
         self.folder.manifest.notes = list(dict.fromkeys([*self.earlier, *self.rest.info.notes]))
+        feed = self.source.feed
+        if feed is not None:
+            update(self.folder.manifest, feed)
         if keep:
             writer.finish()
+            if feed is not None and self.keep is not None:
+                remove_older(self.folder, feed.now_s, self.keep)
         else:
             writer.abandon()
 

@@ -44,6 +44,9 @@ def run_all(
     start: int = 0,
     decoder: str = "cpu",
     progress: bool = True,
+    live: bool = False,
+    seconds: float | None = None,
+    buffer: str = "drop_oldest",
     **options: Any,
 ) -> Iterator[RunResult | Failure]:
     """Run a model over several sources, each into a folder of its own.
@@ -57,7 +60,7 @@ def run_all(
         What `peoplenet_nb.sources.open_source` takes, and folders of videos, each of which is a source.
     model, settings, output, every, frames, start, progress
         As in `peoplenet_nb.video.run`.
-    decoder : str
+    decoder, live, seconds, buffer
         As in `open_source`.
     **options
         What else `peoplenet_nb.video.run` takes, but ``name``.
@@ -72,14 +75,22 @@ def run_all(
     SettingsError, DeviceError, ModelError, InstallationError
         What is wrong for all sources.
     RunInterrupted
-        After Ctrl-C.
+        After Ctrl-C, which ends the run of a live stream as its time being up does: the next source follows.
     """
     opened: list[tuple[str, Source | Failure]] = []
     for spec in (one for given in sources for one in _expanded(given)):
         shown = hide_secrets(str(spec))
         try:
             source = open_source(
-                spec, every=every, frames=frames, start=start, progress=progress, decoder=decoder
+                spec,
+                every=every,
+                frames=frames,
+                start=start,
+                progress=progress,
+                decoder=decoder,
+                live=live,
+                seconds=seconds,
+                buffer=buffer,
             )
             opened.append((source.info.stem, source))
         except SourceError as error:

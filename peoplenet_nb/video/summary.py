@@ -21,6 +21,7 @@ from peoplenet_nb.cells import CELLS, join_cells
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import atomic, write_text, writing
 from peoplenet_nb.sources.repair import some
+from peoplenet_nb.video.livelog import GAPS, summary_of, write_gaps
 from peoplenet_nb.video.mp4 import VideoCheck, check_video, join_videos
 from peoplenet_nb.video.parts import COLUMNS
 from peoplenet_nb.video.result import RunResult, result_of
@@ -51,16 +52,19 @@ def finish_run(
             _join_tables(run.files(f"{table}.csv"), columns, folder / f"{table}.csv")
         parquet = _write_parquet(folder / "detections.csv")
         join_cells(run.files(CELLS), folder / CELLS)
+        gaps = write_gaps(manifest.live, folder / GAPS) if manifest.live else None
     video, check = _join_video(run)
     files = {"video": video, "detections": folder / "detections.csv", "frames": folder / "frames.csv"}
-    files |= {"parquet": parquet, "images": folder / "images", "grids": folder / CELLS}
+    files |= {"parquet": parquet, "images": folder / "images", "grids": folder / CELLS, "gaps": gaps}
     about_video = None
     if check is not None:
-        about_video = asdict(check) | {"starts_at_s": manifest.origin_s, "encoder": manifest.encoder}
+        begins = manifest.origin_s + manifest.parts[0].begins_s
+        about_video = asdict(check) | {"starts_at_s": begins, "encoder": manifest.encoder}
     whole = {
         "complete": complete,
         **summary,
         **_totals(manifest, labels),
+        **({"live": summary_of(manifest.live, manifest.parts)} if manifest.live else {}),
         "video": about_video,
         "files": {name: path.name for name, path in files.items() if path is not None and path.exists()},
         "versions": versions(),
@@ -112,7 +116,8 @@ def _write_parquet(table: Path) -> Path:
 
 
 def _join_video(run: RunFolder) -> tuple[Path | None, VideoCheck | None]:
-    pieces = [(run.parts / f"{part.name}.mp4", part.begins_s) for part in run.manifest.parts]
+    parts = run.manifest.parts
+    pieces = [(run.parts / f"{part.name}.mp4", part.begins_s - parts[0].begins_s) for part in parts]
     if run.manifest.video_size is None or not pieces:
         return None, None
     video = join_videos(pieces, run.path / "video.mp4")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from time import perf_counter
+from time import monotonic, perf_counter
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Done:
     seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
     begins: int = 0  #: `peoplenet_nb.cells.Timeline.begins`: what begins with it
     last: bool = False  #: of a shot, as far as its window tells
+    found_s: float = 0.0  #: ``time.monotonic()`` when its boxes were known, for a frame that the network saw
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Found:
     detections: Detections
     grids: Grids
     seconds: dict[str, float]  #: as in `Done`
+    at: float  #: ``time.monotonic()`` when it was known
 
 
 class Taken:
@@ -206,7 +208,7 @@ class Worker:
         marks.append(perf_counter())
         detections = cluster_candidates(candidates, grids, self._settings).detections
         marks.append(perf_counter())
-        return Found(detections, grids, before | _lengths(("decode", "cluster"), marks))
+        return Found(detections, grids, before | _lengths(("decode", "cluster"), marks), monotonic())
 
     def finish(self, decided: Decided) -> Done:
         """Draw what was found in a frame, and let go of its pixels."""
@@ -229,7 +231,8 @@ class Worker:
             spent |= {"convert": spent["convert"] + drawing["convert"], "draw": drawing["draw"]}
         one.frame, one.image = replace(one.frame, pixels=_NO_PIXELS), None
         inferred, begins, last = decided.inferred, decided.begins, decided.last
-        return Done(one.frame, detections, inferred, picture, grids, spent, begins, last)
+        found_s = one.found.at if inferred and one.found is not None else 0.0
+        return Done(one.frame, detections, inferred, picture, grids, spent, begins, last, found_s)
 
 
 def _lengths(stages: Sequence[str], marks: Sequence[float], count: int = 1) -> dict[str, float]:

@@ -1,0 +1,166 @@
+"""What the tests of live streams share: an RTSP server, a relay that spoils what it passes on, waiting."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Self
+
+import av
+import pytest
+
+from peoplenet_nb.sources.feed import Limits
+from peoplenet_nb.sources.stream import open_live
+from videos import picture
+
+SIZE = (320, 192)
+FPS = 25
+QUICK = Limits(open_s=4.0, frame_s=0.6, least_pause_s=0.05, most_pause_s=0.4)
+_PYTHON = "/usr/bin/python3"
+_NEEDS = "gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
+
+
+def require_gstreamer() -> None:
+    """Skip the test where GStreamer's RTSP server is not installed; in CI that is a failure."""
+    found = shutil.which(_PYTHON) and subprocess.run(
+        [_PYTHON, "-c", f"import gi; {_NEEDS}"], capture_output=True, timeout=60, check=False
+    )
+    if not found or found.returncode:
+        reason = (
+            "no RTSP server: apt-get install gir1.2-gst-rtsp-server-1.0 gstreamer1.0-plugins-good python3-gi"
+        )
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+
+
+def make_pictures(folder: Path, size: tuple[int, int] = SIZE, frames: int = 100) -> Path:
+    """Numbered pictures as H.264, one access unit a file, a key frame every ten."""
+    folder.mkdir()
+    context: Any = av.CodecContext.create("libx264", "w")
+    context.width, context.height, context.pix_fmt = *size, "yuv420p"
+    context.time_base, context.framerate, context.gop_size = Fraction(1, FPS), Fraction(FPS), 10
+    context.thread_count = 1  # one slice a picture: the server would send its parameters between two
+    context.options = {"tune": "zerolatency", "preset": "ultrafast", "crf": "18"}
+    packets = []
+    for i in range(frames):
+        frame = av.VideoFrame.from_ndarray(picture(i, size), format="bgr24")
+        frame.pts = i
+        packets += context.encode(frame)
+    for i, packet in enumerate([*packets, *context.encode(None)]):
+        (folder / f"{i:05d}.h264").write_bytes(bytes(packet))
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """The RTSP server; it can be frozen, thawed, killed and started again on the same port."""
+
+    def __init__(self, pictures: Path, *, fps: int = FPS, password: str = "") -> None:
+        self.port, self.process = free_port(), None
+        self.start(pictures, fps=fps, password=password)
+
+    def start(self, pictures: Path, *, fps: int = FPS, password: str = "") -> None:
+        script = Path(__file__).with_name("rtsp_server.py")
+        command = [_PYTHON, script, str(self.port), pictures, str(fps), *([password] if password else [])]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        assert self.process.stdout.readline() == b"ready\n"
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        self.process.stdout.close()
+
+    def address(self, name: str = "video", login: str = "", port: int | None = None) -> str:
+        return f"rtsp://{login}127.0.0.1:{port or self.port}/{name}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+
+class Relay:
+    """A TCP relay in front of a port, which changes what comes from it: ``spoil`` gets each piece of data."""
+
+    def __init__(self, port: int, spoil: Callable[[bytes], bytes]) -> None:
+        self._to, self._spoil = port, spoil
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._open: list[socket.socket] = [self._listener]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                self._open += [near, far]
+                for pair in ((near, far, bytes), (far, near, self._spoil)):
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+
+    @staticmethod
+    def _pump(source: socket.socket, target: socket.socket, spoil: Callable[[bytes], bytes]) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(spoil(data))
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+
+
+def losing(share: float, seed: int = 0) -> Callable[[bytes], bytes]:
+    """Damage a share of large pieces of data, as a bad radio link that nobody checks would."""
+    dice = random.Random(seed)
+
+    def spoil(data: bytes) -> bytes:
+        if len(data) < 400 or dice.random() > share:
+            return data
+        at = dice.randrange(100, len(data) - 100)
+        return data[:at] + dice.randbytes(60) + data[at + 60 :]
+
+    return spoil
+
+
+def quick(address: str, limits: Limits = QUICK, **options: Any) -> Any:
+    return open_live(address, limits=limits, **options)
+
+
+def wait_for(what: Callable[[], object], seconds: float = 20.0) -> None:
+    """Wait until something holds."""
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def readers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "stream"]
