@@ -11,14 +11,17 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from conftest import LABELS
+from conftest import LABELS, random_grids
 from peoplenet_nb.cli import export as cli_export
 from peoplenet_nb.cli import main as cli
+from peoplenet_nb.decoding import decode
 from peoplenet_nb.detections import Detections
+from peoplenet_nb.draw import PALETTE
 from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.export import Format, FrameBoxes, compare, export_detections
+from peoplenet_nb.export.agreeing import nearest_to
 from peoplenet_nb.labels import Labels, read_labels
-from peoplenet_nb.settings import ClassSettings, Settings
+from peoplenet_nb.settings import ClassSettings, Settings, preset
 from runs import run
 from videos import make_video
 
@@ -317,12 +320,57 @@ def test_a_run_is_compared_with_a_kitti_dump_and_reasons_are_told(tmp_path: Path
     same = compare(b, b)
     assert (same.only_a, same.only_b, same.first) == ({}, {}, [])
     assert same.iou == pytest.approx(1.0)
+    assert found.agreement is not None
+    assert found.agreement.left < found.agreement.before == found.only_b.total()
+    assert any("threshold" in change for change in found.agreement.changes)
+    assert with_run.agreement is not None
+    assert (with_run.agreement.settings, with_run.agreement.left) == (low, 0), "B says what it was run with"
+    assert [one.side for one in found.differing] == ["B"] * min(10, found.only_b.total())
+    sheet = cv2.imdecode(np.frombuffer(found.picture().data, np.uint8), 1)
+    assert sheet.shape[1] == 326 * min(5, len(found.differing)), "tiles side by side"
+    green = (np.abs(sheet.astype(int) - PALETTE[3]) < 40).all(axis=2).sum()
+    assert green > 500, "what B has is dashed in green"
     back = compare(b, a)
     assert back.only_a == found.only_b
     assert not back.why, "that run kept no cells"
-    result = CliRunner().invoke(cli.app, ["compare", str(a), str(dump)])
+    files = [tmp_path / "sheet.jpg", tmp_path / "near.yaml"]
+    command = ["compare", str(a), str(dump), "--picture", str(files[0]), "--write-settings", str(files[1])]
+    result = CliRunner().invoke(cli.app, command)
     assert result.exit_code == 0, result.output
+    assert Settings.from_yaml(files[1]) == found.agreement.settings
+    assert files[0].read_bytes() == found.picture().data
+    refused = CliRunner().invoke(cli.app, ["compare", str(b), str(b), "--write-settings", str(files[1])])
+    assert (refused.exit_code, "--save-grids" in refused.output) == (1, True)
     assert "below threshold" in result.output
     assert "B alone" in found._repr_html_()
+    assert "<img" in found._repr_html_()
+    video.unlink()
+    assert "No pictures" in found._repr_html_()
     with pytest.raises(OutputError, match="not the folder of a run"):
         compare(dump, a)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "changes"),
+    [
+        (Settings(default=ClassSettings(0.2), top_k=2), ["top_k 2 (was none)"]),
+        (Settings(default=ClassSettings(0.45)), ["threshold 0.45 (was 0.2)"]),
+        (Settings(nms_iou=0.25, default=ClassSettings(0.2)), ["nms_iou 0.25 (was 0.5)"]),
+        (preset("deepstream-tuned"), ["clustering hybrid (was nms)", "min_width 20 (was 0)"]),
+    ],
+    ids=["top k", "threshold", "overlap", "a preset"],
+)
+def test_the_settings_that_agree_are_found(theirs: Settings, changes: list[str]) -> None:
+    frames = [random_grids(seed, objects=25) for seed in range(6)]
+    boxes = [
+        {label: decode(grids, theirs).detections.of_class(label).xyxy.astype(float) for label in LABELS}
+        for grids in frames
+    ]
+    found = nearest_to(boxes, frames, Settings(default=ClassSettings(0.2)))
+    assert found.before > 0
+    assert found.left <= found.before // 10, found.changes
+    for change in changes:
+        assert any(change in text for text in found.changes), found.changes
+    same = nearest_to(boxes, frames, theirs)
+    assert (same.left, same.changes) == (0, ())
+    assert "no settings of A come nearer" in str(same)

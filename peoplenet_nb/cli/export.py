@@ -113,11 +113,33 @@ def compare(
             help="Another run, or boxes of another program: DeepStream's KITTI dump, COCO, CVAT, YOLO.",
         ),
     ],
+    picture: Annotated[
+        Path | None,
+        path_option("--picture", metavar="FILE", about="Write the first ten differing boxes as a picture."),
+    ] = None,
+    settings: Annotated[
+        Path | None,
+        path_option(
+            "--write-settings", metavar="FILE", about="Write the settings that come nearest to B (YAML)."
+        ),
+    ] = None,
 ) -> None:
     """Compare what two found in the same frames.
 
-    Box by box; where A was made with --save-grids, also what became in it of the boxes that only B has.
+    Box by box; where A was made with --save-grids, also why each lacks what the other has, and the settings under which
+    A comes nearest to B.
     """
     from peoplenet_nb.export import compare as of
 
-    say(of(a, b))
+    found = of(a, b)
+    say(found)
+    if picture is not None:
+        say(f"written: {found.picture().save(picture)}")
+    if settings is not None:
+        if found.agreement is None:
+            raise SettingsError(
+                "No settings were looked for",
+                seen=a,
+                next_step="run it again with --save-grids; where nothing differs there is nothing to look for.",
+            )
+        say(f"written: {found.agreement.settings.to_yaml(settings)}")

@@ -1,29 +1,59 @@
-"""A run beside somebody else's boxes of the same frames: what differs, and why it is not here."""
+"""A run beside somebody else's boxes of the same frames: what differs, why, and the settings that would agree."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.cells import CELLS, SavedGrids, open_grids
-from peoplenet_nb.errors import OutputError
-from peoplenet_nb.explain import explain_point
+from peoplenet_nb.decoding import cell_boxes, iou_matrix
+from peoplenet_nb.errors import OutputError, PeopleNetError
+from peoplenet_nb.explain import class_index, explain_cell
+from peoplenet_nb.export.agreeing import MOST_FRAMES, Agreement, Boxes, nearest_to
 from peoplenet_nb.export.difference import matched
-from peoplenet_nb.export.frames import FoundFrames
+from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.labels import align, read_labels
+from peoplenet_nb.plots import Picture
+from peoplenet_nb.plots.tiles import pictures_of, sheet_of, tile
 from peoplenet_nb.settings import Settings
-from peoplenet_nb.video.result import RunResult, load_result
+from peoplenet_nb.video.result import RunResult, is_run, load_result
 
 _SHOWN = 10
-_WORDS = {"kept": "in the place of another box of A"}
-#: ``(N, 4)`` float64 boxes in frame pixels by class.
-Boxes = Mapping[str, npt.NDArray[np.float64]]
+_LEAST = 0.005  # coverage of a cell whose box is looked at
+_WORDS = {"B": {"kept": "in the place of another box"}, "A": {"kept": "no reason known"}}
+_Box = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Differing:
+    """A box that only one of the two has.
+
+    Attributes
+    ----------
+    frame : int
+        Its number in the source.
+    label : str
+        Its class.
+    side : str
+        ``A`` or ``B``: who has it.
+    xyxy : ndarray
+        ``(4,)`` float64 in frame pixels.
+    why : str
+        What became of it with the other's settings (a `Fate` in words); empty where A kept no cells.
+    """
+
+    frame: int
+    label: str
+    side: str
+    xyxy: _Box
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,9 +69,17 @@ class Comparison:
     iou : float
         Mean IoU of those that both have; NaN where there are none.
     why : Counter
-        What became here of the boxes that only B has, where A kept its cells: ``below threshold``, ``suppressed``, …
+        What became in A of the boxes that only B has, where A kept its cells: ``below threshold``, ``suppressed``, …
+    why_a : Counter
+        What becomes of those that only A has, under the settings that agree.
     first : list of int
         The first frames that differ.
+    differing : list of Differing
+        The first boxes that differ.
+    agreement : Agreement or None
+        The settings that come nearest to B; None where A kept no cells or nothing differs.
+    source : str
+        Where the frames' pictures are.
     """
 
     frames: int
@@ -50,24 +88,33 @@ class Comparison:
     only_b: Counter[str]
     iou: float
     why: Counter[str] = field(default_factory=Counter)
+    why_a: Counter[str] = field(default_factory=Counter)
     first: list[int] = field(default_factory=list)
+    differing: list[Differing] = field(default_factory=list)
+    agreement: Agreement | None = None
+    source: str = ""
+    _shown: dict[int, tuple[_Box, _Box]] = field(default_factory=dict, repr=False)
 
     def __str__(self) -> str:
         lines = [
             f"{self.frames} frames: {self.both.total()} boxes in both (IoU {self.iou:.3f} on average), "
             f"{self.only_a.total()} in A alone, {self.only_b.total()} in B alone"
         ]
-        if self.why:
-            lines.append(
-                "  what became in A of those of B: "
-                + ", ".join(f"{n} {_WORDS.get(why, why)}" for why, n in self.why.most_common())
-            )
+        told = {
+            "B": ("what became in A of those of B", self.why),
+            "A": ("why B may lack those of A", self.why_a),
+        }
+        for side, (text, counter) in told.items():
+            if counter:
+                counts = (f"{n} {_WORDS[side].get(why, why)}" for why, n in counter.most_common())
+                lines.append(f"  {text}: {', '.join(counts)}")
         if self.first:
             lines.append(f"  the first frames that differ: {', '.join(map(str, self.first))}")
+        if self.agreement is not None:
+            lines.append(f"  {self.agreement}")
         return "\n".join(lines)
 
     def _repr_html_(self) -> str:
-        names = dict.fromkeys([*self.both, *self.only_a, *self.only_b])
         rows = [
             {
                 "class": name,
@@ -75,9 +122,38 @@ class Comparison:
                 "A alone": self.only_a[name],
                 "B alone": self.only_b[name],
             }
-            for name in names
+            for name in dict.fromkeys([*self.both, *self.only_a, *self.only_b])
         ]
-        return note(str(self)) + table(rows)
+        parts = [note(str(self)), table(rows)]
+        if self.differing:
+            try:
+                parts.append(self.picture().to_html())
+            except PeopleNetError as error:
+                parts.append(note(f"No pictures: {error}"))
+        return "".join(parts)
+
+    def picture(self) -> Picture:
+        """Return the first boxes that differ on pictures of their frames: A's solid, B's dashed, the one thicker.
+
+        Raises
+        ------
+        SourceError
+            When the source of A cannot be read any more.
+        """
+        images = pictures_of(self.source, {one.frame for one in self.differing})
+        tiles = []
+        for number, one in enumerate(self.differing, 1):
+            a, b = self._shown[one.frame]
+            caption = f"{number}. {one.label}, {one.side} alone, frame {one.frame}"
+            caption += f": {_WORDS[one.side].get(one.why, one.why)}" if one.why else ""
+            box = one.xyxy[None]
+            tiles.append(tile(images[one.frame][0], box, a, b, caption, thick=box))
+        sheet = sheet_of(tiles, "A", "B", "thick: what only one of them has")
+        data = cv2.imencode(".jpg", sheet, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+        alt = "; ".join(
+            f"frame {d.frame}: a {d.label} that {d.side} alone has, {d.why}" for d in self.differing
+        )
+        return Picture(data, "image/jpeg", alt or "nothing differs", sheet.shape[1])
 
 
 def compare(a: str | Path | RunResult, b: str | Path | RunResult) -> Comparison:
@@ -86,7 +162,7 @@ def compare(a: str | Path | RunResult, b: str | Path | RunResult) -> Comparison:
     Parameters
     ----------
     a : str or Path or RunResult
-        A run. Where it was made with saved grids, the reason is told for what it lacks.
+        A run. Where it was made with saved grids, the reasons are told, and the settings that would agree.
     b : str or Path or RunResult
         Another run of the same source, or what `read_labels` reads: DeepStream's KITTI dump
         (``gie-kitti-output-dir``, frames by the numbers in their names), COCO, CVAT, YOLO and so on.
@@ -104,67 +180,109 @@ def compare(a: str | Path | RunResult, b: str | Path | RunResult) -> Comparison:
     """
     ours = FoundFrames.of(a)
     run = a if isinstance(a, RunResult) else load_result(Path(a).expanduser())
-    theirs = _boxes(b, ours)
-    saved = open_grids(run.folder) if (run.folder / CELLS).is_file() else None
-    settings = Settings.from_dict(run.summary["settings"])
-    place = {frame: position for position, frame in enumerate(saved.frames)} if saved is not None else {}
-    counts = {name: Counter[str]() for name in ("both", "only_a", "only_b", "why")}
-    overlaps: list[float] = []
-    first: list[int] = []
-    frames = 0
-    for frame in ours.walk():
-        if frame.number not in theirs:
-            continue
-        frames += 1
-        differs = False
-        for index, label in enumerate(ours.labels):
-            mine = frame.detections.xyxy[frame.detections.class_id == index].astype(np.float64)
-            other = theirs[frame.number].get(label.lower(), np.zeros((0, 4)))
-            pairs = matched(mine, other)
-            overlaps += [iou for _, _, iou in pairs]
-            counts["both"][label] += len(pairs)
-            counts["only_a"][label] += len(mine) - len(pairs)
-            counts["only_b"][label] += len(other) - len(pairs)
-            differs |= len(mine) + len(other) > 2 * len(pairs)
-            if saved is not None and frame.number in place:
-                extra = np.delete(other, [j for _, j, _ in pairs], axis=0)
-                counts["why"] += _why(saved, place[frame.number], settings, extra, label)
-        if differs and len(first) < _SHOWN:
-            first.append(frame.number)
+    theirs, known = _boxes(b, ours)
+    frames = [frame for frame in ours.walk() if frame.number in theirs]
     if not frames:
         raise OutputError(
             "The two have no frame in common", seen=f"{a} and {b}", next_step="compare runs of one source."
         )
+    counts = {name: Counter[str]() for name in ("both", "only_a", "only_b")}
+    overlaps: list[float] = []
+    alone: list[Differing] = []
+    for frame in frames:
+        for index, label in enumerate(ours.labels):
+            mine = _of_class(frame, index)
+            other = theirs[frame.number].get(label.lower(), np.zeros((0, 4)))
+            pairs = matched(mine, other)
+            overlaps += [iou for _, _, iou in pairs]
+            counts["both"][label] += len(pairs)
+            taken = [i for i, _, _ in pairs], [j for _, j, _ in pairs]
+            for side, boxes, gone in zip("AB", (mine, other), taken, strict=True):
+                rest = np.delete(boxes, gone, axis=0)
+                counts[f"only_{side.lower()}"][label] += len(rest)
+                alone += [Differing(frame.number, label, side, box) for box in rest]
+    settings = Settings.from_dict(run.summary["settings"])
+    saved = open_grids(run.folder) if (run.folder / CELLS).is_file() and alone else None
+    agreement = None
+    if saved is not None:
+        place = {frame: position for position, frame in enumerate(saved.frames)}
+        there = [frame.number for frame in frames if frame.number in place]
+        some = there[:: -(-len(there) // MOST_FRAMES) or 1]
+        if some:
+            chosen = [saved[place[number]] for number in some]
+            known = known if known is not None and known.fit == settings.fit else None
+            agreement = nearest_to([theirs[number] for number in some], chosen, settings, known)
+        alone = _explained(alone, saved, place, settings, agreement)
+    why = {side: Counter(one.why for one in alone if one.side == side and one.why) for side in "AB"}
+    shown = alone[:_SHOWN]
+    every = {
+        number: (frame.detections.xyxy.astype(np.float64), np.concatenate([*theirs[number].values(), _NONE]))
+        for number, frame in ((frame.number, frame) for frame in frames)
+        if number in {one.frame for one in shown}
+    }
+    first = list(dict.fromkeys(one.frame for one in alone))[:_SHOWN]
     kept = {name: +counter for name, counter in counts.items()}
-    return Comparison(frames, **kept, iou=float(np.mean(overlaps)) if overlaps else np.nan, first=first)
+    iou = float(np.mean(overlaps)) if overlaps else np.nan
+    return Comparison(
+        len(frames), **kept, iou=iou, why=why["B"], why_a=why["A"], first=first, differing=shown,
+        agreement=agreement, source=ours.source, _shown=every
+    )  # fmt: skip
 
 
-def _why(
-    saved: SavedGrids, position: int, settings: Settings, boxes: npt.NDArray[np.float64], label: str
-) -> Counter[str]:
-    """Return what became of the best cell of a class at the middle of boxes that are not here."""
-    if not len(boxes):
-        return Counter()
-    grids = saved[position]
-    middles = (boxes[:, :2] + boxes[:, 2:]) / 2
-    limit = np.array(grids.fit.frame_size) - 1.0
-    return Counter(
-        explain_point(grids, settings, float(x), float(y), label).fate
-        for x, y in np.clip(middles, 0, limit).tolist()
-    )
+_NONE = np.zeros((0, 4))
 
 
-def _boxes(b: str | Path | RunResult, ours: FoundFrames) -> dict[int, Boxes]:
-    """Return the boxes of B by the frame's number in A's source, and by class."""
-    if isinstance(b, RunResult) or (Path(b).expanduser() / "summary.json").is_file():
+def _of_class(frame: FrameBoxes, index: int) -> _Box:
+    boxes: _Box = frame.detections.xyxy[frame.detections.class_id == index].astype(np.float64)
+    return boxes
+
+
+def _explained(
+    alone: list[Differing],
+    saved: SavedGrids,
+    place: dict[int, int],
+    settings: Settings,
+    agreement: Agreement | None,
+) -> list[Differing]:
+    """Say what became of boxes: of those of B under A's settings, of those of A under the settings that agree."""
+    there = agreement.settings if agreement is not None and agreement.changes else None
+    told, last = [], (-1, saved[0])
+    for one in alone:
+        chosen = settings if one.side == "B" else there
+        if chosen is None or one.frame not in place:
+            told.append(one)
+            continue
+        if last[0] != one.frame:
+            last = one.frame, saved[place[one.frame]]
+        told.append(replace(one, why=_fate(last[1], chosen, one)))
+    return told
+
+
+def _fate(grids: Grids, settings: Settings, one: Differing) -> str:
+    """Return what becomes of the cell whose own box is nearest to a box."""
+    index = class_index(grids.labels, one.label)
+    rows, cols = np.nonzero(grids.coverage[index] >= max(grids.floor, _LEAST))
+    if not len(rows) or grids.boxes is None:
+        return "below threshold"
+    boxes = grids.fit.to_frame(cell_boxes(grids, np.full(len(rows), index), rows, cols))
+    boxes = np.clip(boxes, 0, np.tile(grids.fit.frame_size, 2))
+    nearest = int(iou_matrix(one.xyxy[None], boxes)[0].argmax())
+    return explain_cell(grids, settings, index, int(rows[nearest]), int(cols[nearest])).fate
+
+
+def _boxes(b: str | Path | RunResult, ours: FoundFrames) -> tuple[dict[int, Boxes], Settings | None]:
+    """Return the boxes of B by the frame's number in A's source, and by class; and the settings of a run."""
+    if isinstance(b, RunResult) or is_run(b):
         other = FoundFrames.of(b)
-        return {
+        run = b if isinstance(b, RunResult) else load_result(Path(b).expanduser())
+        runs: dict[int, Boxes] = {
             frame.number: {
                 label.lower(): frame.detections.of_class(label).xyxy.astype(np.float64)
                 for label in other.labels
             }
             for frame in other.walk()
         }
+        return runs, Settings.from_dict(run.summary["settings"])
     frames = list(ours.walk())
     labels = read_labels(b, ours.labels, size=frames[0].size)
     aligned = align(labels, None if ours.video else [frame.name for frame in frames])
@@ -176,4 +294,4 @@ def _boxes(b: str | Path | RunResult, ours: FoundFrames) -> dict[int, Boxes]:
             label: aligned.xyxy[here & (aligned.class_id == index)]
             for index, label in enumerate(aligned.classes)
         }
-    return found
+    return found, None

@@ -16,7 +16,8 @@ from peoplenet_nb.export.targets import ABILITIES, Ability, Target
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import OWN, ClassSettings, Clustering, Flavour, Score, Settings, preset
 
-_IDLE = {
+#: Numbers that nothing comes of under a clustering.
+IDLE = {
     Clustering.NMS: ("eps", "min_samples", "min_sum"),
     Clustering.DBSCAN: ("nms_iou",),
     Clustering.HYBRID: ("min_sum",),
@@ -194,7 +195,7 @@ def _numbers(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
     )  # NMS alone has it
     for name in (field.name for field in fields(ClassSettings)):
         values = _values(settings, name, labels)
-        if name in _IDLE[settings.clustering]:
+        if name in IDLE[settings.clustering]:
             settings = _each(settings, **{name: getattr(neutral, name)})
         elif name in common:
             if len(set(values)) > 1:
