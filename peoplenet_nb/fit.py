@@ -1,7 +1,7 @@
 """How a frame is mapped to the network's input, and back: a value that travels with the raw grids.
 
-Stretching is what NVIDIA's pipelines do and is the default; a letterbox puts the frame top-left on black, which is
-what DeepStream's ``maintain-aspect-ratio=1`` does.
+Stretching is what NVIDIA's pipelines do; a letterbox puts the frame top-left on black, which is what DeepStream's
+``maintain-aspect-ratio=1`` does. The default, ``auto``, stretches wide frames and letterboxes all others.
 """
 
 from __future__ import annotations
@@ -12,14 +12,25 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import choose
+from peoplenet_nb.errors import SettingsError, choose
+
+# Width over height below which a letterbox finds more than stretching, measured on photographs of all shapes: stretched
+# to the network's 16:9, people in a narrow picture become wider than any that the network was trained on.
+NARROW = 1.45
 
 
 class FitMode(StrEnum):
-    """How a frame is resized to the network's input."""
+    """How a frame is resized to the network's input; ``auto`` is decided by each frame's shape."""
 
     STRETCH = "stretch"
     LETTERBOX = "letterbox"
+    AUTO = "auto"
+
+    def of_frame(self, width: float, height: float) -> FitMode:
+        """Return how a frame of this shape is resized: ``stretch`` or ``letterbox``."""
+        if self is not FitMode.AUTO:
+            return self
+        return FitMode.LETTERBOX if width < NARROW * height else FitMode.STRETCH
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +40,7 @@ class Fit:
     Parameters
     ----------
     mode : FitMode
-        ``stretch`` or ``letterbox``.
+        ``stretch`` or ``letterbox``, which is what became of ``auto``.
     frame_size, network_size : tuple of int
         ``(width, height)`` in pixels.
     content_size : tuple of int
@@ -42,10 +53,16 @@ class Fit:
     network_size: tuple[int, int]
     content_size: tuple[int, int]
 
+    def __post_init__(self) -> None:
+        if self.mode is FitMode.AUTO:
+            what = "A frame was resized in one way or the other"
+            step = "Fit.of(frame_size, network_size, 'auto') decides."
+            raise SettingsError(what, seen=repr(str(self.mode)), next_step=step)
+
     @classmethod
     def of(cls, frame_size: tuple[int, int], network_size: tuple[int, int], mode: FitMode | str) -> Fit:
         """Return the fit of a frame of ``(width, height)`` pixels."""
-        mode = choose(FitMode, mode, "fit")
+        mode = choose(FitMode, mode, "fit").of_frame(*frame_size)
         content = network_size
         if mode is FitMode.LETTERBOX:
             scale = min(network_size[0] / frame_size[0], network_size[1] / frame_size[1])

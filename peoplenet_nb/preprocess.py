@@ -51,7 +51,7 @@ class Preprocessor:
     network_size : tuple of int
         ``(width, height)`` of the network's input.
     mode : FitMode or str
-        ``stretch`` or ``letterbox``.
+        ``stretch``, ``letterbox``, or ``auto``: by each frame's shape.
     as_bytes : bool
         Leave the rest to a network that takes resized BGR bytes (`peoplenet_nb.speed`).
 
@@ -64,7 +64,7 @@ class Preprocessor:
     """
 
     def __init__(
-        self, network_size: tuple[int, int], mode: FitMode | str = FitMode.STRETCH, *, as_bytes: bool = False
+        self, network_size: tuple[int, int], mode: FitMode | str = FitMode.AUTO, *, as_bytes: bool = False
     ) -> None:
         self.network_size = network_size
         self.mode: FitMode = choose(FitMode, mode, "fit")

@@ -68,5 +68,5 @@ def runner(folder: Path) -> Run:
 def job(call: str, grids: Grids, settings: Settings | None = None, **more: Any) -> Job:
     made: Job = {"call": call, "shape": wire.shape_of(grids), "grids": wire.pack_grids(grids)} | more
     if settings is not None:
-        made["settings"] = wire.numbers_of(settings, grids.labels)
+        made["settings"] = wire.numbers_of(settings.for_fit(grids.fit.mode), grids.labels)
     return made

@@ -291,8 +291,9 @@ def test_detect_and_report_say_that_a_head_is_dead_and_that_frames_are_narrow(
     for path in images.iterdir():
         cv2.imwrite(str(path), np.zeros((100, 60, 3), np.uint8))
     dead = write(detectnet(dead={"box": [1]}), tmp_path / "model" / "dead.onnx")
+    stretched = ("--model", dead, "--device", "cpu", "--fit", "stretch")
     for args in (("detect", images, "--no-progress", "-o", tmp_path / "out"), ("report", images)):
-        code, output = invoke(*args, "--model", dead, "--device", "cpu")
+        code, output = invoke(*args, *stretched)
         assert code == 0, output
         assert "note: The bag head of this model is dead: " in output
         assert "letterbox usually finds more" in output
@@ -351,7 +352,7 @@ def test_the_choices_in_the_help_are_those_of_the_package() -> None:
     ):
         assert sorted(listed.split("|")) == sorted(known)
     shown = " ".join(invoke("detect", "--help")[1].split())
-    for names in (options.DEVICES, options.PRECISIONS, options.ENCODERS, "stretch|letterbox"):
+    for names in (options.DEVICES, options.PRECISIONS, options.ENCODERS, "stretch|letterbox|auto"):
         assert f"[{names}]" in shown
 
 

@@ -269,7 +269,7 @@ def test_coverage_only_model_says_why_there_are_no_boxes() -> None:
 
 
 def test_settings_for_another_fit_are_refused_and_replace_is_the_way_out() -> None:
-    grids = make_grids({(0, 5, 5): (0.3, (1, 1, 1, 1))})
+    grids = make_grids({(0, 5, 5): (0.45, (1, 1, 1, 1))})
     assert len(decode(grids, preset()).detections) == 1
     with pytest.raises(SettingsError, match=r"another preprocessing.*'letterbox'.*replace\(fit='stretch'\)"):
         decode(grids, preset(fit="letterbox"))

@@ -386,7 +386,7 @@ def test_the_rules_of_each_program_on_real_frames(loops: Any, shared: Path, real
     from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.sources import open_source
 
-    model = PeopleNet.load(real_model_path, device="cpu")
+    model = PeopleNet.load(real_model_path, device="cpu", fit="stretch")
     frames = [model.infer(f.image) for f in open_source(shared / "data" / "vtest.avi", every=300, frames=3)]
     for target in ("deepstream", "tao", "triton", "jetson", "isaac"):
         assert sum(compare(loops, target, s, grids) for grids in frames for s in CASES.values()) > 100

@@ -16,6 +16,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from conftest import random_grids
 from nvidia_protos import compile_schemas
 from peoplenet_nb.cli import export as cli_export
 from peoplenet_nb.cli import main as cli
@@ -23,6 +24,8 @@ from peoplenet_nb.errors import ModelError, OutputError, PeopleNetError, Setting
 from peoplenet_nb.export import NetworkFile, Target, export_settings, import_settings
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.prototext import read_prototext, to_prototext
+from peoplenet_nb.fit import Fit
+from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import OWN, PEOPLENET_LABELS, PRESETS, ClassSettings, Clustering, Settings, preset
 
 LABELS = PEOPLENET_LABELS
@@ -194,7 +197,7 @@ def test_the_files_name_the_model_that_is_given(tmp_path: Path) -> None:
         ("triton", preset("triton", "letterbox"), ["stretch instead of letterbox"]),
         ("tao", preset("triton"), ["min_samples: 1 instead of 0.05"]),
         ("tao", preset("deepstream"), ["top_k: none"]),
-        ("jetson", preset("default"), ["threshold: 0.25 for all, person's"]),
+        ("jetson", preset("default"), ["threshold: 0.4 for all, person's"]),
         ("isaac", preset("deepstream"), ["dbscan instead of nms", "top_k", "threshold: 0.4 for all"]),
         ("nvinferserver", Settings(clustering="hybrid", flavour="deepstream"), ["nms instead of hybrid"]),
         ("deepstream", Settings(default=ClassSettings(min_width=10.5)), ["min_width: rounded"]),
@@ -350,13 +353,15 @@ def read(tmp_path: Path, text: str, name: str = "c.txt") -> Any:
 def test_nvidias_sample_for_peoplenet_is_the_preset(tmp_path: Path) -> None:
     found = read(tmp_path, SAMPLE)
     assert found.notes == ()
-    assert found.settings.replace(preset="deepstream") == preset("deepstream")
+    assert found.settings.replace(preset="deepstream") == preset("deepstream", "stretch")
     lines = [line for line in SAMPLE.splitlines() if "=" in line or "[" in line]
     twin = "\n".join(
         f"{line.strip('[]')}:" if line.startswith("[") else f"  {line.replace('=', ': ', 1)}"
         for line in lines
     )
-    assert read(tmp_path, twin, "c.yml").settings.replace(preset="deepstream") == preset("deepstream")
+    assert read(tmp_path, twin, "c.yml").settings.replace(preset="deepstream") == preset(
+        "deepstream", "stretch"
+    )
 
 
 def test_nvidias_tuned_configuration_is_read(tmp_path: Path) -> None:
@@ -375,7 +380,7 @@ detected-min-h=20
     found = read(tmp_path, text)
     (note,) = found.notes
     assert "dbscan-min-score does nothing in cluster-mode 3" in note
-    assert found.settings.replace(preset="deepstream-tuned") == preset("deepstream-tuned")
+    assert found.settings.replace(preset="deepstream-tuned") == preset("deepstream-tuned", "stretch")
 
 
 def test_the_sample_of_the_triton_client_is_the_preset(tmp_path: Path) -> None:
@@ -393,7 +398,7 @@ def test_the_sample_of_the_triton_client_is_the_preset(tmp_path: Path) -> None:
     text = "linewidth: 4\nstride: 16\n" + one("person", 0.9) + one("bag", 0.9) + one("face", 0.7)
     found = read(tmp_path, text, "c.prototxt")
     assert found.notes == ()
-    assert found.settings.replace(preset="triton") == preset("triton")
+    assert found.settings.replace(preset="triton") == preset("triton", "stretch")
 
 
 def test_nvinferservers_sample_is_read(tmp_path: Path) -> None:
@@ -701,10 +706,31 @@ def test_the_command_writes_refuses_and_reads_back(tmp_path: Path) -> None:
     assert (code, "--nearest" in output) == (1, True)
     assert invoke("export", "triton", "-o", tmp_path / "t", "--nearest")[0] == 0
     assert invoke("settings", "--from", config, "-o", tmp_path / "s.yaml")[0] == 0
-    assert Settings.from_yaml(tmp_path / "s.yaml").for_class("person").threshold == 0.25
+    assert Settings.from_yaml(tmp_path / "s.yaml").for_class("person").threshold == 0.4
     assert cli_export.TARGETS.split("|") == list(Target)
     with pytest.raises(OutputError):
         export_settings(preset("deepstream"), "deepstream").write(tmp_path / "ds")
     assert "for deepstream" in str(export_settings(replace(preset("deepstream")), "deepstream"))
     assert "class-attrs-all" in export_settings(preset("deepstream"), "deepstream")._repr_html_()
     assert "cannot be held" not in import_settings(config)._repr_html_()
+
+
+def test_auto_is_exported_with_the_fit_of_the_run_else_says_what_is_needed() -> None:
+    def frames(*sizes: tuple[int, int]) -> list[Grids]:
+        made = random_grids(1)
+        return [
+            Grids(made.coverage, made.boxes, Fit.of(size, (960, 544), "auto"), made.labels) for size in sizes
+        ]
+
+    auto = preset("default")
+    alone = export_settings(auto, "deepstream")
+    assert alone.settings == preset("default", "stretch")
+    assert "--fit letterbox" in alone.notes[0]
+    for size, fit, threshold in (((640, 480), "letterbox", "0.5"), ((1280, 720), "stretch", "0.4")):
+        made = export_settings(auto, "deepstream", run=frames(size, size))
+        text = str(made.files["config_infer_primary_peoplenet.txt"])
+        assert made.settings == preset("default", fit)
+        assert f"maintain-aspect-ratio={int(fit == 'letterbox')}" in text
+        assert f"pre-cluster-threshold={threshold}" in text
+    with pytest.raises(SettingsError, match=r"both kinds.*--fit stretch or --fit letterbox"):
+        export_settings(auto, "deepstream", run=frames((640, 480), (1280, 720)))

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peoplenet_nb.errors import SettingsError, SourceError
-from peoplenet_nb.fit import Fit
+from peoplenet_nb.fit import Fit, FitMode
 from peoplenet_nb.preprocess import Preprocessor
 
 SIZE = (960, 544)
@@ -24,7 +24,7 @@ def test_stretch_equals_the_plain_recipe_to_the_bit(size: tuple[int, int]) -> No
     frame = picture(*size)
     rgb = cv2.cvtColor(cv2.resize(frame, SIZE), cv2.COLOR_BGR2RGB)
     expected = (rgb.astype(np.float32) / np.float32(255)).transpose(2, 0, 1)[None]
-    made, fit = Preprocessor(SIZE)(frame)
+    made, fit = Preprocessor(SIZE, "stretch")(frame)
     assert np.array_equal(made, expected)
     assert made.dtype == np.float32
     assert fit.content_size == SIZE
@@ -46,7 +46,9 @@ def test_letterbox_keeps_aspect_top_left_on_black(size: tuple[int, int], content
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
 
-@given(size=sizes, mode=st.sampled_from(["stretch", "letterbox"]), x=st.floats(0, 1), y=st.floats(0, 1))
+@given(
+    size=sizes, mode=st.sampled_from(["stretch", "letterbox", "auto"]), x=st.floats(0, 1), y=st.floats(0, 1)
+)
 def test_there_and_back_again(size: tuple[int, int], mode: str, x: float, y: float) -> None:
     fit = Fit.of(size, SIZE, mode)
     point = (x * size[0], y * size[1])
@@ -145,3 +147,27 @@ def test_whole_numbers_map_like_any_other() -> None:
     assert fit.to_network([1280, 720]).tolist() == [960, 540]
     assert fit.to_network(np.array([[2, 3, 4, 5]], np.uint8)).dtype == np.float64
     assert fit.to_frame(np.array([[250, 250]], np.uint8)).tolist() == [[250 * 4 / 3, 250 * 4 / 3]]
+
+
+@pytest.mark.parametrize(
+    ("size", "mode"),
+    [
+        ((1280, 720), "stretch"),
+        ((720, 480), "stretch"),
+        ((145, 100), "stretch"),
+        ((144, 100), "letterbox"),
+        ((640, 480), "letterbox"),
+        ((480, 640), "letterbox"),
+    ],
+)
+def test_auto_letterboxes_what_is_narrow(size: tuple[int, int], mode: str) -> None:
+    made, fit = Preprocessor(SIZE)(picture(*size))
+    expected, same = Preprocessor(SIZE, mode)(picture(*size))
+    assert fit == same
+    assert fit.mode == mode
+    assert np.array_equal(made, expected)
+
+
+def test_a_fit_is_one_or_the_other() -> None:
+    with pytest.raises(SettingsError, match="in one way or the other"):
+        Fit(FitMode.AUTO, (10, 10), SIZE, SIZE)

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.paths import settings_file
-from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, load_settings, preset
+from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, bind, load_settings, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("fit", ["stretch", "letterbox"])
+@pytest.mark.parametrize("fit", ["stretch", "letterbox", "auto"])
 def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
     chosen = preset(name, fit)
     assert Settings.from_yaml(chosen.to_yaml(tmp_path / "sub" / "s.yaml")) == chosen
@@ -41,7 +42,7 @@ def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
         ({"clustering": "soft-nms"}, r"Unknown clustering.*soft-nms.*nms, dbscan, hybrid"),
         ({"dbscan": {"flavour": "vanilla"}}, r"Unknown DBSCAN flavour"),
         ({"dbscan": {"min_samples": -1}}, r"min_samples must be a number of at least 0"),
-        ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox"),
+        ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox, auto"),
         ({"top_k": 0}, r"top_k must be a whole number"),
         ({"top_k": 2.5}, r"top_k must be a whole number"),
         ({"top_k": 2.0}, r"top_k must be a whole number"),
@@ -183,7 +184,7 @@ def test_unknown_preset_lists_what_there_is() -> None:
 
 # Thresholds, least heights and least confidences of person, bag, face and any other class, after each source.
 GOLDEN = {
-    "default": ("nms", 0.5, None, (0.25, 0.2, 0.2, 0.25), (0,) * 4, (0,) * 4),
+    "default": ("nms", 0.5, None, (0.4, 0.2, 0.2, 0.25), (0,) * 4, (0,) * 4),
     "deepstream": ("nms", 0.5, 20, (0.4, 0.2, 0.2, 0.2), (0,) * 4, (0,) * 4),
     "deepstream-tuned": ("hybrid", 3, None, (0.1429,) * 4, (20,) * 4, (0,) * 4),
     "triton": ("dbscan", 0.05, None, (0.005,) * 4, (4,) * 4, (0.9, 0.9, 0.7, 0.9)),
@@ -200,11 +201,12 @@ def test_presets_have_the_numbers_of_their_source(name: str) -> None:
         name,
         clustering,
         top_k,
-        "stretch",
+        "auto",
     )
+    assert preset(name, "stretch") == chosen.for_fit(FitMode.STRETCH)
     boxed = preset(name, "letterbox")
     assert boxed.fit == "letterbox"
-    assert boxed.for_class("person").threshold == (0.35 if name == "default" else thresholds[0])
+    assert boxed.for_class("person").threshold == (0.5 if name == "default" else thresholds[0])
     if clustering == "nms":
         assert chosen.nms_iou == number
     elif clustering == "hybrid":
@@ -284,3 +286,46 @@ def test_settings_show_their_numbers_and_clustering() -> None:
 def test_numbers_that_are_none_or_too_large_are_refused(key: str, value: object) -> None:
     with pytest.raises(SettingsError, match="must be"):
         Settings(**{key: value})
+
+
+def test_auto_has_a_threshold_for_either_fit_and_each_fit_has_its_own() -> None:
+    both = Settings(fit="auto", classes={"person": ClassSettings(0.4, letterbox_threshold=0.5)})
+    for fit, threshold in ((FitMode.STRETCH, 0.4), (FitMode.LETTERBOX, 0.5)):
+        one = both.for_fit(fit)
+        assert one == both.replace(fit=fit)
+        assert one is both.for_fit(fit), "bind knows them again"
+        assert one.for_class("person") == ClassSettings(threshold)
+        assert bind(both, ("person",), fit).threshold.tolist() == [threshold]
+        assert one.for_fit(fit) is one
+    assert both.for_fit(FitMode.AUTO) is both
+    with pytest.raises(SettingsError, match="another preprocessing"):
+        both.replace(fit="stretch").for_fit(FitMode.LETTERBOX)
+    assert both.with_class("person", threshold=0.3).for_class("person") == ClassSettings(0.3), "for both"
+    apart = both.with_class("person", threshold=0.3, letterbox_threshold=0.6)
+    assert apart.for_class("person") == ClassSettings(0.3, letterbox_threshold=0.6)
+    with pytest.raises(SettingsError, match="letterbox_threshold must be between"):
+        ClassSettings(letterbox_threshold=1.5)
+
+
+def test_a_file_may_hold_both_thresholds_and_those_of_before_hold_one(tmp_path: Path) -> None:
+    auto = Settings.from_dict(
+        {
+            "fit": "auto",
+            "classes": {
+                "default": {"threshold": 0.3, "letterbox_threshold": 0.6},
+                "face": {"threshold": 0.2},
+            },
+        }
+    )
+    assert auto.for_class("bag").letterbox_threshold == 0.6
+    assert auto.for_class("face").letterbox_threshold is None, "a threshold of its own is for both"
+    assert Settings.from_yaml(auto.to_yaml(tmp_path / "s.yaml")) == auto
+    before = Settings.from_dict({"classes": {"person": {"threshold": 0.25}}})
+    assert before.fit == "stretch", "what a file without a fit has always meant"
+    assert before.to_dict()["classes"]["person"] == {
+        "threshold": 0.25,
+        "min_width": 0.0,
+        "min_height": 0.0,
+        "min_confidence": 0.0,
+    }, "runs of before are continued"
+    assert "letterbox_threshold" in auto._repr_html_()

@@ -165,7 +165,8 @@ def test_browser_decodes_the_demo_as_python(node: Run) -> None:
 @needs_node
 @pytest.mark.real
 def test_browser_decodes_the_real_network_as_python(node: Run, real_grids: list[Grids]) -> None:
-    cases = every_algorithm()
+    fit = real_grids[0].fit.mode
+    cases = {case: chosen.replace(fit=fit) for case, chosen in every_algorithm().items()}
     jobs = [job("decode", grids, settings) for grids in real_grids for settings in cases.values()]
     found = iter(node(jobs))
     for number, grids in enumerate(real_grids):

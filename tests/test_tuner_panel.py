@@ -69,12 +69,12 @@ def test_buttons_undo_redo_reset_and_the_preset_menu(panel: Tuner) -> None:
     panel.controls.redo.click()
     assert panel.canvas.nms_iou == 0.7
     panel.controls.preset.value = "deepstream"
-    assert panel.settings == preset("deepstream")
+    assert panel.settings == preset("deepstream", "stretch")
     assert panel.canvas.top_k == 20
     moved(panel, nms_iou=0.1)
     assert panel.controls.preset.value == "", "the menu does not name a preset that is no more"
     panel.controls.reset.click()
-    assert panel.settings == preset("deepstream")
+    assert panel.settings == preset("deepstream", "stretch")
     assert panel.controls.preset.value == "deepstream"
 
 
@@ -90,7 +90,7 @@ def test_a_state_that_was_under_way_when_a_preset_was_chosen_does_not_undo_it(pa
     numbers, revision = wire.numbers_of(panel.settings, panel.model.labels), panel.canvas.revision
     panel.controls.preset.value = "tao"
     panel.canvas.state = {"settings": numbers, "frame": 0, "revision": revision}
-    assert panel.settings == preset("tao")
+    assert panel.settings == preset("tao", "stretch")
 
 
 def test_a_is_what_the_browser_kept(panel: Tuner) -> None:

@@ -71,7 +71,11 @@ Model = Annotated[
 DeviceName = Annotated[str, one_of("--device", DEVICES, "Where the network runs.")]
 FitName = Annotated[
     str | None,
-    one_of("--fit", "|".join(FitMode), "How frames get the network's size. Left out: as the settings say."),
+    one_of(
+        "--fit",
+        "|".join(FitMode),
+        "How frames get the network's size; auto: by their shape. Left out: as settings say.",
+    ),
 ]
 PrecisionName = Annotated[
     str,
@@ -191,7 +195,7 @@ def read_settings(
             next_step="choose one: the file, or the preset; --threshold changes either.",
         )
     if file is None:
-        settings = preset(name or "default", choose(FitMode, fit, "fit") if fit else FitMode.STRETCH)
+        settings = preset(name or "default", choose(FitMode, fit or FitMode.AUTO, "fit"))
     else:
         settings = Settings.from_yaml(file)
         if fit and choose(FitMode, fit, "fit") != settings.fit:

@@ -63,7 +63,7 @@ def find_candidates(grids: Grids, settings: Settings) -> Candidates:
     """
     if grids.floor:
         check_floor(grids, settings)
-    least = bind(settings, grids.labels).least_coverage
+    least = bind(settings, grids.labels, grids.fit.mode).least_coverage
     where = lattice(grids.shape, grids.stride)
     cells = (grids.coverage.reshape(len(least), -1) >= least).ravel().nonzero()[0]
     if grids.boxes is None:
@@ -92,7 +92,7 @@ def check_floor(grids: Grids, settings: Settings) -> None:
     SettingsError
         When a threshold is below the floor of the grids, or the settings name a class that the model has not.
     """
-    threshold = bind(settings, grids.labels).threshold
+    threshold = bind(settings, grids.labels, grids.fit.mode).threshold
     if threshold.min() < grids.floor:
         label = grids.labels[int(threshold.argmin())]
         raise SettingsError(

@@ -38,8 +38,8 @@ class Pool:
         ``(frames,)``: of the frames, in pixels.
     labels : tuple of str
         The model's classes.
-    fit : FitMode
-        How all frames were resized.
+    letterboxed : ndarray
+        ``(frames,)`` bool: how each frame was resized.
     floor : float
         The least coverage that was looked at; settings below it cannot be tried.
     """
@@ -48,7 +48,7 @@ class Pool:
     scale: Floats
     height: Ints
     labels: tuple[str, ...]
-    fit: FitMode
+    letterboxed: npt.NDArray[np.bool_]
     floor: float
 
     @classmethod
@@ -58,23 +58,24 @@ class Pool:
         Raises
         ------
         GridsError
-            When there is no frame, the frames are not of one model and fit, or the model has no boxes.
+            When there is no frame, the frames are not of one model, or the model has no boxes.
         """
         parts: list[Candidates] = []
-        scales, heights, first = [], [], None
-        low = Settings(default=ClassSettings(threshold=floor))
+        scales, heights, modes, labels = [], [], [], None
+        low = Settings(fit=FitMode.AUTO, default=ClassSettings(threshold=floor))
         for grids in frames:
-            first = first or (grids.labels, grids.fit.mode)
-            if (grids.labels, grids.fit.mode) != first or grids.boxes is None:
+            labels = labels or grids.labels
+            if grids.labels != labels or grids.boxes is None:
                 raise GridsError(
-                    "The frames are not of one model with boxes and one fit",
-                    seen=f"{grids.labels}, {grids.fit.mode}, after {first[0]}, {first[1]}",
+                    "The frames are not of one model with boxes",
+                    seen=f"{grids.labels}, after {labels}",
                     next_step="take the grids of one run.",
                 )
             parts.append(find_candidates(grids, low))
             scales.append(grids.fit.scale)
             heights.append(grids.fit.frame_size[1])
-        if first is None:
+            modes.append(grids.fit.mode is FitMode.LETTERBOX)
+        if labels is None:
             raise GridsError("There is no frame to look at", next_step="run the network on some first.")
         frame = np.arange(len(parts)).repeat([len(part) for part in parts])
         class_id, row, col, coverage, boxes = (
@@ -82,13 +83,20 @@ class Pool:
             for name in ("class_id", "row", "col", "coverage", "network_xyxy")
         )
         real = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
-        group = frame * len(first[0]) + class_id
+        group = frame * len(labels) + class_id
         kept = Candidates(group[real], row[real], col[real], coverage[real], boxes[real])
-        return cls(kept, np.array(scales), np.array(heights, np.int64), *first, floor)
+        sizes = np.array(scales), np.array(heights, np.int64)
+        return cls(kept, *sizes, labels, np.array(modes), floor)
 
     def __len__(self) -> int:
         """How many frames there are."""
         return len(self.scale)
+
+    @property
+    def fit(self) -> FitMode:
+        """How the frames were resized; ``auto`` where not all in one way."""
+        one = FitMode.LETTERBOX if self.letterboxed[0] else FitMode.STRETCH
+        return one if (self.letterboxed == self.letterboxed[0]).all() else FitMode.AUTO
 
     def take(self, frames: npt.ArrayLike) -> Pool:
         """Return some frames, each once and in rising order, numbered anew."""
@@ -99,7 +107,8 @@ class Pool:
         rows = np.flatnonzero(number[frame] >= 0)
         group = number[frame[rows]] * len(self.labels) + class_id[rows]
         kept = self._rows(rows, group)
-        return Pool(kept, self.scale[which], self.height[which], self.labels, self.fit, self.floor)
+        sizes = self.scale[which], self.height[which]
+        return Pool(kept, *sizes, self.labels, self.letterboxed[which], self.floor)
 
     def _rows(self, rows: Ints, group: Ints) -> Candidates:
         c = self.candidates
@@ -114,8 +123,15 @@ class Pool:
             When the settings are for another fit or name a class that the model has not.
         """
         numbers = bind(settings, self.labels, self.fit)
-        classes = self.candidates.class_id % len(self.labels)
-        rows = np.flatnonzero(self.candidates.coverage >= numbers.least_coverage[:, 0][classes])
+        fits = (
+            [bind(settings, self.labels, fit) for fit in (FitMode.STRETCH, FitMode.LETTERBOX)]
+            if (self.fit is FitMode.AUTO)
+            else [numbers, numbers]
+        )
+        of_frame, classes = np.divmod(self.candidates.class_id, len(self.labels))
+        least = np.stack([each.least_coverage[:, 0] for each in fits])
+        least = least[self.letterboxed[of_frame].astype(np.int64), classes]
+        rows = np.flatnonzero(self.candidates.coverage >= least)
         found = self._rows(rows, self.candidates.class_id[rows])
         none = np.full(len(rows), -1)
         outcome = Outcome(np.zeros(len(rows), np.uint8), none, np.zeros(len(rows)), none.copy())

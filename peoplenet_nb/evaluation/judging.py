@@ -71,6 +71,8 @@ def evaluate(
         clip = read_clip(what, labels, settings, model, classes=classes, progress=progress)
     chosen = settings or clip.settings
     final, low = clip.found(chosen), clip.curve(chosen)
+    if clip.pool is not None:
+        chosen = chosen.for_fit(clip.pool.fit)
     drawn = stretches(len(clip.labels.frames), clip.video)
     scores = {
         label: score_class(clip.labels.classes.index(label), low, final, clip.labels, drawn)

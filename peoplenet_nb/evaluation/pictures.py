@@ -35,8 +35,9 @@ def curves(scores: Mapping[str, ClassScore], settings: Settings) -> Picture:
         right.plot(curve.confidence, curve.f1, color=colour, ls=dash, lw=2.2, label=label)
         marker = MARKERS[c % len(MARKERS)]
         left.plot(score.recall.value, score.precision.value, marker, color=colour, mec=INK, ms=9)
-        threshold = settings.for_class(label).threshold
-        right.plot(threshold, score.f1.value, marker, color=colour, mec=INK, ms=9)
+        numbers = settings.for_class(label)
+        if numbers.letterbox_threshold is None:  # else there is no one place
+            right.plot(numbers.threshold, score.f1.value, marker, color=colour, mec=INK, ms=9)
         f1, best, _, _ = curve.best()
         texts.append(
             f"{label}: AP {score.ap50.value:.3f} at IoU 0.5, {score.ap75.value:.3f} at 0.75, F1 {score.f1.value:.3f} "

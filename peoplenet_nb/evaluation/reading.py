@@ -19,7 +19,6 @@ from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding.pool import Pool
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.evaluation.clip import FLOOR, Clip
-from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.labels import Labels, align, read_labels
@@ -29,7 +28,7 @@ from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame, Image, Source
-from peoplenet_nb.video.checks import notes_on
+from peoplenet_nb.video.checks import fitted, notes_on
 from peoplenet_nb.video.result import RunResult, is_run, load_result
 
 
@@ -53,7 +52,9 @@ def read_clip(
         return _of_run(load_result(Path(what).expanduser()), labels, settings, classes, raw)
     source = what if isinstance(what, Source) else open_source(what, progress=progress)
     if model is None:
-        model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
+        model = PeopleNet.load()
+    settings = settings or preset(fit=model.fit)
+    model = fitted(model, settings, source)
     size = (source.info.width, source.info.height)
     folder_of = source.files[0].parent if source.info.kind == "images" else None
     names = None if source.info.kind == "video" else [path.name for path in source.files]
@@ -67,7 +68,7 @@ def read_clip(
         source.info.kind == "video",
         source.info.fps,
         _only(aligned, model.labels, frames),
-        settings or preset(fit=model.fit),
+        settings,
         pool,
         None,
         source,

@@ -20,6 +20,7 @@ from peoplenet_nb.evaluation.reading import read_clip
 from peoplenet_nb.evaluation.recommendation import Choice, Recommendation
 from peoplenet_nb.evaluation.sweep import Variant, clusterings, count
 from peoplenet_nb.evaluation.tracklets import tracklet_labels
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.labels import Labels
 from peoplenet_nb.metrics.curves import f1_of
 from peoplenet_nb.metrics.matching import Floats, Ints, Mask
@@ -88,14 +89,18 @@ def recommend(
         if isinstance(what, Clip)
         else read_clip(what, labels, settings, model, classes=classes, progress=progress, raw=True)
     )
-    base = settings or clip.settings
     if clip.pool is None:
         raise OutputError(
             "The run kept no raw output, so no settings can be tried on it",
             seen=clip.name,
             next_step="run it again with --save-grids (save_grids=True).",
         )
+    base = (settings or clip.settings).for_fit(clip.pool.fit)
     began, notes = perf_counter(), [*clip.labels.notes, *clip.notes]
+    if clip.pool.fit is FitMode.AUTO:
+        notes.append(
+            "Wide and narrow frames: one threshold was chosen for both. Apart each would have its own."
+        )
     guessed = labels is None and not isinstance(what, Clip)
     if guessed:
         clip = tracklet_labels(clip, base)

@@ -54,7 +54,7 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
         what = f"No such cell in a grid of {classes} classes, {rows} rows and {cols} columns"
         fix = "count classes, rows and columns from 0."
         raise GridsError(what, seen=(class_id, row, col), next_step=fix)
-    label = grids.labels[class_id]
+    label, settings = grids.labels[class_id], settings.for_fit(grids.fit.mode)
     threshold = settings.for_class(label).threshold
     coverage = float(grids.coverage[class_id, row, col])
     xyxy = None

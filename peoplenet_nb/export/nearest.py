@@ -76,7 +76,7 @@ def _values(settings: Settings, name: str, labels: Sequence[str]) -> list[Any]:
 
 
 def _fit(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
-    if settings.fit is FitMode.STRETCH or can.letterbox:
+    if settings.fit is FitMode.STRETCH or (can.letterbox and settings.fit is FitMode.LETTERBOX):
         return settings, []
     what = "it stretches frames; these thresholds were chosen for letterboxed ones"
     return settings.replace(fit=FitMode.STRETCH), [f"fit: stretch instead of letterbox ({what})"]

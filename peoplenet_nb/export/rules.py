@@ -46,7 +46,8 @@ def decode_there(grids: Grids, settings: Settings, target: Target) -> Detections
     SettingsError
         When the settings are for another fit, or ask for cells that were not saved.
     """
-    bind(settings, grids.labels, grids.fit.mode)
+    settings = settings.for_fit(grids.fit.mode)
+    bind(settings, grids.labels)
     if grids.floor:
         check_floor(grids, settings)
     rules: dict[Target, Callable[..., _Found]] = {

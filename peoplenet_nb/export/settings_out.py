@@ -6,10 +6,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from peoplenet_nb.cells import open_grids
 from peoplenet_nb.errors import SettingsError, choose
 from peoplenet_nb.export import deepstream, nvidia, others
+from peoplenet_nb.export.difference import MOST_FRAMES
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.targets import Exported, NetworkFile, Target
+from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Settings
 
@@ -95,6 +98,9 @@ def export_settings(
             seen=repr(bad),
             next_step="rename it.",
         )
+    shape = ""
+    if settings.fit is FitMode.AUTO:
+        settings, shape = _for_one_shape(settings, run)
     near, changes = nearest_settings(settings, target, network.labels)
     if changes and not nearest:
         raise SettingsError(
@@ -109,7 +115,7 @@ def export_settings(
 
         here = settings.replace(fit=near.fit) if near.fit is not settings.fit else settings
         notes = (f"Measured on a run: {expected_difference(here, near, target, run)}.", *notes)
-    fit = f"Thresholds are for frames that are {near.fit}ed to {network.size[0]}x{network.size[1]}."
+    fit = f"Thresholds are for frames that are {near.fit}ed to {network.size[0]}x{network.size[1]}.{shape}"
     comments = [
         f"PeopleNet for {target}, settings '{_plain(settings.preset)}', written by peoplenet-nb export.",
         fit,
@@ -139,6 +145,24 @@ def _worth_saying(notes: str, settings: Settings, labels: Sequence[str]) -> tupl
         said.add("region")
     lines = (line.partition("|") for line in notes.strip().splitlines())
     return tuple(text.strip() for when, _, text in lines if not when.strip() or said & set(when.split()))
+
+
+def _for_one_shape(settings: Settings, run: str | Path | Sequence[Grids] | None) -> tuple[Settings, str]:
+    """Return settings with the fit that a run had, else with stretch, and why: the programs know one fit for all."""
+    if run is None:
+        return settings.replace(fit=FitMode.STRETCH), (
+            f" With the fit auto frames narrower than {NARROW:g} to 1 are letterboxed: for those export with "
+            "--fit letterbox (settings.replace(fit='letterbox')), or name a run of them."
+        )
+    saved = open_grids(run) if isinstance(run, str | Path) else run
+    modes = {saved[i].fit.mode for i in range(0, len(saved), -(-len(saved) // MOST_FRAMES) or 1)}
+    if len(modes) > 1:
+        raise SettingsError(
+            "The run has frames of both kinds, wide and narrow, and the program resizes all in one way",
+            seen="fit: auto",
+            next_step="choose one with --fit stretch or --fit letterbox (settings.replace(fit=...)).",
+        )
+    return settings.for_fit(modes.pop()), " So were those of the run."
 
 
 def _plain(text: str) -> str:

@@ -57,14 +57,14 @@ class PeopleNet:
     backend : Backend
         The engine that runs it; ``device``, ``providers`` and ``threads`` are what really loaded.
     fit : FitMode
-        How frames are preprocessed.
+        How frames are preprocessed; ``auto`` by the shape of each.
     """
 
     def __init__(
         self,
         file: ModelFile,
         backend: Backend,
-        fit: FitMode | str = FitMode.STRETCH,
+        fit: FitMode | str = FitMode.AUTO,
         *,
         runs: ModelFile | None = None,
     ) -> None:
@@ -79,7 +79,7 @@ class PeopleNet:
         cls,
         path_or_name: str | Path | None = None,
         device: Device | str = Device.AUTO,
-        fit: FitMode | str = FitMode.STRETCH,
+        fit: FitMode | str = FitMode.AUTO,
         *,
         threads: int | None = None,
         precision: Precision | str = Precision.FP32,
@@ -96,7 +96,8 @@ class PeopleNet:
             MNN where it was found faster on this machine, which is tried once on CPUs without VNNI and AMX
             (`peoplenet_nb.network.mnnfile`); else the CPU.
         fit : FitMode or str
-            ``stretch`` (NVIDIA's pipelines) or ``letterbox``.
+            ``stretch`` (NVIDIA's pipelines), ``letterbox``, or ``auto``: letterbox below an aspect of 1.45, and what
+            settings say that were chosen for one of them.
         threads : int, optional
             Threads of one inference on a CPU; the cores this process may use when left out.
         precision : Precision or str
@@ -144,6 +145,14 @@ class PeopleNet:
             self.backend.release()
         backend = open_backend(self.runs, self.backend.device, threads, self.precision)
         return PeopleNet(self.file, backend, self.fit, runs=self.runs)
+
+    def with_fit(self, fit: FitMode) -> PeopleNet:
+        """Return the same model with frames preprocessed so; nothing is loaded anew."""
+        return self if fit is self.fit else PeopleNet(self.file, self.backend, fit, runs=self.runs)
+
+    def for_settings(self, settings: Settings) -> PeopleNet:
+        """Return the model that preprocesses frames as settings want it: ``auto`` leaves that to them."""
+        return self.with_fit(settings.fit) if self.fit is FitMode.AUTO else self
 
     @property
     def is_standin(self) -> bool:
@@ -224,7 +233,8 @@ class PeopleNet:
         SettingsError
             When the settings are for another fit, or name a class that the model has not.
         """
-        return decode(self.infer(frame), settings or preset(fit=self.fit)).detections
+        settings = settings or preset(fit=self.fit)
+        return decode(self.for_settings(settings).infer(frame), settings).detections
 
     def infer_batch(self, frames: Sequence[Frame]) -> list[Grids]:
         """Run the network on several frames at once; they may differ in size."""

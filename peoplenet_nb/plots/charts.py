@@ -59,7 +59,8 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
         ax.plot(CANDIDATE_THRESHOLDS, at, MARKERS[c % len(MARKERS)], color=colour, mec=INK, ms=6)
         texts.append(f"{label} {', '.join(map(str, at))}")
         if settings is not None:
-            ax.axvline(settings.for_class(label).threshold, color=colour, ls=dash, lw=1)
+            threshold = settings.for_fit(grids.fit.mode).for_class(label).threshold
+            ax.axvline(threshold, color=colour, ls=dash, lw=1)
     ax.set_yscale("symlog", linthresh=1)
     ax.yaxis.set_major_formatter("{x:g}")
     ax.set(xlim=(0, 1), ylim=(0, None), xlabel="coverage threshold (0 to 1)", ylabel="candidate cells")
@@ -130,11 +131,15 @@ def confidence_histogram(
         ax.set(xlim=(0, top), ylim=(0, max(1.0, ax.get_ylim()[1])), xlabel="confidence")
         ax.yaxis.set_major_locator(MaxNLocator(integer=True))
         if settings is not None:
-            threshold = settings.for_class(label).threshold
+            numbers = settings.for_class(label)
+            threshold, other = numbers.threshold, numbers.letterbox_threshold
             ax.axvline(threshold, color=ALARM, ls="--", lw=1.5)
             where: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
             plate = {"fc": "#ffffff", "ec": "none", "alpha": 0.85, "pad": 1}
             text = f"threshold {threshold:g}"
+            if other is not None:
+                ax.axvline(other, color=ALARM, ls=":", lw=1.5)
+                text += f"\n(letterboxed {other:g})"
             ax.annotate(text, (threshold, 1), (4, -3), color=ALARM, fontsize=9, bbox=plate, **where)
         texts.append(
             f"{label} median {np.median(values):.2f} of {len(values)}" if len(values) else f"no {label}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from peoplenet_nb.settings.of_class import OWN, ClassSettings
 from peoplenet_nb.settings.per_class import PerClass, bind
 from peoplenet_nb.settings.presets import PRESETS, load_settings, preset
 from peoplenet_nb.settings.values import (
-    OWN,
     PEOPLENET_LABELS,
-    ClassSettings,
     Clustering,
     Flavour,
     Score,

@@ -12,9 +12,10 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.errors import SettingsError, refuse_unknown
+from peoplenet_nb.errors import refuse_unknown
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings.values import OWN, PEOPLENET_LABELS, SIZES, ClassSettings, Settings
+from peoplenet_nb.settings.of_class import OWN, SIZES, ClassSettings
+from peoplenet_nb.settings.values import PEOPLENET_LABELS, Settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,14 +58,7 @@ def bind(settings: Settings, labels: Iterable[str], fit: FitMode | None = None) 
         When ``settings.classes`` names a class that the model has not, or the thresholds were chosen for another
         preprocessing than ``fit``.
     """
-    if fit is not None and settings.fit != fit:
-        raise SettingsError(
-            f"These settings were chosen for another preprocessing ({settings.fit}ed frames): a threshold for one "
-            "finds too much or too little with the other",
-            seen=f"settings.fit={str(settings.fit)!r}, and the frames here have {str(fit)!r}",
-            next_step=f"load the model with fit={str(settings.fit)!r}, take preset(name, fit={str(fit)!r}), "
-            f"or, to use these numbers all the same, settings.replace(fit={str(fit)!r}).",
-        )
+    settings = settings if fit is None else settings.for_fit(fit)
     labels = tuple(labels)
     for settings_then, labels_then, numbers in _last:
         if settings_then is settings and labels_then == labels:
@@ -73,7 +67,8 @@ def bind(settings: Settings, labels: Iterable[str], fit: FitMode | None = None) 
     own = [name for name in settings.classes if name not in PEOPLENET_LABELS]
     refuse_unknown(own, names, "class", "the model's classes are")
     rows = [settings.for_class(name) for name in names]
-    values = {f.name: [getattr(row, f.name) for row in rows] for f in fields(ClassSettings)}
+    names_of_numbers = [f.name for f in fields(ClassSettings) if f.name != "letterbox_threshold"]
+    values = {name: [getattr(row, name) for row in rows] for name in names_of_numbers}
     values |= {name: [settings.own(label, name) for label in names] for name in OWN}
     values["top_k"] = [np.inf if k is None else k for k in values["top_k"]]
     columns = {name: np.array(column, float) for name, column in values.items()}

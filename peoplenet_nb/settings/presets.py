@@ -13,21 +13,21 @@ from pathlib import Path
 from peoplenet_nb.errors import choose, refuse_unknown
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.paths import settings_file
-from peoplenet_nb.settings.values import ClassSettings, Clustering, Flavour, Score, Settings
+from peoplenet_nb.settings.of_class import ClassSettings
+from peoplenet_nb.settings.values import Clustering, Flavour, Score, Settings
 
-# Chosen by `python benchmarks/default_settings.py` on every 4th frame of vtest.avi: see its docstring. Letterboxed, F1
-# is flat there from 0.35 to 0.46, and photographs of everyday scenes want the lower end.
-_PERSON_THRESHOLD = {FitMode.STRETCH: 0.25, FitMode.LETTERBOX: 0.35}
-
-# NMS 0.5, because its settings carry over to DeepStream; thresholds where F1 on vtest.avi peaks. Faces and bags are
-# much weaker than people (model card): they want their own, lower threshold.
+# NMS 0.5, because its settings carry over to DeepStream. The thresholds for people are NVIDIA's 0.4 and what is as good
+# for letterboxed frames, which is higher: within 0.01 of the best F1 on vtest.avi and its crops
+# (`python benchmarks/default_settings.py`). Faces and bags are much weaker than people (model card): they want their
+# own, lower threshold.
 _WEAKER = {"bag": ClassSettings(threshold=0.2), "face": ClassSettings(threshold=0.2)}
 _DEFAULT = Settings(
     preset="default",
+    fit=FitMode.AUTO,
     clustering=Clustering.NMS,
     nms_iou=0.5,
     default=ClassSettings(threshold=0.25),
-    classes={"person": ClassSettings(threshold=_PERSON_THRESHOLD[FitMode.STRETCH]), **_WEAKER},
+    classes={"person": ClassSettings(threshold=0.4, letterbox_threshold=0.5), **_WEAKER},
 )
 # `deepstream_tao_apps` `config_infer_primary_peoplenet.txt`: cluster-mode 2, topk 20.
 _DEEPSTREAM = Settings(
@@ -76,7 +76,7 @@ _PRESETS = {
 PRESETS: tuple[str, ...] = tuple(_PRESETS)
 
 
-def preset(name: str = "default", fit: str | FitMode = FitMode.STRETCH) -> Settings:
+def preset(name: str = "default", fit: str | FitMode = FitMode.AUTO) -> Settings:
     """Return the settings of a preset.
 
     Parameters
@@ -97,13 +97,12 @@ def preset(name: str = "default", fit: str | FitMode = FitMode.STRETCH) -> Setti
     >>> preset("deepstream").for_class("person").threshold
     0.4
     """
-    name, fit = str(name).lower(), choose(FitMode, fit, "fit")
+    name = str(name).lower()
     refuse_unknown([name], PRESETS, "preset", "choose one of")
-    settings = _PRESETS[name].replace(fit=fit)
-    return settings.with_class("person", threshold=_PERSON_THRESHOLD[fit]) if name == "default" else settings
+    return _PRESETS[name].replace(fit=choose(FitMode, fit, "fit"))
 
 
-def load_settings(name: str | Path = "", fit: str | FitMode = FitMode.STRETCH) -> Settings:
+def load_settings(name: str | Path = "", fit: str | FitMode = FitMode.AUTO) -> Settings:
     """Return settings by name, from a file, or those that were saved last.
 
     Parameters

@@ -9,28 +9,23 @@ travel with it.
 from __future__ import annotations
 
 import difflib
-import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from dataclasses import replace as _replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 from peoplenet_nb.errors import SettingsError, choose, refuse_unknown, unknown
 from peoplenet_nb.files import read_yaml, write_text
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings.checks import check, check_clustering, class_name, mapping, wrong
+from peoplenet_nb.settings.checks import check_clustering, class_name, mapping, wrong
+from peoplenet_nb.settings.of_class import ClassSettings, plain_numbers, read_numbers
 from peoplenet_nb.settings.view import settings_html
 
 PEOPLENET_LABELS = ("person", "bag", "face")
-#: Of `ClassSettings`: what a box or cluster is measured by after clustering.
-SIZES = (
-    "min_width", "min_height", "min_confidence", "max_width", "max_height", "roi_top", "roi_bottom", "min_sum"
-)  # fmt: skip
-#: Numbers of the clustering that a class may have for its own.
-OWN = ("nms_iou", "eps", "min_samples", "top_k")
 
 
 class Clustering(StrEnum):
@@ -55,52 +50,6 @@ class Score(StrEnum):
     SUM = "sum"
 
 
-@dataclass(frozen=True, slots=True)
-class ClassSettings:
-    """What applies to one class.
-
-    Parameters
-    ----------
-    threshold : float
-        Least coverage of a cell that makes it a candidate, 0..1; accepted when ``coverage >= threshold``.
-    min_width, min_height : float
-        Least size of a final box, in frame pixels.
-    min_confidence : float
-        Least confidence of a final box, in the kind of score that `Settings.score` names (a sum of
-        coverages may exceed 1).
-    max_width, max_height : float
-        Largest size of a final box, in frame pixels; 0 for none.
-    roi_top, roi_bottom : float
-        Frame pixels at the upper and lower edge of the frame that no final box may reach into.
-    min_sum : float
-        Least sum of the coverages of a DBSCAN cluster, whatever its score is (DeepStream's ``dbscan-min-score``).
-    nms_iou, eps, min_samples : float or None
-        The class's own in place of those of `Settings`.
-    top_k : int or None
-        The class's own in place of that of `Settings`.
-    """
-
-    threshold: float = 0.3
-    min_width: float = 0.0
-    min_height: float = 0.0
-    min_confidence: float = 0.0
-    max_width: float = 0.0
-    max_height: float = 0.0
-    roi_top: float = 0.0
-    roi_bottom: float = 0.0
-    min_sum: float = 0.0
-    nms_iou: float | None = None
-    eps: float | None = None
-    min_samples: float | None = None
-    top_k: int | None = None
-
-    def __post_init__(self) -> None:
-        check("threshold", self.threshold, 0.0, 1.0)
-        for name in SIZES:
-            check(name, getattr(self, name), 0.0, math.inf)
-        check_clustering(self)
-
-
 @dataclass(frozen=True)
 class Settings:
     """Thresholds, sizes and clustering of one decode.
@@ -110,7 +59,8 @@ class Settings:
     preset : str
         Where the numbers came from; a name only, nothing is looked up by it.
     fit : FitMode
-        The preprocessing that the thresholds were chosen for.
+        The preprocessing that the thresholds were chosen for. ``auto`` decides by each frame's shape, and its classes
+        may have a threshold for either; settings for one of them have one.
     clustering : Clustering
         ``nms`` (DeepStream's cluster-mode 2), ``dbscan``, or ``hybrid`` (DBSCAN drops outliers, NMS the rest).
     nms_iou : float
@@ -167,7 +117,8 @@ class Settings:
                 raise wrong(
                     f"class '{name}' must have ClassSettings", value, "pass ClassSettings(threshold=…)."
                 )
-        set_(self, "classes", {class_name(name): value for name, value in self.classes.items()})
+        set_(self, "default", self.default.for_fit(self.fit))
+        set_(self, "classes", {class_name(k): value.for_fit(self.fit) for k, value in self.classes.items()})
         for name in ("nms_iou", "eps", "min_samples"):
             if getattr(self, name) is None:
                 raise wrong(f"{name} must be a number", None, "leave it out for the usual one.")
@@ -185,13 +136,41 @@ class Settings:
         value = getattr(self.for_class(label), name)
         return getattr(self, name) if value is None else value
 
+    def for_fit(self, fit: FitMode) -> Settings:
+        """Return the settings for frames that were resized so; only ``auto`` serves both.
+
+        Raises
+        ------
+        SettingsError
+            When the thresholds were chosen for another preprocessing.
+        """
+        if fit in (self.fit, FitMode.AUTO):
+            return self
+        if self.fit is FitMode.AUTO:
+            return self._for_each[fit]
+        raise SettingsError(
+            f"These settings were chosen for another preprocessing ({self.fit}ed frames): a threshold for one "
+            "finds too much or too little with the other",
+            seen=f"settings.fit={str(self.fit)!r}, and the frames here have {str(fit)!r}",
+            next_step=f"load the model with fit={str(self.fit)!r}, take preset(name, fit={str(fit)!r}), "
+            f"or, to use these numbers all the same, settings.replace(fit={str(fit)!r}).",
+        )
+
+    @cached_property
+    def _for_each(self) -> dict[FitMode, Settings]:
+        """Those for either fit, the same objects each time: `bind` knows them again."""
+        return {fit: self.replace(fit=fit) for fit in (FitMode.STRETCH, FitMode.LETTERBOX)}
+
     def replace(self, **changes: Any) -> Self:
-        """Return a copy with some fields changed; unknown names raise `SettingsError`."""
+        """Return a copy with some fields changed; unknown names raise `SettingsError`.
+
+        Another ``fit`` keeps the numbers, which of ``auto`` are those for that fit.
+        """
         refuse_unknown(changes, [f.name for f in fields(self)], "setting")
         return _replace(self, **changes)
 
     def with_class(self, label: str, **changes: Any) -> Self:
-        """Return a copy with some numbers of one class changed.
+        """Return a copy with some numbers of one class changed; a ``threshold`` alone is for both fits.
 
         Examples
         --------
@@ -199,13 +178,15 @@ class Settings:
         0.1
         """
         refuse_unknown(changes, [f.name for f in fields(ClassSettings)], "class setting")
-        name = class_name(label)
+        name, now = class_name(label), self.for_class(label)
+        if "threshold" in changes:
+            now = _replace(now, letterbox_threshold=None)
         known = list(dict.fromkeys([*PEOPLENET_LABELS, *self.classes]))
         # Other models have other classes, but a near miss of a known one is a slip, which `bind` would meet too late.
         for_people = not self.classes.keys().isdisjoint(PEOPLENET_LABELS)
         if name not in known and for_people and difflib.get_close_matches(name, known, n=1):
             raise unknown("class", label, known)
-        return self.replace(classes={**self.classes, name: _replace(self.for_class(name), **changes)})
+        return self.replace(classes={**self.classes, name: _replace(now, **changes)})
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data in the layout of the YAML file."""
@@ -221,8 +202,8 @@ class Settings:
                 "score": str(self.score),
             },
             "top_k": self.top_k,
-            "classes": {"default": _plain(self.default, ClassSettings())}
-            | {name: _plain(value, self.default) for name, value in self.classes.items()},
+            "classes": {"default": plain_numbers(self.default, ClassSettings())}
+            | {name: plain_numbers(value, self.default) for name, value in self.classes.items()},
         }
 
     @classmethod
@@ -243,11 +224,9 @@ class Settings:
         refuse_unknown(dbscan, ["eps", "min_samples", "flavour", "score"], "key under dbscan")
         chosen: dict[str, Any] = {k: data[k] for k in ("preset", "fit", "clustering", "top_k") if k in data}
         chosen |= dbscan | {f"nms_{key}": value for key, value in nms.items()}
-        default = _class_settings("default", classes.get("default") or {}, ClassSettings())
+        default = read_numbers("default", classes.get("default") or {}, ClassSettings())
         named = {
-            name: _class_settings(name, value, default)
-            for name, value in classes.items()
-            if name != "default"
+            name: read_numbers(name, value, default) for name, value in classes.items() if name != "default"
         }
         return cls(**chosen, default=default, classes=named)
 
@@ -276,15 +255,3 @@ class Settings:
             what = "The settings file cannot be read as YAML"
             raise SettingsError(what, seen=f"{path}: {error}", next_step="fix or delete it.") from error
         return cls.from_dict(data if data is not None else {})
-
-
-def _plain(numbers: ClassSettings, inherited: ClassSettings) -> dict[str, Any]:
-    """Return a class's numbers as plain data; what few need stands there only where it is not inherited."""
-    usual = ("threshold", "min_width", "min_height", "min_confidence")
-    return {k: v for k, v in asdict(numbers).items() if k in usual or v != getattr(inherited, k)}
-
-
-def _class_settings(name: object, value: object, default: ClassSettings) -> ClassSettings:
-    data = mapping(value, f"class '{name}'")
-    refuse_unknown(data, [f.name for f in fields(ClassSettings)], f"key of class '{name}'")
-    return _replace(default, **data)

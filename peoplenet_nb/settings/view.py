@@ -39,4 +39,5 @@ def _clustering_text(data: Mapping[str, Any]) -> str:
         numbers = "eps {eps:g} and min_samples {min_samples:g} ({flavour}, score: {score})"
         how = f"{data['clustering']} with {numbers.format(**data['dbscan'])}"
     most = "" if data["top_k"] is None else f"; at most {data['top_k']} boxes of a class"
-    return f"Clustering: {how}{most}. Thresholds for frames preprocessed by {data['fit']}."
+    fit = "of any shape (fit auto)" if data["fit"] == "auto" else f"preprocessed by {data['fit']}"
+    return f"Clustering: {how}{most}. Thresholds for frames {fit}."

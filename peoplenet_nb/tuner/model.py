@@ -65,7 +65,7 @@ class TunerModel:
         self._index = 0
         self._grids = clip[0]
         self.labels = self._grids.labels
-        self._check(settings)
+        settings = self._check(settings)
         self._history = [settings]
         self._at = 0
         self._gesture: object = None
@@ -103,8 +103,7 @@ class TunerModel:
         SettingsError
             When they are for another fit than the grids', or name a class that the model has not.
         """
-        self._check(settings)
-        settings = self._named(settings)
+        settings = self._named(self._check(settings))
         if settings == self.settings:
             return False
         goes_on = gesture is not None and gesture == self._gesture and self.can_undo
@@ -122,10 +121,12 @@ class TunerModel:
         """Choose what the browser shows (`wire.numbers_of`); return whether anything changed."""
         return self.set(settings_from(numbers, self.labels, self.settings), gesture)
 
-    def _check(self, settings: Settings) -> None:
-        """Refuse settings for another preprocessing, with classes that the model has not, or for unsaved cells."""
-        bind(settings, self.labels, self._grids.fit.mode)
+    def _check(self, settings: Settings) -> Settings:
+        """Return settings as they are for these grids; refuse those for another fit, other classes or unsaved cells."""
+        settings = settings.for_fit(self._grids.fit.mode)
+        bind(settings, self.labels)
         check_floor(self._grids, settings)
+        return settings
 
     def _named(self, settings: Settings) -> Settings:
         """Keep the name of a preset only while its numbers stand."""
@@ -181,8 +182,7 @@ class TunerModel:
         SettingsError
             When it cannot be read, or was chosen for another preprocessing than these grids had.
         """
-        settings = Settings.from_yaml(path)
-        self._check(settings)
+        settings = self._check(Settings.from_yaml(path))
         self.base = settings
         return self.set(settings)
 

@@ -14,15 +14,13 @@ from peoplenet_nb.cells import CELLS
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import OutputError, SettingsError, SourceError
-from peoplenet_nb.fit import FitMode
+from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.settings import Settings, bind
 from peoplenet_nb.sources.frames import Decoder, Source
 from peoplenet_nb.tracks import KeyFrames
 
-# Width over height below which a letterbox finds more than stretching, measured on photographs of all shapes.
-_NARROW = 1.45
 _APART_BYTES = 256 << 20  # of decoded frames from one key frame to the next
 
 
@@ -51,6 +49,19 @@ def run_path(output: str | Path, name: str) -> Path:
     except OSError:  # RunFolder says what is wrong
         pass
     return path
+
+
+def fitted(model: PeopleNet, settings: Settings, source: Source) -> PeopleNet:
+    """Return the model with the fit that a run has: what was asked for, of a video decided by how it is shown.
+
+    A video has one shape, and its pixels may not be square; images are decided one by one.
+    """
+    if model.fit is not FitMode.AUTO:
+        return model
+    info = source.info
+    if settings.fit is not FitMode.AUTO or info.kind != "video":
+        return model.with_fit(settings.fit)
+    return model.with_fit(FitMode.AUTO.of_frame(float(info.width * info.pixel_aspect), info.height))
 
 
 def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
@@ -130,7 +141,7 @@ def notes_on(source: Source, model: PeopleNet) -> list[str]:
         notes.append(COVERAGE_ONLY)
     notes += [f"The {head.label} head of this model is {head.reason}." for head in model.dead_heads]
     info = source.info
-    if model.fit == FitMode.STRETCH and info.width * info.pixel_aspect < _NARROW * info.height:
+    if model.fit == FitMode.STRETCH and info.width * info.pixel_aspect < NARROW * info.height:
         notes.append(
             f"The frames are narrow ({info.width}x{info.height}) and are stretched to the network's input: "
             "letterbox usually finds more there (--fit letterbox, fit='letterbox')."
@@ -173,6 +184,7 @@ def run_name(
     at once, and none is overwritten.
     """
     chosen, _ = key_frames_for(source, keyframes)
+    model = fitted(model, settings, source)
     depends = fingerprint(source, model, settings, video=True, save_grids=True, keyframes=chosen)
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()[:8]
     return f"{source.info.stem}-{digest}"

@@ -16,7 +16,6 @@ from typing import Any
 
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.errors import OutputError, SourceError, printable
-from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network.batching import best_batch
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.paths import outputs_dir
@@ -28,6 +27,7 @@ from peoplenet_nb.video.checks import (
     check_keep,
     check_request,
     fingerprint,
+    fitted,
     key_frames_for,
     notes_on,
     run_path,
@@ -145,8 +145,9 @@ def run(
             source, every=every, frames=frames, start=start, progress=progress is True, seconds=seconds
         )
     if model is None:
-        model = PeopleNet.load(fit=settings.fit if settings else FitMode.STRETCH)
+        model = PeopleNet.load()
     settings = settings or preset(fit=model.fit)
+    model = fitted(model, settings, source)
     check_keep(source, keep)
     chosen, more_notes = key_frames_for(source, keyframes)
     path = run_path(output or outputs_dir(), name or source.info.stem)
