@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +132,12 @@ class Grids:
 
     def save(self, path: str | Path) -> Path:
         """Write everything to one ``.npz`` (through a temporary name) and return its path."""
+        with atomic(path) as partial, partial.open("wb") as stream:
+            self.write(stream)
+        return Path(path)
+
+    def write(self, stream: BinaryIO) -> None:
+        """Write what `save` writes to a stream."""
         arrays: dict[str, npt.NDArray[np.generic]] = {
             "format": np.array(_FORMAT),
             "coverage": self.coverage,
@@ -142,13 +149,11 @@ class Grids:
         }
         if self.boxes is not None:
             arrays["boxes"] = self.boxes
-        with atomic(path) as partial, partial.open("wb") as stream:
-            np.savez(stream, **arrays)  # type: ignore[arg-type]
-        return Path(path)
+        np.savez(stream, **arrays)  # type: ignore[arg-type]
 
     @classmethod
-    def load(cls, path: str | Path) -> Grids:
-        """Read what `save` wrote.
+    def load(cls, path: str | Path | BinaryIO) -> Grids:
+        """Read what `save` or `write` wrote, from a file or a stream.
 
         Raises
         ------
@@ -156,7 +161,7 @@ class Grids:
             When there is no such file, or it is not one that `save` wrote.
         """
         try:
-            return cls._read(Path(path))
+            return cls._read(Path(path) if isinstance(path, str) else path)
         except PeopleNetError:
             raise
         except Exception as error:  # zipfile, zlib and NumPy have a dozen kinds of them for broken files
@@ -167,8 +172,8 @@ class Grids:
             ) from error
 
     @classmethod
-    def _read(cls, path: Path) -> Grids:
-        if not path.is_file():  # nor a pipe, on which reading would wait for ever
+    def _read(cls, path: Path | BinaryIO) -> Grids:
+        if isinstance(path, Path) and not path.is_file():  # nor a pipe, on which reading would wait for ever
             raise GridsError("No such grids file", seen=path, next_step="check the path.")
         with np.load(path, allow_pickle=False) as data:
             if (size := sum(member.file_size for member in data.zip.infolist())) > _LARGEST:

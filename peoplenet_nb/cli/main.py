@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import peoplenet_nb
-from peoplenet_nb.cli import batch, export, model, people, proof, runs, speed
+from peoplenet_nb.cli import batch, export, model, people, proof, runs, serve, speed
 from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ _COMMANDS = (
     (model.settings, "settings --preset deepstream -o settings.yaml"),
     (export.export, "export deepstream --settings settings.yaml"),
     (export.compare, "compare out/street kitti/"),
+    (serve.serve, "serve --settings settings.yaml"),
     (speed.optimise, "optimise --int8 street.mp4"),
     (speed.bench, "bench street.mp4 --devices cpu,cuda"),
     (model.notebooks, "notebooks my-notebooks"),

@@ -20,8 +20,7 @@ _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
 def image_size(data: bytes) -> tuple[int, int] | None:
     """Return width and height in pixels that an image states; None for what is no image that is known here.
 
-    Those of a WebP or AVIF are not looked up, ``(0, 0)`` stands for them: both are bounded by their decoders, to 268
-    million pixels.
+    That of an AVIF is not looked up, ``(0, 0)`` stands for it: it is bounded by its decoder, to 268 million pixels.
     """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
@@ -39,10 +38,26 @@ def image_size(data: bytes) -> tuple[int, int] | None:
         if data.startswith((b"\x00\x00\x00\x0cjP  ", b"\xff\x4f\xff\x51")):
             sizes = (struct.unpack(">II", found[1]) for found in _SIZ.finditer(data))
             return max(sizes, key=lambda size: size[0] * size[1], default=None)
+        if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+            return _webp(data)
     except struct.error:  # it ends before
         return None
-    webp, avif = data[:4] == b"RIFF" and data[8:12] == b"WEBP", data[4:8] == b"ftyp"
-    return (0, 0) if webp or avif else None
+    return (0, 0) if data[4:8] == b"ftyp" else None
+
+
+def _webp(data: bytes) -> tuple[int, int] | None:
+    """Return what the first chunk says (WebP container specification; RFC 6386, 9.1; lossless bitstream, 3)."""
+    chunk = data[12:16]
+    if chunk == b"VP8X":  # 24 bits each, the size of the canvas less one
+        (bits,) = struct.unpack("<Q", data[24:30].ljust(8, b"\0"))
+        return (bits & 0xFFFFFF) + 1, (bits >> 24) + 1
+    if chunk == b"VP8L":
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if chunk == b"VP8 ":
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    return None
 
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:

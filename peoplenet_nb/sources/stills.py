@@ -72,17 +72,39 @@ def read_image(path: Path) -> Image:
     except OSError as error:
         step = "check that it exists and may be read."
         raise SourceError("The image cannot be read", seen=error, next_step=step) from error
+    return decode_image(data, path)
+
+
+def decode_image(data: bytes, origin: object, most_pixels: int = _MOST_PIXELS) -> Image:
+    """Decode a picture's bytes as BGR uint8, upright as its EXIF data says.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole file.
+    origin : object
+        Where they come from, for messages.
+    most_pixels : int
+        Pixels that it may have, looked at before anything is decoded.
+
+    Raises
+    ------
+    ImageTooLargeError
+        When it has more pixels.
+    SourceError
+        When it is empty, ends too early or cannot be decoded.
+    """
     if not data:
-        raise SourceError("The image is empty (0 bytes)", seen=path, next_step="copy or download it again.")
+        raise SourceError("The image is empty (0 bytes)", seen=origin, next_step="copy or download it again.")
     if is_truncated(data):
         raise SourceError(
             "The image is truncated: the file ends before the picture does",
-            seen=f"{path}, {len(data):,} bytes",
+            seen=f"{origin}, {len(data):,} bytes",
             next_step="copy or download it again.",
         )
     size = image_size(data)
-    if size is not None and math.prod(size) > _MOST_PIXELS:
-        raise _too_large(path)
+    if size is not None and math.prod(size) > most_pixels:
+        raise _too_large(origin, most_pixels)
     image = None
     if size is not None:
         with suppress(cv2.error):
@@ -90,16 +112,21 @@ def read_image(path: Path) -> Image:
     if image is None or image.size == 0:
         raise SourceError(
             "The file is not an image that can be decoded",
-            seen=f"{path}, {len(data):,} bytes, begins with {data[:8]!r}",
+            seen=f"{origin}, {len(data):,} bytes, begins with {data[:8]!r}",
             next_step="open it in a viewer; if it shows there, save it as PNG or JPEG.",
         )
     return np.asarray(image, np.uint8)
 
 
-def _too_large(path: Path) -> SourceError:
-    return SourceError(
-        f"The image is too large: more than {_MOST_PIXELS // 10**6} million pixels or {_MOST_BYTES >> 20} MiB",
-        seen=path,
+class ImageTooLargeError(SourceError):
+    """An image of more pixels or bytes than are read."""
+
+
+def _too_large(origin: object, most_pixels: int = _MOST_PIXELS) -> SourceError:
+    most = f"{most_pixels / 1e6:g} million pixels or {_MOST_BYTES >> 20} MiB"
+    return ImageTooLargeError(
+        f"The image is too large: more than {most}",
+        seen=origin,
         next_step="make it smaller; the network sees 960 x 544 pixels of it.",
     )
 

@@ -1,0 +1,159 @@
+"""What a client sends, brought into memory and looked at, within limits.
+
+One decision to know: nothing is written to disk, not even a large part of a form; and a picture's size, colours and
+frames are read from its head before a decoder sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect, Request
+
+from peoplenet_nb.serve.limits import Hold, Limits
+from peoplenet_nb.serve.refusals import RefusedError
+from peoplenet_nb.sources.frames import Image
+from peoplenet_nb.sources.stills import decode_image
+
+KINDS = "JPEG, PNG, WebP or BMP"
+_MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
+_SOF = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..\x08....(.)", re.S)  # ITU-T T.81, B.2.2
+_SETTINGS_BYTES = 1 << 16
+_SCANS = 64  # cameras write 1, progressive JPEGs about 10
+
+
+async def read_body(request: Request, hold: Hold, limits: Limits, most: int) -> bytes:
+    """Return a call's body.
+
+    Raises
+    ------
+    RefusedError
+        413 when it is larger than ``most`` bytes, 408 when it takes too long, 415 when it is compressed, 429 when all
+        calls together hold too much.
+    """
+    if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
+        raise RefusedError(
+            415, "The body is compressed", seen=coding, next_step="send it without Content-Encoding."
+        )
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and int(said) > most:
+        raise _too_large(int(said), most)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(limits.upload_seconds):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > most:
+                    raise _too_large(size, most)
+                hold.take(len(chunk))
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RefusedError(
+            408,
+            f"The body did not come within {limits.upload_seconds:g} s",
+            seen=f"{size:,} bytes",
+            next_step="send a smaller picture, or raise --upload-seconds.",
+        ) from None
+    except ClientDisconnect:
+        raise RefusedError(
+            400, "The client went away", seen=f"{size:,} bytes", next_step="send it again."
+        ) from None
+    return b"".join(chunks)
+
+
+def _too_large(size: int, most: int) -> RefusedError:
+    return RefusedError(
+        413,
+        f"The body is larger than {most / (1 << 20):g} MiB",
+        seen=f"{size:,} bytes",
+        next_step="send a smaller picture: the network sees 960 x 544 pixels of it.",
+    )
+
+
+class _InMemory(MultiPartParser):
+    spool_max_size = 1 << 62  # never to a file
+
+
+async def picture_and_settings(request: Request, body: bytes) -> tuple[bytes, str | None]:
+    """Return the picture of a call, and its settings as text where it is a form that has some.
+
+    Raises
+    ------
+    RefusedError
+        422 when a form is broken, or has no file.
+    """
+    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
+        return body, None
+
+    async def once() -> AsyncGenerator[bytes, None]:
+        yield body
+
+    try:
+        form = await _InMemory(
+            request.headers, once(), max_files=1, max_fields=4, max_part_size=_SETTINGS_BYTES
+        ).parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise RefusedError(
+            422,
+            "The form cannot be read",
+            seen=getattr(error, "message", type(error).__name__),
+            next_step="send one file and at most one part named settings, e.g. curl -F image=@street.jpg.",
+        ) from error
+    files = [value for value in form.values() if isinstance(value, UploadFile)]
+    if not files:
+        raise RefusedError(
+            422,
+            "The form holds no file",
+            seen=f"{len(form)} parts",
+            next_step="send the picture as a file, e.g. curl -F image=@street.jpg.",
+        )
+    picture = files[0].file.read()
+    await form.close()
+    settings = form.get("settings")
+    return picture, settings if isinstance(settings, str) else None
+
+
+def decode_upload(data: bytes, hold: Hold, limits: Limits) -> Image:
+    """Return a picture as BGR uint8, upright.
+
+    Raises
+    ------
+    RefusedError
+        415 for other files than pictures, and kinds that are not decoded here.
+    SourceError
+        For too many pixels (`ImageTooLargeError`), or a picture that is damaged.
+    """
+    if not data.startswith(_MAGIC) and not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
+        raise RefusedError(
+            415,
+            f"The body is not a picture of a kind that is read here ({KINDS})",
+            seen=f"{len(data):,} bytes",
+            next_step=f"send the file's bytes as the body, saved as {KINDS}.",
+        )
+    if odd := _odd(data):
+        raise RefusedError(415, odd, seen=f"{len(data):,} bytes", next_step="send one RGB or grey picture.")
+    image = decode_image(data, "the picture", limits.pixels)
+    hold.take(image.nbytes)
+    return image
+
+
+def _odd(data: bytes) -> str:
+    """Return why a picture is not what a camera or a browser makes, or nothing."""
+    if data.startswith(b"\xff\xd8"):
+        found = _SOF.search(data)
+        if found and found[1][0] == 4:
+            return "The JPEG has four colours (CMYK), which decoders turn into RGB each in its own way"
+        # Each scan walks the whole picture again: a few megabytes of them would keep a core busy for minutes.
+        if data.count(b"\xff\xda") > _SCANS:
+            return f"The JPEG has more than {_SCANS} scans"
+    elif data.startswith(b"\x89PNG"):
+        if b"acTL" in data[: max(0, data.find(b"IDAT"))]:
+            return "The PNG is animated"
+    elif data[12:16] == b"VP8X" and data[20:21] and data[20] & 2:
+        return "The WebP is animated"
+    return ""
