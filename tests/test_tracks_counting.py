@@ -241,3 +241,18 @@ def test_what_is_no_scene_is_refused(data, says):
 def test_the_file_of_a_scene_must_be_there(tmp_path):
     with pytest.raises(pn.PeopleNetError, match="scene.yaml"):
         Scene.from_yaml(tmp_path / "scene.yaml")
+
+
+def test_counters_tell_what_happened_until_a_frame():
+    path = walk((400, 240), (200, 240))
+    hall = Zone(((0, 0), (300, 0), (300, 480), (0, 480)))
+    counts = count(tracks(path, path[::-1], begin=5), Scene(SIZE, {"door": DOWN}, {"hall": hall}))
+    (into,) = counts.crossings[counts.crossings["direction"] == "in"]["frame"]
+    (out,) = counts.crossings[counts.crossings["direction"] == "out"]["frame"]
+    assert counts.until(0) == {"door": "door: 0 in, 0 out", "hall": "hall: 0"}
+    for frame in range(5, 30):
+        there = counts.presence[counts.presence["frame"] <= min(frame, 24)]["hall"].iloc[-1]
+        assert counts.until(frame) == {
+            "door": f"door: {int(frame >= into)} in, {int(frame >= out)} out",
+            "hall": f"hall: {there}",
+        }

@@ -153,6 +153,12 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
 # ---------------------------------------------------------------- runs
 
 
+@pytest.fixture(autouse=True)
+def no_cuts(monkeypatch):
+    """The pictures of tests carry numbers, each another picture."""
+    monkeypatch.setattr("peoplenet_nb.video.original.scene_cut", lambda before, after: False)
+
+
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory):
     return make_video(tmp_path_factory.mktemp("video") / "clip.mp4", 50)
@@ -176,6 +182,75 @@ def test_a_run_is_followed_and_stays_as_it_is(clip, tmp_path, keyframes, monkeyp
     assert str(tracked.table) in str(tracked)
     assert "1 person" in tracked._repr_html_()
     assert len(pn.track(str(result.folder)).tracks) == 1
+
+
+def test_everybody_has_a_track_from_the_first_frame_on():
+    tracks = track_boxes(*crowd(20))
+    assert len(tracks.at(0)) == 3
+    frames, times = crowd(20)
+    faint = [
+        replace(f, confidence=np.full(3, 0.35 if i < 6 else 0.9, np.float32)) for i, f in enumerate(frames)
+    ]
+    tracks = track_boxes(faint, times)
+    assert len(tracks.at(0)) == 3, "they were too faint to begin a track, and the video is recorded"
+    assert len(tracks) == 3
+    stray = [replace(f, class_id=np.full(3, 2)) if i < 6 else f for i, f in enumerate(frames)]
+    first = [tracks.frame[tracks.of(n)][0] for tracks in [track_boxes(stray, times)] for n in tracks.numbers]
+    assert sorted(first) == [0, 0, 0, 6, 6, 6], "faces before are nobody's bodies"
+
+
+def test_nobody_is_followed_over_a_cut():
+    tracks = track_boxes(*crowd(20, CROWD[:1]), begins=[10])
+    assert len(tracks) == 2
+    assert [tracks.frame[tracks.of(n)].tolist() for n in (1, 2)] == [[*range(10)], [*range(10, 20)]]
+
+
+def test_cuts_of_a_run_are_looked_for_in_its_video(clip, tmp_path, monkeypatch):
+    result = run(clip, tmp_path, MovingModel())
+    seen = []
+
+    def cut(before, after):
+        seen.append(after)
+        return len(seen) == 25
+
+    monkeypatch.setattr("peoplenet_nb.video.original.scene_cut", cut)
+    tracked = pn.track(result)
+    assert tracked.tracks.summary()["first_frame"].tolist() == [0, 25]
+    assert tracked.notes == ()
+    result.summary["source"]["spec"] = str(tmp_path / "gone.mp4")
+    tracked = pn.track(result)
+    assert len(tracked.tracks) == 1
+    assert "Cuts were not looked for" in str(tracked)
+    assert "Cuts were not looked for" in tracked._repr_html_()
+    result.summary["source"]["spec"] = "https://example.org/video.mp4"
+    assert "not on this machine" in str(pn.track(result))
+    with pytest.raises(SourceError):
+        pn.track(result, source=tmp_path / "gone.mp4")
+
+
+def test_tracks_are_drawn_into_the_video(clip, tmp_path):
+    result = run(clip, tmp_path, MovingModel(), video=False)
+    tracked = pn.track(result, smooth_s=0.2)
+    scene = pn.Scene.from_dict({"frame_size": [160, 96], "lines": {"door": {"points": [[80, 0], [80, 96]]}}})
+    video = tracked.draw(tracked.count(scene), progress=False)
+    drawn = list(pn.open_source(video))
+    assert len(drawn) == 50
+    i = int(tracked.tracks.at(20)[0])
+    x1, y1, _, y2 = tracked.tracks.xyxy[i].round().astype(int)
+    plain = next(iter(pn.open_source(clip, start=20))).image
+    assert abs(drawn[20].image[(y1 + y2) // 2, x1].astype(int) - plain[(y1 + y2) // 2, x1]).max() > 40
+    assert abs(drawn[20].image[60:, 78:83].astype(int) - plain[60:, 78:83]).max() > 80, "the line"
+    pn.track(result)
+    assert not video.exists(), "its tracks have other numbers now"
+    done = CliRunner().invoke(
+        app, ["track", str(result.folder), "--video", "--no-progress", "--smooth", "0.3"]
+    )
+    assert done.exit_code == 0, done.output
+    assert video.exists()
+    video.unlink()
+    video.hardlink_to(clip)
+    with pytest.raises(OutputError, match="over the original"):
+        tracked.draw(progress=False)
 
 
 def test_what_is_no_run_of_a_video_is_refused(tmp_path, clip):

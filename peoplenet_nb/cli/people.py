@@ -17,6 +17,9 @@ TRACKERS = "bytetrack|ocsort|sort|botsort"
 WHAT = "head|face|person"
 HOW = "solid|mosaic|blur"
 _ABOUT_SCENE = "Lines and zones (scene.yaml): count who crosses and who stays."
+Source = Annotated[
+    str | None, typer.Option("--source", metavar="VIDEO", help="Where the video is now, if it was moved.")
+]
 Scene = Annotated[Path | None, path_option("--scene", metavar="FILE", about=_ABOUT_SCENE)]
 
 
@@ -30,15 +33,27 @@ def read_scene(path: Path | None) -> DrawnScene | None:
 
 
 def say_tracks(
-    run: RunResult | Path, scene: DrawnScene | None, tracker: str = "bytetrack", gap_s: float = 1.5
+    run: RunResult | Path,
+    scene: DrawnScene | None,
+    tracker: str = "bytetrack",
+    *,
+    gap_s: float = 1.5,
+    smooth_s: float = 0.0,
+    trim_at: float = 0.0,
+    source: str | None = None,
+    video: bool = False,
+    progress: bool = True,
 ) -> None:
-    """Follow people through a run, and print who was there, and who crossed and stayed."""
+    """Follow people through a run, and print who was there, and who crossed and stayed; draw it if wanted."""
     from peoplenet_nb.video import track as follow
 
-    tracked = follow(run, tracker=tracker, gap_s=gap_s)
+    tracked = follow(run, tracker=tracker, gap_s=gap_s, smooth_s=smooth_s, trim_at=trim_at, source=source)
     say(tracked)
-    if scene is not None:
-        say(tracked.count(scene))
+    counts = tracked.count(scene) if scene is not None else None
+    if counts is not None:
+        say(counts)
+    if video:
+        say(f"  drawn in {tracked.draw(counts, source=source, progress=progress)}")
 
 
 def track(
@@ -51,11 +66,25 @@ def track(
         float,
         typer.Option("--gap", metavar="SECONDS", help="How long somebody may be lost and is still the same."),
     ] = 1.5,
+    smooth: Annotated[
+        float,
+        typer.Option("--smooth", metavar="SECONDS", help="Smooth the boxes; 0.3 suits people who walk."),
+    ] = 0.0,
+    trim: Annotated[
+        float, typer.Option("--trim", metavar="CONFIDENCE", help="Cut off the ends of tracks below this.")
+    ] = 0.0,
+    video: Annotated[
+        bool,
+        typer.Option("--video", help="Draw it: tracked.mp4 with numbers, trails, lines, zones, counters."),
+    ] = False,
+    source: Source = None,
+    progress: Progress = True,
 ) -> None:
     """Tell who is who in a finished run: a number for each person.
 
     Writes tracks.csv (a line for each person) and tracked.csv (a line for each box) into the run's folder; the run's
-    own files stay as they are. With --scene also crossings.csv, visits.csv and presence.csv; a scene.yaml is
+    own files stay as they are. The video is read once for its cuts. With --scene also crossings.csv, visits.csv and
+    presence.csv; a scene.yaml is
 
     frame_size: [1920, 1080]
 
@@ -63,7 +92,17 @@ def track(
 
     zones: {hall: {points: [[500, 300], [1500, 300], [1500, 900]], most: 10}}
     """
-    say_tracks(run, read_scene(scene), tracker, gap)
+    say_tracks(
+        run,
+        read_scene(scene),
+        tracker,
+        gap_s=gap,
+        smooth_s=smooth,
+        trim_at=trim,
+        source=source,
+        video=video,
+        progress=progress,
+    )
 
 
 def redact(
@@ -77,9 +116,7 @@ def redact(
     how: Annotated[
         str, one_of("--how", HOW, "solid leaves nothing to guess; the others can partly be undone.")
     ] = "solid",
-    source: Annotated[
-        str | None, typer.Option("--source", metavar="VIDEO", help="Where the video is now, if it was moved.")
-    ] = None,
+    source: Source = None,
     margin: Annotated[
         float, typer.Option(metavar="TIMES", help="How much larger than a box its region is.")
     ] = 1.3,

@@ -7,8 +7,7 @@ with which camera) stay behind.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from peoplenet_nb.errors import OutputError, SettingsError, choose
-from peoplenet_nb.files import atomic, write_text, writing
+from peoplenet_nb.files import write_text, writing
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.redaction.byhand import BY_HAND, ByHand
-from peoplenet_nb.redaction.hiding import How, hide
+from peoplenet_nb.redaction.hiding import How, Image, hide
 from peoplenet_nb.redaction.regions import CORNERS, HOLD, MARGIN, What, regions_of
 from peoplenet_nb.redaction.sheets import MOST, Sheets
 from peoplenet_nb.sources import Frame, Source
@@ -28,11 +27,10 @@ from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.added import DOUBTFUL, REDACTED, REDACTED_TABLE, REDACTED_TEXT
-from peoplenet_nb.video.original import original_of, same_frames, shots_of
+from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.sound import with_sound
 from peoplenet_nb.video.tracking import read_frames, write_table
-from peoplenet_nb.video.writer import VideoWriter
 
 _HIGH = 0.3  # a threshold above that leaves people out whom the network saw
 
@@ -152,7 +150,7 @@ def redact(
     folder = result.folder
     _refuse_original(original, folder / REDACTED)
     by_hand = ByHand.read(folder / BY_HAND)
-    with _Bar(original, 2 * len(numbers), progress) as bar:
+    with frames_bar(original, 2 * len(numbers), progress) as bar:
         begins = shots_of(bar(same_frames(original, numbers)))
         tracks = track_boxes(frames, times, gap_s=GAP_S, numbers=numbers, begins=begins)
         size = (original.info.width, original.info.height)
@@ -162,15 +160,14 @@ def redact(
         boxes: dict[Any, Any] = dict.fromkeys(numbers, np.zeros((0, 4))) | {
             frame: of[CORNERS].to_numpy(np.float64) for frame, of in regions.groupby("frame")
         }
-        _render(
-            original,
-            bar(same_frames(original, numbers)),
-            boxes,
-            manner,
-            sheets,
-            folder / REDACTED,
-            keep_audio,
-        )
+
+        def paint(at: int, frame: Frame) -> Image:
+            picture = frame.image
+            hide(picture, boxes[frame.index], manner)
+            sheets.look(at, picture)
+            return picture
+
+        _write_video(original, bar(same_frames(original, numbers)), paint, folder / REDACTED, keep_audio)
     write_table(regions, folder / REDACTED_TABLE)
     write_table(doubts, folder / DOUBTFUL)
     with writing(folder):
@@ -199,34 +196,20 @@ def _refuse_original(original: Source, target: Path) -> None:
             raise OutputError(what, seen=target, next_step="move the original out of the run's folder.")
 
 
-def _render(
+def _write_video(
     original: Source,
     frames: Iterable[Frame],
-    boxes: dict[int, Any],
-    how: How,
-    sheets: Sheets,
+    paint: Callable[[int, Frame], Image],
     target: Path,
     keep_audio: bool,
 ) -> None:
-    """Write the video under another name, with sound if wanted, and move it into place."""
-    info = original.info
-    with ExitStack() as stack, writing(target.parent):
-        silent = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=".redact-", dir=target.parent)))
-        rate = (info.fps or 25.0) / original.every
-        path, size, origin, last = silent / "silent.mp4", (info.width, info.height), 0.0, 0.0
-        with VideoWriter(path, size, rate, pixel_aspect=info.pixel_aspect) as writer:
-            for at, frame in enumerate(frames):
-                picture = frame.image
-                hide(picture, boxes[frame.index], how)
-                last = frame.time_s
-                origin = origin if at else last
-                writer.write(picture, last - origin)
-                sheets.look(at, picture)
-        if keep_audio:
-            with_sound(path, original, (origin, last + 1 / rate), target)
-        else:
-            with atomic(target) as partial:
-                path.replace(partial)
+    """Write the video, with sound if wanted; it is moved into place when it is whole."""
+    if not keep_audio:
+        render(original, frames, paint, target)
+        return
+    with writing(target.parent), tempfile.TemporaryDirectory(prefix=".redact-", dir=target.parent) as name:
+        silent = Path(name) / "silent.mp4"
+        with_sound(silent, original, render(original, frames, paint, silent), target)
 
 
 def _notes(result: RunResult, what: What, how: How, keep_audio: bool, doubts: int) -> list[str]:
@@ -258,25 +241,3 @@ def _thresholds(result: RunResult) -> dict[str, Any]:
         return dict(result.summary["settings"]["classes"])
     except (KeyError, TypeError, ValueError):
         return {}
-
-
-class _Bar:
-    """A progress bar over both readings."""
-
-    def __init__(self, original: Source, total: int, progress: bool) -> None:
-        from tqdm.auto import tqdm
-
-        self._bar = tqdm(
-            total=total, desc=f"redact {original.info.name}", disable=not progress, unit=" frames"
-        )
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
-
-    def __call__(self, frames: Iterable[Frame]) -> Iterable[Frame]:
-        for frame in frames:
-            yield frame
-            self._bar.update()

@@ -14,6 +14,7 @@ from peoplenet_nb.tracks.keyframes import KeyFrames, choose_and_fill, window_fra
 from peoplenet_nb.tracks.motion import Link, link_frames
 from peoplenet_nb.tracks.picture import draw_footprints, draw_tracks
 from peoplenet_nb.tracks.scene import Line, Scene, Zone
+from peoplenet_nb.tracks.smoothing import smooth, trim
 from peoplenet_nb.tracks.tracked import Tracks
 
 __all__ = [
@@ -34,7 +35,9 @@ __all__ = [
     "link_frames",
     "match_boxes",
     "scene_cut",
+    "smooth",
     "thumbnail",
     "track_boxes",
+    "trim",
     "window_frames",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,29 @@ class Counts:
                 }
             )
         return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["zone"])
+
+    def until(self, frame: int) -> dict[str, str]:
+        """Return what to write beside each line and zone in a frame: crossings until then, people there now."""
+        lines = self._crossed_by
+        texts = {}
+        for name in self.scene.lines:
+            into, out = (int(np.searchsorted(lines[name, way], frame, side="right")) for way in ("in", "out"))
+            texts[name] = f"{name}: {into} in, {out} out"
+        at = int(np.searchsorted(self.presence["frame"].to_numpy(np.int64), frame, side="right")) - 1
+        for name in self.scene.zones:
+            texts[name] = f"{name}: {self.presence[name].to_numpy(np.int64)[at] if at >= 0 else 0}"
+        return texts
+
+    @cached_property
+    def _crossed_by(self) -> dict[tuple[str, str], Ints]:
+        """At which frames each line was crossed, by direction."""
+        frames = self.crossings["frame"].to_numpy(np.int64)
+        line, way = self.crossings["line"].to_numpy(object), self.crossings["direction"].to_numpy(object)
+        return {
+            (name, to): np.sort(frames[(line == name) & (way == to)])
+            for name in self.scene.lines
+            for to in ("in", "out")
+        }
 
     def _overcrowded(self, at_once: Ints, zone: Zone) -> float:
         if zone.most is None or len(at_once) < 2:

@@ -6,13 +6,14 @@ common colour blindness can tell apart. With more people than colours the number
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.draw import PALETTE, Colour, Frame
+from peoplenet_nb.tracks.counting import Counts
 from peoplenet_nb.tracks.scene import Point, Scene
 from peoplenet_nb.tracks.tracked import Tracks
 
@@ -29,7 +30,13 @@ def track_colour(track: int) -> Colour:
 
 
 def draw_tracks(
-    image: Frame, tracks: Tracks, frame: int, *, scene: Scene | None = None, trail_s: float = TRAIL_S
+    image: Frame,
+    tracks: Tracks,
+    frame: int,
+    *,
+    scene: Scene | None = None,
+    counts: Counts | None = None,
+    trail_s: float = TRAIL_S,
 ) -> Frame:
     """Draw who is where in a frame.
 
@@ -42,7 +49,9 @@ def draw_tracks(
     frame : int
         Its index in the source.
     scene : Scene, optional
-        Lines and zones to draw; an arrow says which way is in.
+        Lines and zones to draw; an arrow says which way is in. Left out, that of ``counts``.
+    counts : Counts, optional
+        Beside each line how many went in and out until then, beside each zone how many are in it.
     trail_s : float
         Seconds of the way of the feet; 0 draws none.
 
@@ -53,18 +62,26 @@ def draw_tracks(
     """
     picture = image.copy()
     unit = max(1, round(min(image.shape[:2]) / 360))
+    if scene is None and counts is not None:
+        scene = counts.scene
     if scene is not None:
-        _draw_scene(picture, scene, unit)
-    here = np.flatnonzero(tracks.frame == frame)
-    for i in here.tolist():
-        number, now = int(tracks.track[i]), float(tracks.time_s[i])
-        colour = track_colour(number)
-        trail = (tracks.track == number) & (tracks.time_s <= now) & (tracks.time_s >= now - trail_s)
-        if trail_s > 0:
-            cv2.polylines(picture, [_pixels(tracks.feet[trail])], False, colour, unit, cv2.LINE_AA)
+        _draw_scene(picture, scene, unit, counts.until(frame) if counts is not None else {})
+    here = tracks.at(frame).tolist()
+    for i in here if trail_s > 0 else ():
+        of, now = tracks.of(int(tracks.track[i])), float(tracks.time_s[i])
+        first, last = np.searchsorted(tracks.time_s[of], [now - trail_s, now + 1e-9])
+        way = [_pixels(tracks.feet[of[first:last]])]
+        cv2.polylines(picture, way, False, _INK, unit + 2, cv2.LINE_AA)
+        cv2.polylines(picture, way, False, track_colour(int(tracks.track[i])), unit, cv2.LINE_AA)
+    for i in here:
+        colour = track_colour(int(tracks.track[i]))
         (x1, y1), (x2, y2) = _pixels(tracks.xyxy[i].reshape(2, 2)).tolist()
-        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, 1 if tracks.detection[i] < 0 else 2 * unit)
-        _write(picture, str(number), (x1, y1), colour, unit)
+        thick = 1 if tracks.detection[i] < 0 else unit
+        cv2.rectangle(picture, (x1, y1), (x2, y2), _INK, thick + 2)
+        cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thick)
+    for i in here:
+        corner = _pixels(tracks.xyxy[i, :2]).tolist()
+        _write(picture, str(int(tracks.track[i])), corner, track_colour(int(tracks.track[i])), unit)
     return picture
 
 
@@ -95,13 +112,15 @@ def draw_footprints(image: Frame, tracks: Tracks, *, opacity: float = 0.7) -> Fr
     return mixed
 
 
-def _draw_scene(picture: Frame, scene: Scene, unit: int) -> None:
+def _draw_scene(picture: Frame, scene: Scene, unit: int, texts: Mapping[str, str]) -> None:
     for name, zone in scene.zones.items():
         corners = _pixels(zone.points)
+        cv2.polylines(picture, [corners], True, _INK, unit + 2, cv2.LINE_AA)
         cv2.polylines(picture, [corners], True, _DRAWN, unit, cv2.LINE_AA)
-        _write(picture, name, tuple(corners[0].tolist()), _DRAWN, unit)
+        _write(picture, texts.get(name, name), tuple(corners[0].tolist()), _DRAWN, unit)
     for name, line in scene.lines.items():
         points = _pixels(line.points)
+        cv2.polylines(picture, [points], False, _INK, 2 * unit + 2, cv2.LINE_AA)
         cv2.polylines(picture, [points], False, _DRAWN, 2 * unit, cv2.LINE_AA)
         (ax, ay), (bx, by) = (np.array(point, np.float64) for point in line.points[:2])
         middle, length = np.array([ax + bx, ay + by]) / 2, max(1.0, float(np.hypot(bx - ax, by - ay)))
@@ -109,7 +128,7 @@ def _draw_scene(picture: Frame, scene: Scene, unit: int) -> None:
         tip = middle + inward * 20 * unit
         start, end = _pixels([middle, tip]).tolist()
         cv2.arrowedLine(picture, start, end, _DRAWN, unit, cv2.LINE_AA, 0, 0.3)
-        _write(picture, name, tuple(points[0].tolist()), _DRAWN, unit)
+        _write(picture, texts.get(name, name), tuple(points[0].tolist()), _DRAWN, unit)
 
 
 def _write(picture: Frame, text: str, at: Sequence[int], colour: Colour, unit: int) -> None:

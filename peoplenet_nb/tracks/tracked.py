@@ -68,11 +68,20 @@ class Tracks:
         """The identities, rising."""
         return np.unique(self.track)
 
+    @cached_property
+    def _by_track(self) -> npt.NDArray[np.intp]:
+        return np.argsort(self.track, kind="stable")
+
     def of(self, track: int) -> npt.NDArray[np.intp]:
         """Return the indices of one track's boxes, in the order of time."""
-        return np.flatnonzero(self.track == track)
+        first, last = np.searchsorted(self.track, [track, track + 1], sorter=self._by_track)
+        return self._by_track[first:last]
 
-    @property
+    def at(self, frame: int) -> npt.NDArray[np.intp]:
+        """Return the indices of one frame's boxes, by track."""
+        return np.arange(*np.searchsorted(self.frame, [frame, frame + 1]))
+
+    @cached_property
     def feet(self) -> Floats:
         """The middle of each box's lower edge, ``(M, 2)``: where a person stands."""
         return np.stack([(self.xyxy[:, 0] + self.xyxy[:, 2]) / 2, self.xyxy[:, 3]], axis=1)
@@ -81,17 +90,18 @@ class Tracks:
         """Return the tracks of one class; no such class, no tracks."""
         names = [name.lower() for name in self.labels]
         wanted = names.index(label.lower()) if label.lower() in names else -1
-        return self._only(self.class_id == wanted)
+        return self.only(self.class_id == wanted)
 
-    def _only(self, which: npt.NDArray[np.bool_]) -> Tracks:
+    def only(self, which: npt.NDArray[np.bool_]) -> Tracks:
+        """Return some of the boxes, by a mask."""
         names = ("frame", "time_s", "track", "class_id", "xyxy", "confidence", "detection")
         columns: dict[str, Any] = {name: getattr(self, name)[which] for name in names}
         return replace(self, **columns)
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a table of boxes: frame, time_s, track, class, confidence, x1, y1, x2, y2, origin.
+        """Return a table of boxes: frame, time_s, track, class, confidence, x1, y1, x2, y2, origin, detection.
 
-        ``origin`` is ``detected``, or ``gap`` where the box lies between two that were.
+        ``origin`` is ``detected``, or ``gap`` where the box lies between two that were; ``detection`` as above.
         """
         import pandas as pd
 
@@ -105,6 +115,7 @@ class Tracks:
                 "confidence": self.confidence,
                 **corners,
                 "origin": np.where(self.detection < 0, "gap", "detected"),
+                "detection": self.detection,
             }
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 #: What `peoplenet_nb.video.track` and its counts add to a finished run.
 TRACKS, TRACKED, COUNTED = "tracks.csv", "tracked.csv", ("crossings.csv", "visits.csv", "presence.csv")
+DRAWN = "tracked.mp4"
 #: What `peoplenet_nb.redact` adds, besides contact sheets.
 REDACTED, REDACTED_TABLE, REDACTED_TEXT = "redacted.mp4", "redacted.csv", "redacted.txt"
 DOUBTFUL, SHEETS = "doubtful.csv", "doubtful-[0-9][0-9].png"
@@ -21,7 +22,7 @@ def drop_added(folder: Path) -> None:
             path.unlink()
 
 
-def drop_tracks(folder: Path, names: Collection[str] = (TRACKS, TRACKED, *COUNTED)) -> None:
+def drop_tracks(folder: Path, names: Collection[str] = (TRACKS, TRACKED, *COUNTED, DRAWN)) -> None:
     """Remove what was told from a run, or from its tracks, that is another one now."""
     if all((folder / name).is_file() for name in (TRACKS, TRACKED)):  # one of them alone is somebody's own
         for name in names:

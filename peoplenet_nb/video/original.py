@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.errors import OutputError, SourceError, printable
 from peoplenet_nb.files import read_text
 from peoplenet_nb.sources import Frame, Source, open_source
+from peoplenet_nb.sources.frames import Image
 from peoplenet_nb.tracks import scene_cut, thumbnail
 from peoplenet_nb.video.result import RunResult
+from peoplenet_nb.video.writer import VideoWriter
 
 _LARGEST_MANIFEST = 256 << 20
 
@@ -99,3 +102,50 @@ def shots_of(frames: Iterable[Frame]) -> list[int]:
             begins.append(i)
         before = small
     return begins
+
+
+def render(
+    original: Source, frames: Iterable[Frame], paint: Callable[[int, Frame], Image], path: Path
+) -> tuple[float, float]:
+    """Write a video of the same times with other pictures.
+
+    Parameters
+    ----------
+    original : Source
+    frames : iterable of Frame
+        Its frames.
+    paint : callable
+        Takes the number of a frame, from 0, and the frame; returns its picture, of the same size.
+    path : Path
+        Where it goes; it is moved there when whole.
+
+    Returns
+    -------
+    tuple of float
+        From when to when of the original, in seconds.
+    """
+    info, first, last = original.info, 0.0, 0.0
+    rate = (info.fps or 25.0) / original.every
+    with VideoWriter(path, (info.width, info.height), rate, pixel_aspect=info.pixel_aspect) as writer:
+        for at, frame in enumerate(frames):
+            last = frame.time_s
+            first = first if at else last
+            writer.write(paint(at, frame), last - first)
+    return first, last + 1 / rate
+
+
+@contextmanager
+def frames_bar(
+    original: Source, total: int, progress: bool
+) -> Iterator[Callable[[Iterable[Frame]], Iterator[Frame]]]:
+    """Show a bar over all that is read of a video; what is given counts the frames that it is given."""
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, desc=printable(original.info.name), disable=not progress, unit=" frames") as bar:
+
+        def counted(frames: Iterable[Frame]) -> Iterator[Frame]:
+            for frame in frames:
+                yield frame
+                bar.update()
+
+        yield counted

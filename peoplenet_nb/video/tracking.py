@@ -13,10 +13,12 @@ import numpy as np
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.files import atomic, writing
+from peoplenet_nb.html_tables import note
 from peoplenet_nb.sources.repair import some
-from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, track_boxes
+from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, draw_tracks, smooth, track_boxes, trim
 from peoplenet_nb.tracks.identities import GAP_S
-from peoplenet_nb.video.added import COUNTED, TRACKED, TRACKS, drop_tracks
+from peoplenet_nb.video.added import COUNTED, DRAWN, TRACKED, TRACKS, drop_tracks
+from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
 from peoplenet_nb.video.result import RunResult, load_result
 
 if TYPE_CHECKING:
@@ -38,13 +40,17 @@ class TrackedRun:
     table : Path
         ``tracks.csv``: one line per track, as `Tracks.summary`.
     boxes_table : Path
-        ``tracked.csv``: one line per box of a track, as `Tracks.to_pandas`.
+        ``tracked.csv``: one line per box of a track, as `Tracks.to_pandas`; ``detection`` is the line of
+        ``detections.csv``, from 0.
+    notes : tuple of str
+        What to know of them.
     """
 
     result: RunResult
     tracks: Tracks
     table: Path
     boxes_table: Path
+    notes: tuple[str, ...] = ()
 
     def count(self, scene: Scene | str | Path, *, label: str = "person") -> Counts:
         """Count who crossed lines and stayed in zones; ``crossings.csv``, ``visits.csv``, ``presence.csv`` say so too.
@@ -71,20 +77,72 @@ class TrackedRun:
             write_table(getattr(counts, name.removesuffix(".csv")), self.result.folder / name)
         return counts
 
+    def draw(
+        self,
+        counts: Counts | None = None,
+        *,
+        label: str = "person",
+        source: str | Path | None = None,
+        progress: bool = True,
+    ) -> Path:
+        """Write ``tracked.mp4``: the video with numbers, trails, and the lines, zones and counters of a scene.
+
+        Parameters
+        ----------
+        counts : Counts, optional
+            What `count` returned.
+        label : str
+            Of which class.
+        source : str or Path, optional
+            Where the video is now; left out, where it was.
+        progress : bool
+            Whether to show a bar.
+
+        Raises
+        ------
+        SourceError
+            When the video is not there or has changed.
+        OutputError
+            When the run's folder cannot be written.
+        """
+        original = original_of(self.result, source)
+        numbers, target = self.tracks.frames.tolist(), self.result.folder / DRAWN
+        people = self.tracks.of_class(label)
+        if any(target.exists() and target.samefile(file) for file in original.files):
+            step = "move the original out of the run's folder."
+            raise OutputError("The video would be written over the original", seen=target, next_step=step)
+        with frames_bar(original, len(numbers), progress) as bar:
+            render(
+                original,
+                bar(same_frames(original, numbers)),
+                lambda _, frame: draw_tracks(frame.image, people, frame.index, counts=counts),
+                target,
+            )
+        return target
+
     def __str__(self) -> str:
         lost = len(self.result.to_pandas()) - int((self.tracks.detection >= 0).sum())
-        return (
-            f"{self.result.summary['source']['name']}: {self.tracks!r}\n"
-            f"  {some(lost, 'box')} of no track left out; written to {self.table} and {self.boxes_table.name}"
-        )
+        written = f"written to {self.table} and {self.boxes_table.name}"
+        lines = [
+            f"{self.result.summary['source']['name']}: {self.tracks!r}",
+            f"  {some(lost, 'box')} of no track left out; {written}",
+        ]
+        return "\n".join([*lines, *(f"  note: {text}" for text in self.notes)])
 
     def _repr_html_(self) -> str:
         where = f"{escape(str(self.table))} and {escape(self.boxes_table.name)}"
-        return f"{self.tracks._repr_html_()}<p>Written to <code>{where}</code>.</p>"
+        notes = "".join(map(note, self.notes))
+        return f"{self.tracks._repr_html_()}<p>Written to <code>{where}</code>.</p>{notes}"
 
 
 def track(
-    run: RunResult | str | Path, *, tracker: str | Tracker = Tracker.BYTETRACK, gap_s: float = GAP_S
+    run: RunResult | str | Path,
+    *,
+    tracker: str | Tracker = Tracker.BYTETRACK,
+    gap_s: float = GAP_S,
+    smooth_s: float = 0.0,
+    trim_at: float = 0.0,
+    source: str | Path | None = None,
 ) -> TrackedRun:
     """Give the boxes of a finished run identities.
 
@@ -97,6 +155,13 @@ def track(
         ``bytetrack``, ``ocsort``, ``sort`` or ``botsort``.
     gap_s : float
         How long somebody may be lost and is still the same; such gaps are closed.
+    smooth_s : float
+        Over how long boxes are smoothed, as in `peoplenet_nb.tracks.smooth`; 0.3 suits people who walk.
+    trim_at : float
+        Confidence below which the ends of a track are cut off.
+    source : str or Path, optional
+        Where the video is now, which is read once for its cuts: nobody is followed over one. Left out, where it was; if
+        it is not there, cuts are not looked for, and a note says so.
 
     Returns
     -------
@@ -109,19 +174,37 @@ def track(
     SourceError
         When the run is of images.
     SettingsError
-        For an unknown tracker or an impossible gap.
+        For an unknown tracker, or an impossible gap, time or confidence.
     InstallationError
         Without the library `trackers` (extra ``track``).
     """
     result = run if isinstance(run, RunResult) else load_result(Path(run).expanduser())
     frames, times, numbers = read_frames(result)
-    tracks = track_boxes(frames, times, tracker=tracker, gap_s=gap_s, numbers=numbers)
+    begins, notes = _cuts(result, numbers, source)
+    tracks = track_boxes(frames, times, tracker=tracker, gap_s=gap_s, numbers=numbers, begins=begins)
+    tracks = smooth(trim(tracks, trim_at), smooth_s)
     tables = {TRACKS: tracks.summary(), TRACKED: tracks.to_pandas()}
     for name, table in tables.items():
         write_table(table, result.folder / name)
     with writing(result.folder):
-        drop_tracks(result.folder, COUNTED)  # they name tracks of before
-    return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED)
+        drop_tracks(result.folder, (*COUNTED, DRAWN))  # they name tracks of before
+    return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED, notes)
+
+
+def _cuts(
+    result: RunResult, numbers: list[int], source: str | Path | None
+) -> tuple[list[int], tuple[str, ...]]:
+    """Return where shots begin, and a note where that is not known."""
+    if source is None and "://" in result.summary["source"]["spec"]:
+        return [], (
+            "Cuts were not looked for: the video is not on this machine.",
+        )  # not fetched for that alone
+    try:
+        return shots_of(same_frames(original_of(result, source), numbers)), ()
+    except (SourceError, OutputError) as error:
+        if source is not None:
+            raise
+        return [], (f"Cuts were not looked for. {error}",)
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
