@@ -196,19 +196,27 @@ class Panel:
         panel.page = page
         return panel
 
+    def settled(self) -> None:
+        """Wait until nothing moves on the page any more: a busy machine lays out late what was resized or added."""
+        self.page.wait_for_function(
+            """() => new Promise((done) => {
+              const where = () => JSON.stringify([...document.querySelectorAll('.pnb-tuner, .pnb-stage, .pnb-controls')]
+                .map((element) => element.getBoundingClientRect()));
+              const before = where();
+              const look = (left) => {
+                if (where() !== before) done(false);
+                else if (left) requestAnimationFrame(() => look(left - 1));
+                else done(true);
+              };
+              requestAnimationFrame(() => look(2));
+            })"""
+        )
+
     def stats(self) -> dict[str, float]:
         return dict(
             self.page.evaluate(
                 "() => { const { paints, painted, cost } = document.querySelector('.pnb-tuner').tunerStats;"
                 " return { paints, painted, cost }; }"
-            )
-        )
-
-    def painted_at(self) -> float:
-        """When the page last drew, in seconds since 1970."""
-        return float(
-            self.page.evaluate(
-                "() => (performance.timeOrigin + document.querySelector('.pnb-tuner').tunerStats.painted) / 1000"
             )
         )
 
@@ -239,6 +247,7 @@ class Panel:
 
     def drag(self, text: str, values: list[float], top: float = 1.0, pause: float = 0) -> None:
         """Drag a slider's handle through values; the button stays down in between."""
+        self.settled()
         track, mouse = self.track(text), self.page.mouse
         handle = self.row(text).locator(".noUi-handle").first.bounding_box()
         y = handle["y"] + handle["height"] / 2
@@ -254,5 +263,6 @@ class Panel:
 
 
 def kernel_log(path: Path) -> list[dict[str, Any]]:
-    """What a test's notebook wrote, one JSON object a line."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """What a test's notebook wrote, one JSON object a line; one that is still being written is left out."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
