@@ -69,7 +69,7 @@ def label(
     Raises
     ------
     GridsError
-        When there are no saved grids, or no boxes in them.
+        When there are no saved grids, no boxes in them, or frames of several sizes.
     SourceError
         When there are no pictures.
     SettingsError
@@ -95,10 +95,43 @@ def label(
         to = run_folder.with_name(f"{run_folder.name}-labels.json")
     if settings is None:
         settings = Settings.from_dict(run.summary["settings"]) if run else preset(fit=saved[0].fit.mode)
+    first = saved[0]
+    if first.boxes is None:
+        what = "This model has a coverage output only: there are no boxes to begin with"
+        raise GridsError(what, seen=", ".join(first.labels), next_step="use a model with boxes.")
+    chosen = tuple(first.labels[:1] if classes is None else classes)
+    refuse_unknown(chosen, first.labels, "class", "choose from")
     names = None
     if source.info.kind != "video":
         names = image_names(run) if run else [path.name for path in source.files]
-    return Labeller(saved, source, Path(to).expanduser(), settings, classes, frames, names)
+    file = _opened(saved, source.info.name, Path(to).expanduser(), settings, chosen, frames)
+    return Labeller(file, saved, VideoPictures(source, file.frames), names)
+
+
+def _opened(
+    saved: SavedGrids, source: str, path: Path, settings: Settings, classes: tuple[str, ...], frames: int
+) -> LabelFile:
+    """Return the file that was begun, with further frames where more are asked for, or a new one."""
+    labels, size = saved[0].labels, saved[0].fit.frame_size
+    fresh = LabelFile(path, source, size, classes, [], [])
+    file = LabelFile.read(path, size, classes) if path.exists() else fresh
+    place = {frame: position for position, frame in enumerate(saved.frames)}
+    if lost := [frame for frame in file.frames if frame not in place]:
+        what, fix = "These labels were begun for another run", "choose another file (to=…)."
+        raise OutputError(what, seen=f"frame {lost[0]} is not in this one", next_step=fix)
+    known = dict(zip(file.frames, file.records, strict=True))
+    file.frames = choose_frames(saved, settings, classes, frames, file.frames)
+    number = {labels.index(name): i for i, name in enumerate(classes)}
+    for frame in file.frames:
+        if frame not in known:
+            boxes = prefilled(saved[place[frame]], settings, classes)
+            known[frame] = {"boxes": [one | {"c": number[one["c"]]} for one in boxes], "done": False}
+        if saved.cells(place[frame]).fit != saved[0].fit:
+            what = "The frames of this run are not all of one size"
+            seen = f"frame {frame} differs from frame {saved.frames[0]}"
+            raise GridsError(what, seen=seen, next_step="run images of one size on their own.")
+    file.records = [known[frame] for frame in file.frames]
+    return file
 
 
 class Labeller(w.VBox, Guarded):  # type: ignore[misc]
@@ -113,75 +146,31 @@ class Labeller(w.VBox, Guarded):  # type: ignore[misc]
     """
 
     def __init__(
-        self,
-        saved: SavedGrids,
-        source: Source,
-        path: Path,
-        settings: Settings,
-        classes: Sequence[str] | None,
-        frames: int,
-        names: Sequence[str] | None,
+        self, file: LabelFile, saved: SavedGrids, pictures: VideoPictures, names: Sequence[str] | None
     ) -> None:
         self._begin_guarding()
-        first = saved[0]
-        if first.boxes is None:
-            what = "This model has a coverage output only: there are no boxes to begin with"
-            raise GridsError(what, seen=", ".join(first.labels), next_step="use a model with boxes.")
-        self._model_labels = first.labels
-        chosen = tuple(first.labels[:1] if classes is None else classes)
-        refuse_unknown(chosen, first.labels, "class", "choose from")
-        self._numbers = [first.labels.index(name) for name in chosen]
-        self.file = self._opened(saved, source, path, settings, chosen, frames)
-        self._names = [names[i] if names else f"frame_{i:06d}.jpg" for i in self.file.frames]
+        self.file, self._pictures = file, pictures
+        self._names = [names[i] if names else f"frame_{i:06d}.jpg" for i in file.frames]
         place = {frame: position for position, frame in enumerate(saved.frames)}
-        if lost := [frame for frame in self.file.frames if frame not in place]:
-            what, fix = "These labels were begun for another run", "choose another file (to=…)."
-            raise OutputError(what, seen=f"frame {lost[0]} is not in this one", next_step=fix)
-        self._grids = [saved[place[frame]] for frame in self.file.frames]
-        self._pictures = VideoPictures(source, self.file.frames)
-        clip = pack_clip(
-            (saved.cells(place[frame]) for frame in self.file.frames), floors=[first.floor], limit=0
-        )
+        cells = [saved.cells(place[frame]) for frame in file.frames]
+        self._grids = [one.grids() for one in cells]
+        first = self._grids[0]
+        self._model_labels = first.labels
+        self._numbers = [first.labels.index(name) for name in file.classes]
         self.canvas = LabelCanvas(
             shape=shape_of(first),
-            jpeg=self._pictures.first(),
+            jpeg=pictures.first(),
             grids=pack_grids(self._grids[0]),
             has_pictures=True,
-            clip=clip.data,
-            frame_names=self.file.frames,
+            clip=pack_clip(cells, floors=[first.floor], limit=0).data,
+            frame_names=file.frames,
             classes=self._numbers,
             work={"revision": 0, "records": self._to_browser()},
-            path=str(self.file.path),
+            path=str(file.path),
         )
         self.canvas.observe(self._on_work, names="work")
         self.canvas.on_msg(self._on_message)
         super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, self.canvas])
-
-    def _opened(
-        self,
-        saved: SavedGrids,
-        source: Source,
-        path: Path,
-        settings: Settings,
-        classes: tuple[str, ...],
-        frames: int,
-    ) -> LabelFile:
-        """Return the file that was begun, with further frames where more are asked for, or a new one."""
-        size = saved[0].fit.frame_size
-        if path.exists():
-            file = LabelFile.read(path, size, classes)
-        else:
-            file = LabelFile(path, source.info.name, size, classes, [], [])
-        known = dict(zip(file.frames, file.records, strict=True))
-        place = {frame: position for position, frame in enumerate(saved.frames)}
-        file.frames = choose_frames(saved, settings, classes, frames, file.frames)
-        number = {c: i for i, c in enumerate(self._numbers)}
-        for frame in file.frames:
-            if frame not in known:
-                boxes = prefilled(saved[place[frame]], settings, classes)
-                known[frame] = {"boxes": [one | {"c": number[one["c"]]} for one in boxes], "done": False}
-        file.records = [known[frame] for frame in file.frames]
-        return file
 
     @property
     def path(self) -> Path:

@@ -93,6 +93,13 @@ const calls = {
       });
     });
   },
+  /** What calls make of records that are labelled: `["at", point, reach]` and the like answer, the others change. */
+  labelling(job) {
+    const work = new engine.LabelWork(job.records, job.size);
+    const answers = job.calls.map(([name, ...values]) => work[name](...values) ?? null);
+    const { records, position, selected, done } = work;
+    return { answers, records, position, selected, done };
+  },
   labels(job) {
     return engine.placeLabels(job.boxes, job.forms, job.picture);
   },
