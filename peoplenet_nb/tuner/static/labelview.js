@@ -297,7 +297,8 @@ export class LabelView extends Paced {
     const state = record.done ? ", done" : doubt ? `, ${doubt} in doubt` : "";
     setText(this.summary, `Frame ${this.#name(work.position)} (${work.position + 1} of ${work.records.length}): ${sure} boxes${state}.`);
     const kept = model.get("saved") >= this.revision;
-    setText(this.saved, `${work.done} of ${work.records.length} frames done. ${kept ? `Saved in ${model.get("path")}` : "Saving …"}`);
+    setText(this.saved, `${work.done} of ${work.records.length} frames done. ${!kept ? "Saving …" : `${this.revision ? "Saved" : "Each action is saved"} in ${model.get("path")}`}`);
+    this.saved.title = model.get("path");
     const active = this.work.selected >= 0 ? work.boxes[work.selected].c : this.drawing;
     for (const [c, button] of this.classButtons) button.setAttribute("aria-pressed", String(c === active));
     this.heatButton.setAttribute("aria-pressed", String(this.heat));

@@ -88,7 +88,7 @@ export class ScoreRow {
       take.disabled = Number.isNaN(best.confidence);
       if (judge.finished) this.#mark(c, best);
     }
-    if (judge.finished) view.stats.scores = this.scores;
+    if (judge.finished) Object.assign(view.stats, { scores: this.scores, scored: performance.now() });
     const frames = this.truths.frames.length;
     const under = view.settings.threshold.some((t) => t < view.model.get("floor"));
     const note = under ? ` Cells below ${view.model.get("floor")} are not counted here.` : "";
