@@ -12,6 +12,7 @@ The actions are those of a person who is played (tests/labelling.py) and knows t
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -23,16 +24,16 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from labelling import Hand, put_right
-from results_file import command, shared_folder, table, write_section
-from tuner_bare import open_bare
-from tuner_lab import browser
+from results_file import shared_folder, table, write_section
 from tuner_latency import grids_of, percentile
 
+from labelling import Hand, put_right
 from peoplenet_nb import open_grids, preset, read_labels, tune_run
 from peoplenet_nb.cells import CELLS, CellsWriter, SavedGrids
 from peoplenet_nb.labels import Labels
 from peoplenet_nb.tuner.choosing import choose_frames, prefilled
+from tuner_bare import open_bare
+from tuner_lab import browser
 
 MOVE = """async ([name, values]) => {
   const { tunerStats } = document.querySelector('.pnb-tuner');
@@ -118,18 +119,17 @@ def lines(frames: int, first: float, rows: list[tuple[str, list[float]]], hand: 
         (what, f"{statistics.median(waits):.1f}", f"{percentile(waits, 0.95):.1f}", f"{max(waits):.1f}")
         for what, waits in rows
     ]
+    load = f"The machine's load was {os.getloadavg()[0]:.1f} at the end."
     spent = ", ".join(f"{number} {name}" for name, number in sorted(hand.spent.items()))
     return [
-        f"`{command()}`",
-        "",
-        f"From a move of a control until precision, recall and F1 of {frames:,} labelled frames (vtest.avi, repeated) stand "
-        f"on the page, in headless Chromium; the first figures stood there after {first:.1f} s.",
+        f"From a move of a control until precision, recall and F1 of {frames:,} labelled frames (vtest.avi, repeated)",
+        f"stand on the page, in headless Chromium; the first figures stood there after {first:.1f} s. {load}",
         "",
         *table(["what moves", "median, ms", "95 %, ms", "most, ms"], cells),
         "",
-        f"Twenty frames of vtest.avi, chosen and labelled by a person who is played: {hand.actions} actions for "
-        f"{hand.wanted} people, of whom {hand.right} were right before; {hand.actions / hand.right:.2f} actions for each "
-        f"box that was right already, everything else included ({spent}).",
+        f"Twenty frames of vtest.avi, chosen and labelled by a person who is played: {hand.actions} actions for",
+        f"{hand.wanted} people, of whom {hand.right} were right before, so {hand.actions / hand.right:.2f} for each that",
+        f"was right already, everything else included ({spent}).",
     ]
 
 

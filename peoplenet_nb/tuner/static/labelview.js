@@ -59,7 +59,7 @@ export class LabelView extends Paced {
     toolbar.append(this.heatButton, this.next);
     this.stage = new Stage("");
     this.stage.shapeLike(this.shape);
-    this.stage.box.style.maxWidth = `${Math.round((68 * this.shape.frameSize[0]) / this.shape.frameSize[1])}vh`;
+    this.stage.box.style.maxWidth = `${Math.round((62 * this.shape.frameSize[0]) / this.shape.frameSize[1])}vh`;
     this.stage.element.classList.add("pnb-alone");
     this.frames = this.work.records.map((_, p) => button("", `Frame ${this.#name(p)}`, () => this.#go(p)));
     this.strip = h("div", { class: "pnb-frames", role: "group", "aria-label": "Frames" }, ...this.frames);

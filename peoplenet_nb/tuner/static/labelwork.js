@@ -4,7 +4,7 @@
 
 const WAYS_BACK = 500; // of undo
 export const IGNORE = -1; // the class of a region that is not judged
-export const LEAST = 3; // frame pixels; a smaller box was a slip of the hand
+const LEAST = 3; // frame pixels
 
 /**
  * @typedef {{c: number, box: number[], sure: boolean, score: number}} Labelled `sure` is false where it only may be
@@ -46,17 +46,17 @@ export class LabelWork {
     this.#replace(i, { c, sure: true });
   }
 
-  setBox(i, box) {
-    this.#replace(i, { box: this.within(box), sure: true });
+  /** Give a box other corners, and add one between two corners; what comes out too small was a slip of the hand. */
+  setBox(i, corners) {
+    const box = this.within(corners);
+    if (large(box)) this.#replace(i, { box, sure: true });
   }
 
-  /** Add a box between two corners. @returns whether it was large enough */
-  add(c, box) {
-    const [x1, y1, x2, y2] = this.within(box);
-    if (x2 - x1 < LEAST || y2 - y1 < LEAST) return false;
-    this.#change({ boxes: [...this.boxes, { c, box: [x1, y1, x2, y2], sure: true, score: 1 }] });
+  add(c, corners) {
+    const box = this.within(corners);
+    if (!large(box)) return;
+    this.#change({ boxes: [...this.boxes, { c, box, sure: true, score: 1 }] });
     this.selected = this.boxes.length - 1;
-    return true;
   }
 
   /** The frame is right as it stands: what was not accepted goes; on to the next that is not done. */
@@ -138,6 +138,10 @@ export class LabelWork {
     const has = (edge) => (edges.includes(edge) ? 1 : 0);
     return [x1 + has("l") * dx, y1 + has("t") * dy, x2 + has("r") * dx, y2 + has("b") * dy];
   }
+}
+
+function large([x1, y1, x2, y2]) {
+  return x2 - x1 >= LEAST && y2 - y1 >= LEAST;
 }
 
 /** Whether a point is on the inner side of one edge of a box. */
