@@ -128,8 +128,8 @@ def lines(frames: int, first: float, rows: list[tuple[str, list[float]]], hand: 
         *table(["what moves", "median, ms", "95 %, ms", "most, ms"], cells),
         "",
         f"Twenty frames of vtest.avi, chosen and labelled by a person who is played: {hand.actions} actions for",
-        f"{hand.wanted} people, of whom {hand.right} were right before, so {hand.actions / hand.right:.2f} for each that",
-        f"was right already, everything else included ({spent}).",
+        f"{hand.wanted} people, of whom {hand.right} were right before, so {hand.actions / hand.right:.2f} for each",
+        f"that was right already, everything else included ({spent}).",
     ]
 
 
