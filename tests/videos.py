@@ -21,6 +21,7 @@ from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.onnxfile import HeadHealth
+from peoplenet_nb.settings import Settings
 
 BITS = 10
 LABELS = ("person", "bag", "face")
@@ -145,7 +146,7 @@ class FakeModel:
         self.is_standin = standin
         self.labels = LABELS
         self.device, self.fit, self.providers = device, "stretch", ("FakeExecutionProvider",)
-        self.precision = "fp32"
+        self.precision, self.tiles = "fp32", 1
         self.file = SimpleNamespace(path=Path("fake.onnx"), sha256=sha256, boxes=boxes or None)
         self.backend = SimpleNamespace(threads=1, device=Device(device))
         self.batches: list[int] = []
@@ -161,6 +162,15 @@ class FakeModel:
     def preprocess_all(self, frames: Sequence[np.ndarray]) -> tuple[np.ndarray, list[Fit]]:
         fits = [Fit.of((frame.shape[1], frame.shape[0]), (960, 544), self.fit) for frame in frames]
         return np.array([number_of(frame) for frame in frames]), fits
+
+    def for_settings(self, settings: Settings) -> FakeModel:
+        return self
+
+    def joined(self, grids: list[Grids]) -> list[Grids]:
+        return grids
+
+    def infer(self, frame: np.ndarray) -> Grids:
+        return self.infer_input(*self.preprocess_all([frame]))[0]
 
     def infer_input(self, batch: np.ndarray, fits: Sequence[Fit]) -> list[Grids]:
         self.batches.append(len(batch))

@@ -77,6 +77,14 @@ FitName = Annotated[
         "How frames get the network's size; auto: by their shape. Left out: as settings say.",
     ),
 ]
+Tiles = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="1|2",
+        help="2: look at 2 x 2 parts of a frame too, for small people in large frames; five times as long.",
+    ),
+]
 PrecisionName = Annotated[
     str,
     one_of(
@@ -185,7 +193,11 @@ class LogLines(logging.Formatter):
 
 
 def read_settings(
-    file: Path | None, name: str | None, fit: str | None, thresholds: list[str] | None
+    file: Path | None,
+    name: str | None,
+    fit: str | None,
+    thresholds: list[str] | None,
+    tiles: int | None = None,
 ) -> Settings:
     """Return the settings of a file or preset, for the fit and with the thresholds that were asked for."""
     if file is not None and name is not None:
@@ -204,6 +216,7 @@ def read_settings(
                 *(file, settings.fit, fit),
             )
             settings = settings.replace(fit=fit)
+    settings = settings if tiles is None else settings.replace(tiles=tiles)
     for text in thresholds or []:
         label, _, value = text.rpartition("=")
         try:

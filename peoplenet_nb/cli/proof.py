@@ -17,6 +17,7 @@ from peoplenet_nb.cli.options import (
     Progress,
     SettingsFile,
     Thresholds,
+    Tiles,
     one_of,
     path_option,
     read_settings,
@@ -65,6 +66,7 @@ def evaluate(
     settings: SettingsFile = None,
     preset_name: MaybePreset = None,
     threshold: Thresholds = None,
+    tiles: Tiles = None,
     names: ClassNames = None,
     every: Every = 1,
     frames: Frames = None,
@@ -92,7 +94,7 @@ def evaluate(
     """
     from peoplenet_nb.evaluation import evaluate as judge
 
-    chosen = _asked(settings, preset_name, fit, threshold)
+    chosen = _asked(settings, preset_name, fit, threshold, tiles)
     what, loaded = _opened(source, chosen, model, device, precision, every, frames, progress)
     result = judge(what, labels, chosen, loaded, classes=_classes(names), progress=progress)
     say(result)
@@ -126,6 +128,7 @@ def recommend(
     settings: SettingsFile = None,
     preset_name: MaybePreset = None,
     threshold: Thresholds = None,
+    tiles: Tiles = None,
     names: ClassNames = None,
     every: Every = 1,
     frames: Frames = None,
@@ -138,7 +141,7 @@ def recommend(
     """
     from peoplenet_nb.evaluation import recommend as choose
 
-    chosen = _asked(settings, preset_name, fit, threshold)
+    chosen = _asked(settings, preset_name, fit, threshold, tiles)
     if output is not None and output.exists() and not overwrite:  # before anything runs
         raise OutputError(
             "The settings file is there already",
@@ -153,12 +156,12 @@ def recommend(
 
 
 def _asked(
-    file: Path | None, name: str | None, fit: str | None, thresholds: list[str] | None
+    file: Path | None, name: str | None, fit: str | None, thresholds: list[str] | None, tiles: int | None
 ) -> Settings | None:
     """Return the settings that were asked for, if any were."""
-    if (file, name, fit, thresholds) == (None, None, None, None):
+    if (file, name, fit, thresholds, tiles) == (None,) * 5:
         return None
-    return read_settings(file, name, fit, thresholds)
+    return read_settings(file, name, fit, thresholds, tiles)
 
 
 def _opened(

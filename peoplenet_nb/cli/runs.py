@@ -29,6 +29,7 @@ from peoplenet_nb.cli.options import (
     Progress,
     SettingsFile,
     Thresholds,
+    Tiles,
     complain,
     one_of,
     path_option,
@@ -52,6 +53,8 @@ def load(model: str | None, device: str, settings: Settings, precision: str = "f
     loaded = PeopleNet.load(model, device=device, fit=settings.fit, precision=precision)
     say(f"model: {loaded.file.path}{'  (stand-in of the demo clip)' if loaded.is_standin else ''}")
     say(f"device: {loaded.device} ({', '.join(loaded.providers)}), {loaded.precision}, fit: {loaded.fit}")
+    if settings.tiles > 1:
+        say("tiles: each frame and 2 x 2 parts of it, five inferences a frame: about five times as long")
     return loaded
 
 
@@ -71,6 +74,7 @@ def detect(
     settings: SettingsFile = None,
     preset_name: PresetName = None,
     threshold: Thresholds = None,
+    tiles: Tiles = None,
     every: Every = 1,
     frames: Frames = None,
     save_grids: Annotated[
@@ -114,7 +118,7 @@ def detect(
         raise OutputError(
             "--resume and --overwrite exclude each other", next_step="choose one: continue, or begin anew."
         )
-    chosen = read_settings(settings, preset_name, fit, threshold)
+    chosen = read_settings(settings, preset_name, fit, threshold, tiles)
     drawn = read_scene(scene)  # before hours of work
     if follow or drawn is not None:
         from peoplenet_nb.tracks.identities import tracking_library

@@ -181,7 +181,7 @@ def _infer(frames: Iterator[Frame], model: PeopleNet, progress: bool, source: So
     running = model.with_threads(1) if cores > 1 else model
 
     def one(image: Image) -> Grids:
-        return running.infer_input(*running.preprocess_all([image]))[0]
+        return running.infer(image)
 
     with (
         ThreadPoolExecutor(cores) as workers,

@@ -76,6 +76,9 @@ def _values(settings: Settings, name: str, labels: Sequence[str]) -> list[Any]:
 
 
 def _fit(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
+    if settings.tiles != 1:
+        settings, says = _fit(settings.replace(tiles=1), can, labels)
+        return settings, ["tiles: none (the whole frame alone there)", *says]
     if settings.fit is FitMode.STRETCH or (can.letterbox and settings.fit is FitMode.LETTERBOX):
         return settings, []
     what = "it stretches frames; these thresholds were chosen for letterboxed ones"

@@ -19,16 +19,17 @@ import numpy.typing as npt
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import DeviceError, choose
-from peoplenet_nb.files import atomic
 from peoplenet_nb.fit import Fit, FitMode
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.network.describe import describe, model_html, save_arrays
 from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines import Backend, Releases, check_device, open_backend
 from peoplenet_nb.network.mnnfile import build_mnn, in_mnn, mnn_pays
 from peoplenet_nb.network.resolve import resolve_model
+from peoplenet_nb.network.tiles import join_all, parts_of
 from peoplenet_nb.network.variants import variant_for
 from peoplenet_nb.onnxfile import HeadHealth, ModelFile, head_health, read_model_file
-from peoplenet_nb.preprocess import NetworkInput, Preprocessor
+from peoplenet_nb.preprocess import NetworkInput, Preprocessor, check_frame
 from peoplenet_nb.settings import Settings, preset
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ class PeopleNet:
         The engine that runs it; ``device``, ``providers`` and ``threads`` are what really loaded.
     fit : FitMode
         How frames are preprocessed; ``auto`` by the shape of each.
+    tiles : int
+        2 where the network looks at four parts of a frame too (`peoplenet_nb.network.tiles`), else 1.
     """
 
     def __init__(
@@ -67,11 +70,13 @@ class PeopleNet:
         fit: FitMode | str = FitMode.AUTO,
         *,
         runs: ModelFile | None = None,
+        tiles: int = 1,
     ) -> None:
         self.file = file
         self.runs: ModelFile = runs or file
         self.backend = backend
         self.fit: FitMode = choose(FitMode, fit, "fit")
+        self.tiles = tiles
         self._local = threading.local()
 
     @classmethod
@@ -144,15 +149,18 @@ class PeopleNet:
         if isinstance(self.backend, Releases):
             self.backend.release()
         backend = open_backend(self.runs, self.backend.device, threads, self.precision)
-        return PeopleNet(self.file, backend, self.fit, runs=self.runs)
+        return PeopleNet(self.file, backend, self.fit, runs=self.runs, tiles=self.tiles)
 
-    def with_fit(self, fit: FitMode) -> PeopleNet:
-        """Return the same model with frames preprocessed so; nothing is loaded anew."""
-        return self if fit is self.fit else PeopleNet(self.file, self.backend, fit, runs=self.runs)
+    def looking(self, fit: FitMode, tiles: int) -> PeopleNet:
+        """Return the same model that preprocesses frames so, and looks at their parts too or not; nothing is loaded."""
+        if (fit, tiles) == (self.fit, self.tiles):
+            return self
+        return PeopleNet(self.file, self.backend, fit, runs=self.runs, tiles=tiles)
 
     def for_settings(self, settings: Settings) -> PeopleNet:
-        """Return the model that preprocesses frames as settings want it: ``auto`` leaves that to them."""
-        return self.with_fit(settings.fit) if self.fit is FitMode.AUTO else self
+        """Return the model that looks at frames as settings want it; ``auto`` leaves the fit to them."""
+        fit = settings.fit if self.fit is FitMode.AUTO else self.fit
+        return self.looking(fit, max(self.tiles, settings.tiles))
 
     @property
     def is_standin(self) -> bool:
@@ -213,8 +221,7 @@ class PeopleNet:
         GridsError
             When the network's output holds NaN or infinity.
         """
-        batch, fit = self.preprocess(frame)
-        return self.infer_input(batch, [fit])[0]
+        return self.infer_batch([frame])[0]
 
     def detect(self, frame: Frame, settings: Settings | None = None) -> Detections:
         """Return the people, bags and faces in one frame, in its pixels.
@@ -240,11 +247,17 @@ class PeopleNet:
         """Run the network on several frames at once; they may differ in size."""
         if not frames:
             return []
-        return self.infer_input(*self.preprocess_all(frames))
+        return self.joined(self.infer_input(*self.preprocess_all(frames)))
+
+    def joined(self, grids: list[Grids]) -> list[Grids]:
+        """Return one grids a frame: with ``tiles`` those of its parts are joined with the whole's."""
+        return join_all(grids) if self.tiles > 1 else grids
 
     def preprocess_all(self, frames: Sequence[Frame]) -> tuple[NetworkInput, list[Fit]]:
-        """Return what the network takes for several frames at once, and the fit of each."""
+        """Return what the network takes for several frames at once, and the fit of each; with ``tiles`` of parts."""
         preprocessor = self._preprocessor
+        if self.tiles > 1:
+            frames = [one for frame in frames for one in (frame, *parts_of(check_frame(frame)))]
         batch = np.empty((len(frames), *preprocessor.shape), preprocessor.dtype)
         return batch, [preprocessor(frame, batch[i : i + 1])[1] for i, frame in enumerate(frames)]
 
@@ -270,34 +283,14 @@ class PeopleNet:
         """
         folder, grids, (batch, _) = Path(folder), self.infer(frame), self.network_input(frame)
         arrays = {"preprocessed_frame": batch, "output_cov": grids.coverage, "output_bbox": grids.boxes}
-        written = {"grids": grids.save(folder / "grids.npz")}
-        for name, array in arrays.items():
-            if array is not None:
-                written[name] = folder / f"{name}.npy"
-                with atomic(written[name]) as partial, partial.open("wb") as stream:
-                    np.save(stream, array)
-        return written
+        return {"grids": grids.save(folder / "grids.npz")} | save_arrays(folder, arrays)
 
     def describe(self) -> pd.DataFrame:
         """Return what is inside the model as a table with the columns ``what`` and ``value``."""
-        from peoplenet_nb.network.describe import describe
-
-        return describe(self.file, self._running())
+        return describe(self)
 
     def _repr_html_(self) -> str:
-        from peoplenet_nb.network.describe import model_html
-
-        return model_html(self.file, self._running(), [head.label for head in self.dead_heads])
-
-    def _running(self) -> dict[str, object]:
-        """Return how the model runs, as rows of `describe`."""
-        runs = "the file itself" if self.runs is self.file else f"its variant {self.runs.path}"
-        return {
-            "runs": f"{runs}, in {self.precision}",
-            "device": f"{self.device} ({', '.join(self.providers)})",
-            "threads": self.backend.threads,
-            "fit": str(self.fit),
-        }
+        return model_html(self)
 
     def __repr__(self) -> str:
         kind = " (stand-in)" if self.is_standin else ""

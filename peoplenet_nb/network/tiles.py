@@ -17,7 +17,6 @@ from peoplenet_nb.decoding.boxes import BBOX_NORM, BBOX_OFFSET, box_columns
 from peoplenet_nb.grids import Grids
 
 Frame = npt.NDArray[np.uint8]
-Origin = tuple[int, int]
 
 _SHARE = 0.6
 _LARGEST = 0.2  # of the frame's width and height: as much as two parts share
@@ -25,14 +24,23 @@ _EDGE = 2.0  # network pixels: a box that ends so near to an inner edge of its p
 _LEAST = 0.005  # the lowest threshold of any preset
 
 
-def parts_of(frame: Frame) -> list[tuple[Origin, Frame]]:
-    """Return the four overlapping parts of a frame ``(H, W, 3)`` and where each begins, ``(x, y)``."""
+def parts_of(frame: Frame) -> list[Frame]:
+    """Return the four overlapping parts of a frame ``(H, W, 3)``, row by row."""
     height, width = frame.shape[:2]
     w, h = max(1, round(width * _SHARE)), max(1, round(height * _SHARE))
-    return [((x, y), frame[y : y + h, x : x + w]) for y in (0, height - h) for x in (0, width - w)]
+    return [frame[y : y + h, x : x + w] for x, y in _origins((width, height), (w, h))]
 
 
-def join(whole: Grids, parts: Sequence[tuple[Origin, Grids]]) -> Grids:
+def _origins(frame: tuple[int, int], part: tuple[int, int]) -> list[tuple[int, int]]:
+    return [(x, y) for y in (0, frame[1] - part[1]) for x in (0, frame[0] - part[0])]
+
+
+def join_all(grids: Sequence[Grids]) -> list[Grids]:
+    """Return the grids of each frame, given those of it and of its four parts one after the other."""
+    return [join(grids[i], grids[i + 1 : i + 5]) for i in range(0, len(grids), 5)]
+
+
+def join(whole: Grids, parts: Sequence[Grids]) -> Grids:
     """Return the grids of a whole frame with the small boxes of its parts in them.
 
     A cell of a part goes to the whole's cell that its place belongs to, where its coverage is the higher one.
@@ -41,15 +49,15 @@ def join(whole: Grids, parts: Sequence[tuple[Origin, Grids]]) -> Grids:
     ----------
     whole : Grids
         Of the frame.
-    parts : sequence of (tuple of int, Grids)
-        Of each part, and the frame pixel at which it begins.
+    parts : sequence of Grids
+        Of what `parts_of` returns.
     """
     if whole.boxes is None:
         return whole
     classes, rows, cols = whole.shape
     size = np.array(whole.fit.frame_size)
     coverage, boxes = whole.coverage.reshape(-1).copy(), whole.boxes.reshape(classes, 4, -1).copy()
-    for origin, part in parts:
+    for origin, part in zip(_origins(whole.fit.frame_size, parts[0].fit.frame_size), parts, strict=True):
         cells = np.flatnonzero(part.coverage.reshape(-1) >= _LEAST)
         class_id, place = np.divmod(cells, rows * cols)
         xyxy = box_columns(part, cells).T

@@ -61,6 +61,9 @@ class Settings:
     fit : FitMode
         The preprocessing that the thresholds were chosen for. ``auto`` decides by each frame's shape, and its classes
         may have a threshold for either; settings for one of them have one.
+    tiles : int
+        2: the network looks at four parts of a frame too (`peoplenet_nb.network.tiles`), which finds small people in
+        large frames and takes five times as long; 1: at the whole alone.
     clustering : Clustering
         ``nms`` (DeepStream's cluster-mode 2), ``dbscan``, or ``hybrid`` (DBSCAN drops outliers, NMS the rest).
     nms_iou : float
@@ -89,6 +92,7 @@ class Settings:
 
     preset: str = "custom"
     fit: FitMode = FitMode.STRETCH
+    tiles: int = 1
     clustering: Clustering = Clustering.NMS
     nms_iou: float = 0.5
     eps: float = 0.3
@@ -102,6 +106,10 @@ class Settings:
     def __post_init__(self) -> None:
         set_ = object.__setattr__
         set_(self, "fit", choose(FitMode, self.fit, "fit"))
+        if type(self.tiles) is not int or self.tiles not in (1, 2):
+            raise wrong(
+                "tiles must be 1 or 2", self.tiles, "2 looks at 2 x 2 parts of a frame too, 1 at none."
+            )
         set_(self, "clustering", choose(Clustering, self.clustering, "clustering"))
         set_(self, "flavour", choose(Flavour, self.flavour, "DBSCAN flavour"))
         set_(self, "score", choose(Score, self.score, "kind of score"))
@@ -193,6 +201,7 @@ class Settings:
         return {
             "preset": self.preset,
             "fit": str(self.fit),
+            **({"tiles": self.tiles} if self.tiles != 1 else {}),
             "clustering": str(self.clustering),
             "nms": {"iou": self.nms_iou},
             "dbscan": {
@@ -216,13 +225,17 @@ class Settings:
             For unknown keys (with the nearest known one), wrong types and values out of range.
         """
         data = mapping(data, "settings")
-        refuse_unknown(data, ["preset", "fit", "clustering", "nms", "dbscan", "top_k", "classes"], "key")
+        refuse_unknown(
+            data, ["preset", "fit", "tiles", "clustering", "nms", "dbscan", "top_k", "classes"], "key"
+        )
         nms = mapping(data.get("nms") or {}, "nms")
         dbscan = mapping(data.get("dbscan") or {}, "dbscan")
         classes = mapping(data.get("classes") or {}, "classes")
         refuse_unknown(nms, ["iou"], "key under nms")
         refuse_unknown(dbscan, ["eps", "min_samples", "flavour", "score"], "key under dbscan")
-        chosen: dict[str, Any] = {k: data[k] for k in ("preset", "fit", "clustering", "top_k") if k in data}
+        chosen: dict[str, Any] = {
+            k: data[k] for k in ("preset", "fit", "tiles", "clustering", "top_k") if k in data
+        }
         chosen |= dbscan | {f"nms_{key}": value for key, value in nms.items()}
         default = read_numbers("default", classes.get("default") or {}, ClassSettings())
         named = {

@@ -40,4 +40,5 @@ def _clustering_text(data: Mapping[str, Any]) -> str:
         how = f"{data['clustering']} with {numbers.format(**data['dbscan'])}"
     most = "" if data["top_k"] is None else f"; at most {data['top_k']} boxes of a class"
     fit = "of any shape (fit auto)" if data["fit"] == "auto" else f"preprocessed by {data['fit']}"
-    return f"Clustering: {how}{most}. Thresholds for frames {fit}."
+    tiles = " The network looks at the frame and 2 x 2 parts of it." if data.get("tiles", 1) != 1 else ""
+    return f"Clustering: {how}{most}. Thresholds for frames {fit}.{tiles}"

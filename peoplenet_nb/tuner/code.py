@@ -24,7 +24,7 @@ def line_of(settings: Settings, base: Settings, labels: Sequence[str]) -> str:
     name = next((s.preset for s in (settings, base) if s.preset in PRESETS), "default")
     start = preset(name, settings.fit)
     line = f"preset({name!r}, {str(settings.fit)!r})"
-    if changed := _arguments(SHARED, settings, start):
+    if changed := _arguments(("tiles", *SHARED), settings, start):
         line += f".replace({changed})"
     for label in labels:
         if changed := _arguments(_PER_CLASS, settings.for_class(label), start.for_class(label)):

@@ -56,12 +56,11 @@ def fitted(model: PeopleNet, settings: Settings, source: Source) -> PeopleNet:
 
     A video has one shape, and its pixels may not be square; images are decided one by one.
     """
-    if model.fit is not FitMode.AUTO:
+    model, info = model.for_settings(settings), source.info
+    if model.fit is not FitMode.AUTO or info.kind != "video":
         return model
-    info = source.info
-    if settings.fit is not FitMode.AUTO or info.kind != "video":
-        return model.with_fit(settings.fit)
-    return model.with_fit(FitMode.AUTO.of_frame(float(info.width * info.pixel_aspect), info.height))
+    shape = float(info.width * info.pixel_aspect), info.height
+    return model.looking(FitMode.AUTO.of_frame(*shape), model.tiles)
 
 
 def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
@@ -120,6 +119,7 @@ def fingerprint(
         "model": {
             "sha256": model.file.sha256,
             "fit": str(model.fit),
+            **({"tiles": model.tiles} if model.tiles != 1 else {}),
             "precision": str(model.precision),
             # Another calibration is another network; the variant with a uint8 input computes the same as its model.
             **({"int8_sha256": model.runs.sha256} if model.precision == Precision.INT8 else {}),
@@ -140,6 +140,8 @@ def notes_on(source: Source, model: PeopleNet) -> list[str]:
     if model.file.boxes is None:
         notes.append(COVERAGE_ONLY)
     notes += [f"The {head.label} head of this model is {head.reason}." for head in model.dead_heads]
+    if model.tiles > 1:
+        notes.append("The network looks at each frame and at 2 x 2 parts of it: about five times the time.")
     info = source.info
     if model.fit == FitMode.STRETCH and info.width * info.pixel_aspect < NARROW * info.height:
         notes.append(

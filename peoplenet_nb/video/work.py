@@ -197,7 +197,7 @@ class Worker:
         marks.append(perf_counter())
         batch, fits = self._model.preprocess_all(images)
         marks.append(perf_counter())
-        all_grids = self._model.infer_input(batch, fits)
+        all_grids = self._model.joined(self._model.infer_input(batch, fits))
         marks.append(perf_counter())
         together = _lengths(("convert", "preprocess", "infer"), marks, len(taken))
         return [self._decode(grids, together) for grids in all_grids]
