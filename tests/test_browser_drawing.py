@@ -201,7 +201,7 @@ def test_the_menu_exports_what_is_on_screen(shown: Shown) -> None:
     page.get_by_role("button", name="Take the nearest").click()
     text.get_by_text("params.yaml").wait_for(timeout=20_000)
     menu.select_option(label="deepstream")
-    text.get_by_text("pre-cluster-threshold=0.25").wait_for(timeout=20_000)
+    text.get_by_text("[class-attrs-all]").wait_for(timeout=20_000)
     shown.panel.drag("NMS IoU", [0.6, 0.7])
     shown.until(lambda: shown.nms_iou > 0.65, "the move did not arrive")
     chosen = f"nms-iou-threshold={shown.nms_iou:g}"

@@ -17,10 +17,12 @@ from peoplenet_nb.errors import GridsError
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.tracks import Line, Scene, Zone
 from peoplenet_nb.tuner import Tuner, TunerModel, tune_run, wire
 from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.make import Clip
 from peoplenet_nb.video import RunResult, run
+from peoplenet_nb.video.tracking import track
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,22 @@ def test_every_frame_of_the_run_has_the_boxes_that_the_run_wrote(result: RunResu
         np.testing.assert_allclose(found.detections.xyxy, rows[["x1", "y1", "x2", "y2"]], atol=0.0051)
         np.testing.assert_allclose(found.detections.confidence, rows["confidence"], atol=0.00006)
     assert panel.model.counts().sum() == len(table)
+
+
+def test_who_crosses_and_stays_is_what_the_run_says(result: RunResult, panel: Tuner) -> None:
+    pytest.importorskip("trackers", reason="the extra `track`")
+    width, height = panel.scene.frame_size
+    corners = [(0, 0), (width / 2, 0), (width / 2, height), (0, height)]
+    panel.scene = Scene(
+        (width, height),
+        {f"at {x}": Line(((x, 0), (x, height))) for x in range(100, width, 100)},
+        {"left": Zone(tuple(corners))},
+    )
+    here, there = panel.count(), track(result).count(panel.scene)
+    assert len(there.crossings) > 3
+    assert here.lines().equals(there.lines())
+    columns = ["zone", "track", "first_frame", "last_frame", "entered", "left"]
+    assert here.visits[columns].equals(there.visits[columns])
 
 
 def test_what_is_between_follows_the_settings(panel: Tuner) -> None:

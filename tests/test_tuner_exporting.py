@@ -36,9 +36,10 @@ def shown(widget: Any) -> bool:
 
 @pytest.mark.parametrize("target", Target)
 def test_every_target_gets_the_files_of_the_settings_on_screen(target: Target, tmp_path: Path) -> None:
-    export = Export(TunerModel([random_grids(1)], preset("default")))
+    model = TunerModel([random_grids(1)], preset("default", "stretch"))
+    export = Export(model)
     export.choose(target)
-    expected = export_settings(preset("default"), target, model=NetworkFile(labels=LABELS), nearest=True)
+    expected = export_settings(model.settings, target, model=NetworkFile(labels=LABELS), nearest=True)
     assert export.exported == expected
     assert export.refused == expected.changes
     if export.refused:
@@ -56,7 +57,8 @@ def test_files_and_notes_follow_the_settings(panel: Tuner, menu: ExportMenu) -> 
     assert menu.write.disabled
     menu.target.value = "deepstream"
     assert "<details open><summary" in menu.text.value
-    assert "pre-cluster-threshold=0.25" in menu.text.value
+    person = panel.settings.for_class("person").threshold
+    assert f"pre-cluster-threshold={person:g}\n" in menu.text.value
     assert "What does not transfer" in menu.text.value
     assert "stretched to 960x544" in menu.text.value
     panel.settings = panel.settings.with_class("person", threshold=0.375)
