@@ -104,6 +104,7 @@ def label(
     names = None
     if source.info.kind != "video":
         names = image_names(run) if run else [path.name for path in source.files]
+    settings = settings.for_fit(first.fit.mode)
     file = _opened(saved, source.info.name, Path(to).expanduser(), settings, chosen, frames)
     return Labeller(file, saved, VideoPictures(source, file.frames), names)
 

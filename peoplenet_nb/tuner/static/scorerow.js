@@ -93,7 +93,7 @@ export class ScoreRow {
     const under = view.settings.threshold.some((t) => t < view.model.get("floor"));
     const note = under ? ` Cells below ${view.model.get("floor")} are not counted here.` : "";
     setText(this.note, judge.finished ? `${frames} labelled frames, IoU 0.5.${note}` : `Judging ${frames} labelled frames …`);
-    this.#paintCurve();
+    if (view.theme) this.#paintCurve(); // it is read anew with the next drawing
   }
 
   /** Where the best F1 of a class is: a threshold of NMS, else the least score, in the steps of their sliders. */
