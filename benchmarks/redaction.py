@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -25,12 +26,15 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.labels import read_labels
 from peoplenet_nb.metrics import Truth
 from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.redaction.faint import FAINT
+from peoplenet_nb.redaction.redacting import SMOOTH_S
 from peoplenet_nb.redaction.regions import CORNERS, MARGIN, What, grown_by, heads_of, regions_of
 from peoplenet_nb.settings import preset
-from peoplenet_nb.tracks import KeyFrames, track_boxes
+from peoplenet_nb.tracks import KeyFrames, smooth, track_boxes
 
 Boxes = npt.NDArray[np.float64]
 _DEFACE = 0.2  # its default threshold
+_SETTINGS = preset("default", fit="stretch")
 
 
 def figures(hidden: Sequence[Boxes], clip: Clip) -> list[str]:
@@ -64,14 +68,16 @@ def by_frame(found: Sequence[Detections], clip: Clip, heads: bool) -> list[Boxes
 def redacted(found: Sequence[Detections], clip: Clip, what: What) -> tuple[list[Boxes], int]:
     """Return what `pn.redact` hides of each frame, and how many moments it doubts."""
     begins = np.flatnonzero(clip.cuts).tolist()
-    tracks = track_boxes(found, [i / clip.fps for i in range(len(found))], begins=begins)
+    tracks = smooth(track_boxes(found, [i / clip.fps for i in range(len(found))], begins=begins), SMOOTH_S)
     regions, doubts = regions_of(tracks, found, clip.size, what, begins=begins)
     at, boxes = regions["frame"].to_numpy(), regions[CORNERS].to_numpy(np.float64)
     bounds = np.searchsorted(at, np.arange(len(found) + 1)).tolist()
     return [boxes[first:last] for first, last in pairwise(bounds)], len(doubts)
 
 
-def rows(clip: Clip, deface: list[Boxes] | None) -> Iterator[list[object]]:
+def rows(faint: Clip, deface: list[Boxes] | None) -> Iterator[list[object]]:
+    least = _SETTINGS.for_class("person").threshold
+    clip = replace(faint, found=[f[(f.confidence >= least) | (f.class_id != 0)] for f in faint.found])
     if deface is not None:
         yield [clip.name, "deface, frame by frame", "", *figures(deface, clip), ""]
     for name, heads in (("faces, frame by frame", False), ("heads, frame by frame", True)):
@@ -79,6 +85,8 @@ def rows(clip: Clip, deface: list[Boxes] | None) -> Iterator[list[object]]:
     for what in What:
         hidden, doubts = redacted(clip.found, clip, what)
         yield [clip.name, f"`redact --what {what}`", "off", *figures(hidden, clip), doubts]
+    hidden, doubts = redacted(faint.found, clip, What.HEAD)
+    yield [clip.name, "`redact --what head`, saved cells", "off", *figures(hidden, clip), doubts]
     for choice in ("3", "auto"):
         hidden, doubts = redacted(filled(clip, KeyFrames.parse(choice))[0], clip, What.HEAD)
         yield [clip.name, "`redact --what head`", choice, *figures(hidden, clip), doubts]
@@ -95,16 +103,18 @@ def main() -> None:
         shared / "data" / "vtest.avi",
         read_labels(shared / "data" / "vtest_gt.txt").truth("person"),
     )
-    settings, deface = preset("default"), None
+    settings, deface = _SETTINGS.with_class("person", threshold=FAINT), None
     truth = [people[i] for i in range(795)]
-    vtest = look("vtest.avi", PeopleNet.load(weights, device="cpu"), video, truth, settings=settings)
+    vtest = look(
+        "vtest.avi", PeopleNet.load(weights, device="cpu", fit="stretch"), video, truth, settings=settings
+    )
     if options.deface is not None:
         faces = [
             np.array(frame, np.float64).reshape(-1, 5) for frame in json.loads(options.deface.read_text())
         ]
         deface = [grown_by(one[one[:, 4] >= _DEFACE, :4], MARGIN, vtest.size) for one in faces]
     alone = [Truth.of(t.xyxy[t.class_id == 0].astype(np.float64)) for t in demo_truth()]
-    standin = PeopleNet.load(STANDIN, device="cpu")
+    standin = PeopleNet.load(STANDIN, device="cpu", fit="stretch")
     demo = look("demo clip, stand-in", standin, demo_clip(), alone, settings=settings)
     for row in (*rows(vtest, deface), *rows(demo, None)):
         done.append(row)

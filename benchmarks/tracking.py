@@ -98,8 +98,10 @@ def main() -> None:
     options = parser.parse_args()
     shared, rows = shared_folder(), []
     (weights,) = (shared / "models").glob("*/*.onnx")
-    model = PeopleNet.load(weights, device="cpu")
-    clip = look("vtest.avi", model, shared / "data" / "vtest.avi", [], settings=preset("default"))
+    model = PeopleNet.load(weights, device="cpu", fit="stretch")
+    clip = look(
+        "vtest.avi", model, shared / "data" / "vtest.avi", [], settings=preset("default", fit="stretch")
+    )
     times = [i / FPS for i in range(FRAMES)]
     labels = shared / "data" / "vtest_gt.txt"
     people = read_labels(labels).truth("person")

@@ -290,6 +290,20 @@ def test_a_run_is_redacted_and_all_else_stays(clip, tmp_path, keyframes):
     assert "doubtful" in done._repr_html_().lower() or not len(done.doubts)
 
 
+@pytest.mark.parametrize("keyframes", ["off", 3])
+def test_whom_the_network_saw_faintly_is_hidden_where_cells_were_saved(clip, tmp_path, keyframes):
+    high = pn.Settings().with_class("person", threshold=0.95)
+    plain = run(clip, tmp_path / "plain", MovingModel(), high, keyframes=keyframes)
+    done = pn.redact(plain, progress=False)
+    assert len(done.regions) == 0
+    assert any("--save-grids" in text for text in done.notes)
+    saved = run(clip, tmp_path / "saved", MovingModel(), high, keyframes=keyframes, save_grids=True)
+    assert len(saved.to_pandas()) == 0
+    done = pn.redact(saved, progress=False)
+    assert {*done.regions["frame"]} == {*range(40)}
+    assert not any("--save-grids" in text for text in done.notes)
+
+
 def test_what_was_changed_by_hand_is_rendered_again(clip, tmp_path):
     result = run(clip, tmp_path, MovingModel())
     first = pn.redact(result, progress=False)

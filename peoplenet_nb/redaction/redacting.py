@@ -19,12 +19,14 @@ from peoplenet_nb.errors import OutputError, SettingsError, choose
 from peoplenet_nb.files import write_text, writing
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.redaction.byhand import BY_HAND, ByHand
+from peoplenet_nb.redaction.faint import FAINT, with_faint
 from peoplenet_nb.redaction.hiding import How, Image, hide
 from peoplenet_nb.redaction.regions import CORNERS, HOLD, MARGIN, What, regions_of
 from peoplenet_nb.redaction.sheets import MOST, Sheets
+from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import Frame, Source
 from peoplenet_nb.sources.repair import some
-from peoplenet_nb.tracks import track_boxes
+from peoplenet_nb.tracks import smooth, track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.added import DOUBTFUL, REDACTED, REDACTED_TABLE, REDACTED_TEXT
 from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
@@ -32,7 +34,8 @@ from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.sound import with_sound
 from peoplenet_nb.video.tracking import read_frames, write_table
 
-_HIGH = 0.3  # a threshold above that leaves people out whom the network saw
+SMOOTH_S = 0.2
+"""Over how long tracks are smoothed: a box that jumps for a frame leaves a head behind."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def redact(
     Parameters
     ----------
     run : RunResult, str or Path
-        A finished run of a video, on every frame or on key frames. Lower thresholds of the run hide more people.
+        A finished run of a video, on every frame or on key frames. With saved cells (``save_grids``) people are hidden
+        whom the network saw only faintly.
     what : str
         ``head``, ``face`` (where none was found, the head of the person's box) or ``person``.
     how : str
@@ -150,11 +154,13 @@ def redact(
     folder = result.folder
     _refuse_original(original, folder / REDACTED)
     by_hand = ByHand.read(folder / BY_HAND)
+    found, faint = with_faint(result, frames, numbers)
     with frames_bar(original, 2 * len(numbers), progress) as bar:
         begins = shots_of(bar(same_frames(original, numbers)))
-        tracks = track_boxes(frames, times, gap_s=GAP_S, numbers=numbers, begins=begins)
+        tracks = track_boxes(found, times, gap_s=GAP_S, numbers=numbers, begins=begins)
+        tracks = smooth(tracks, SMOOTH_S)
         size = (original.info.width, original.info.height)
-        regions, doubts = regions_of(tracks, frames, size, part, margin=margin, hold=hold, begins=begins)
+        regions, doubts = regions_of(tracks, found, size, part, margin=margin, hold=hold, begins=begins)
         regions = by_hand.changed(regions, tracks.frames, tracks.times)
         sheets = Sheets(doubts, len(numbers), {number: i for i, number in enumerate(numbers)}, hold + 1)
         boxes: dict[Any, Any] = dict.fromkeys(numbers, np.zeros((0, 4))) | {
@@ -172,7 +178,7 @@ def redact(
     write_table(doubts, folder / DOUBTFUL)
     with writing(folder):
         paths = sheets.write(folder)
-    notes = _notes(result, part, manner, keep_audio, len(doubts))
+    notes = _notes(result, part, manner, keep_audio, len(doubts), faint)
     done = Redacted(folder / REDACTED, regions, doubts, paths, folder / BY_HAND, notes)
     write_text(folder / REDACTED_TEXT, f"{done}\n")
     return done
@@ -212,14 +218,14 @@ def _write_video(
         with_sound(silent, original, render(original, frames, paint, silent), target)
 
 
-def _notes(result: RunResult, what: What, how: How, keep_audio: bool, doubts: int) -> list[str]:
+def _notes(result: RunResult, what: What, how: How, keep_audio: bool, doubts: int, faint: bool) -> list[str]:
     """Return what is not hidden, in plain words."""
     notes = []
-    high = {name: one["threshold"] for name, one in _thresholds(result).items() if one["threshold"] > _HIGH}
-    if "person" in high:
-        notes.append(
-            f"The run took people from {high['person']} up; a run with a lower threshold hides more."
-        )
+    if not faint:
+        least = Settings.from_dict(result.summary["settings"]).for_class("person").threshold
+        if least > FAINT:
+            more = f"a run with --save-grids hides whom the network saw from {FAINT} up"
+            notes.append(f"The run took people from {least} up; {more}.")
     if doubts > MOST:
         notes.append(f"The contact sheets show the first {MOST} moments.")
     if how is not How.SOLID:
@@ -234,10 +240,3 @@ def _notes(result: RunResult, what: What, how: How, keep_audio: bool, doubts: in
         f"The original is as it was, and the run's tables say when and where people were and walked.{shown}",
         "Nobody promises that nobody can be recognised, or that this complies with any law: look at all of it.",
     ]
-
-
-def _thresholds(result: RunResult) -> dict[str, Any]:
-    try:
-        return dict(result.summary["settings"]["classes"])
-    except (KeyError, TypeError, ValueError):
-        return {}

@@ -1,0 +1,46 @@
+"""People whom the network saw only faintly: hidden too, where a run kept what it saw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from peoplenet_nb.cells import CELLS, open_grids
+from peoplenet_nb.decoding import decode
+from peoplenet_nb.detections import Detections
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.video.result import RunResult
+
+FAINT = 0.2
+"""Coverage from which people and faces are hidden where a run saved its cells; a false one costs a patch."""
+
+
+def with_faint(
+    result: RunResult, frames: Sequence[Detections], numbers: Sequence[int]
+) -> tuple[list[Detections], bool]:
+    """Return the detections of a run with fainter ones in the frames that the network saw, and whether there are such.
+
+    Parameters
+    ----------
+    result : RunResult
+    frames : sequence of Detections
+        What its tables say.
+    numbers : sequence of int
+        Index of each frame.
+
+    Raises
+    ------
+    GridsError
+        When its ``cells.parquet`` is damaged.
+    """
+    chosen = Settings.from_dict(result.summary["settings"])
+    labels = [name for name in result.summary["counts"] if name.lower() in ("person", "face")]
+    low = chosen
+    for name in labels:
+        low = low.with_class(name, threshold=min(chosen.for_class(name).threshold, FAINT))
+    found = list(frames)
+    if low == chosen or not (result.folder / CELLS).is_file():
+        return found, False
+    saved, where = open_grids(result.folder), {frame: i for i, frame in enumerate(numbers)}
+    for grids, frame in zip(saved, saved.frames, strict=True):
+        found[where[frame]] = decode(grids, low).detections
+    return found, True
