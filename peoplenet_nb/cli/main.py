@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 import peoplenet_nb
-from peoplenet_nb.cli import batch, export, model, people, proof, runs, serve, speed
+from peoplenet_nb.cli import batch, bill, export, model, people, proof, runs, serve, speed
 from peoplenet_nb.cli.options import LogLines, guarded, say
 
 app = typer.Typer(
@@ -41,6 +41,9 @@ _COMMANDS = (
     (speed.optimise, "optimise --int8 street.mp4"),
     (speed.bench, "bench street.mp4 --devices cpu,cuda"),
     (model.notebooks, "notebooks my-notebooks"),
+    (bill.cost, "cost --hours 100"),
+    (bill.stop_when_idle, "stop-when-idle --after 20m"),
+    (bill.clean, "clean"),
     (model.doctor, "doctor"),
 )
 for _command, _example in _COMMANDS:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import DeviceError, InstallationError, OutputError, PeopleNetError
+from peoplenet_nb.fleet.claims import STATE
 from peoplenet_nb.hardware import available_threads, gpus
 
 _CORES = 1  # of a worker on a CPU, as on this machine (`peoplenet_nb.fleet.local`)
@@ -32,7 +32,7 @@ class _Actor:
         os.environ["PEOPLENET_CORES"] = str(cores)
         logging.basicConfig(level=logging.INFO)
         folder = Path(output)
-        if start["id"] and not (folder / ".batch" / "starts" / f"{start['id']}.json").is_file():
+        if not (folder / STATE / "starts" / f"{start['id']}.json").is_file():
             raise OutputError(
                 "A node of the cluster does not see the output folder",
                 seen=f"{output} on {os.uname().nodename}",
@@ -56,6 +56,7 @@ class RayWorker:
         self._ray = ray
         self.token = f"r-{uuid.uuid4().hex[:12]}"
         output, start, cores = given
+        self._state = output / STATE / "workers" / f"{self.token}.json"
         self._actor = kind.remote(str(output), start, self.token, cores)
         self._work = self._actor.work.remote()
         self._end: str | None = None
@@ -88,12 +89,11 @@ class RayWorker:
             self._actor.stop.remote()
 
     def close(self, seconds: float) -> None:
-        """Wait for its end, and see to it."""
-        until = time.monotonic() + seconds
-        if self._end is None:
+        """Wait for its end, where it has begun, and see to it."""
+        if self._end is None and self._state.is_file():
             self.stop()
             with suppress(self._ray.exceptions.RayError):
-                self._ray.wait([self._work], timeout=max(0.0, until - time.monotonic()))
+                self._ray.wait([self._work], timeout=seconds)
         self._drop()
 
     def _drop(self) -> None:
@@ -147,6 +147,7 @@ class OnRay:
             try:
                 ray.init(address=address or "local", **options)
             except Exception as error:  # its own errors share no class
+                ray.shutdown()
                 raise _refused(error, address) from error
         have = self._ray.cluster_resources()
         on_gpu = device in ("auto", "cuda", "tensorrt") and have.get("GPU", 0) >= 1
@@ -176,5 +177,6 @@ def _refused(error: Exception, address: str | None = None) -> DeviceError:
     return DeviceError(
         "Ray's cluster does not take this",
         seen=f"{where}{type(error).__name__}: {str(error)[-200:]}",
-        next_step="check the address; where the cluster has a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here.",
+        next_step="check the address; where the cluster has a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN here. "
+        "Ray gives a node 15 s to start: on a busy machine, try again.",
     )

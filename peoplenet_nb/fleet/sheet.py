@@ -19,7 +19,7 @@ import numpy as np
 
 from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.files import write_bytes, write_text, writing
-from peoplenet_nb.fleet.claims import STATE
+from peoplenet_nb.fleet.claims import STATE, read_json
 from peoplenet_nb.fleet.listing import INDEX, SHEET, SUMMARY, VIDEOS
 from peoplenet_nb.sources.frames import Image
 from peoplenet_nb.sources.stills import read_image
@@ -93,14 +93,21 @@ def totals(records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def write_results(output: Path, records: Mapping[str, dict[str, Any]], request: dict[str, Any]) -> None:
-    """Write ``videos.csv``, ``batch.json`` and ``index.html``; several machines may do so at once."""
+def write_results(
+    output: Path, records: Mapping[str, dict[str, Any]], request: dict[str, Any], seconds: float
+) -> None:
+    """Write ``videos.csv``, ``batch.json`` and ``index.html``; several machines may do so at once.
+
+    The seconds of this start are added to those of the starts before.
+    """
     rows = rows_of(records)
     table = io.StringIO()
     writer = csv.DictWriter(table, list(rows[0]) if rows else list(_HEAD), lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
-    summary = totals(records)
+    before = read_json(output / SUMMARY).get("wall_seconds")
+    seconds += before if isinstance(before, int | float) else 0
+    summary = totals(records) | {"wall_seconds": round(seconds, 2)}
     _replace(output / VIDEOS, table.getvalue())
     _replace(output / SUMMARY, json.dumps(summary | {"request": request}, indent=1))
     _replace(output / INDEX, page(output, rows, summary))

@@ -68,6 +68,7 @@ class Start:
         self.jobs = {job.name: job for job in jobs}
         self.claims = Claims(output, self.id, tries, stale_s)
         self.open: list[str] = []
+        self._began = time.monotonic()
         self._records: dict[str, dict[str, Any]] = {}
         self._frames: dict[str, int] = {}  # by worker, those that are gone too
         self._idle_deaths = 0
@@ -204,7 +205,7 @@ class Start:
         for name, job in self.jobs.items():
             record = {"source": job.shown} | (self._records.get(name) or self.claims.record(name))
             records[name] = record
-        write_results(self.output, records, asdict(self.request))
+        write_results(self.output, records, asdict(self.request), time.monotonic() - self._began)
         return BatchResult(self.output, records)
 
     def close(self, path: Path) -> None:

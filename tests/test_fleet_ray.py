@@ -1,0 +1,167 @@
+"""A batch on a real cluster of Ray's, two nodes on this machine: workers and a node are killed, and nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from peoplenet_nb.fleet import batch
+from peoplenet_nb.fleet.claims import STATE, started_at
+from runs import TABLES
+from videos import make_video
+
+pytestmark = pytest.mark.slow
+
+LIMIT_S = 90
+TOKEN = secrets.token_hex(32)
+FILES = (*TABLES, "video.mp4")
+
+
+def ports() -> dict[str, int]:
+    """Ports for a node's helpers: for those that it chooses itself Ray waits 15 s only (ray-project/ray#65983)."""
+    names = (
+        "metrics_agent_port",
+        "metrics_export_port",
+        "dashboard_agent_listen_port",
+        "runtime_env_agent_port",
+    )
+    with contextlib.ExitStack() as opened:
+        free = [opened.enter_context(socket.socket()) for _ in names]
+        for one in free:
+            one.bind(("127.0.0.1", 0))
+        return {name: one.getsockname()[1] for name, one in zip(names, free, strict=True)}
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def ours() -> set[int]:
+    """The processes of this test's cluster that live: all of them inherit its token."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if TOKEN.encode() in path.read_bytes() and started_at(int(path.parent.name)):
+                found.add(int(path.parent.name))
+    return found
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    for name, value in (
+        ("RAY_USAGE_STATS_ENABLED", "0"),
+        ("RAY_AUTH_MODE", "token"),
+        ("RAY_AUTH_TOKEN", TOKEN),
+        ("RAY_memory_monitor_refresh_ms", "0"),  # another test may fill the machine
+    ):
+        monkeypatch.setenv(name, value)
+    ray = pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    def end(*, seconds: float) -> set[int]:
+        """End what was started and return what was left then, which is ended, too."""
+        ray.shutdown()
+        made.shutdown()
+        until = time.monotonic() + seconds
+        while ours() and time.monotonic() < until:
+            time.sleep(0.1)
+        left = ours()
+        for pid in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return left
+
+    for last in (False, True):
+        made = Cluster()
+        try:
+            made.add_node(num_cpus=1, num_gpus=0, include_dashboard=False, **ports())
+            made.second = made.add_node(num_cpus=1, num_gpus=0, **ports())
+            break
+        except Exception as error:  # Ray's own limits on how long its helpers may take to start
+            end(seconds=1)
+            if last:
+                pytest.skip(f"Ray does not start its nodes on this machine now: {error}")
+    try:
+        yield made
+    finally:
+        assert not end(seconds=30)
+
+
+def test_a_killed_worker_and_a_killed_node_lose_nothing(cluster, tmp_path):
+    clips, out, there = tmp_path / "clips", tmp_path / "out", tmp_path / "here"
+    clips.mkdir()
+    for name, frames in (("long", 400), ("other", 300), ("a", 10), ("b", 12)):
+        make_video(clips / f"{name}.mp4", frames)
+    second = cluster.second
+    (raylet,) = second.all_processes["raylet"]
+    killed: list[int] = []
+
+    def busy() -> int:
+        """The number of the process on the second node that works on a video."""
+        until = time.monotonic() + LIMIT_S
+        while time.monotonic() < until:
+            for path in (out / STATE / "workers").glob("r-*.json"):
+                with contextlib.suppress(OSError, ValueError):
+                    state = json.loads(path.read_text())
+                    pid = state["pid"]
+                    if state["frames"] > 5 and pid not in killed and parent(pid) == raylet.process.pid:
+                        return int(pid)
+            time.sleep(0.02)
+        raise AssertionError("the second node took no video")
+
+    def kill() -> None:
+        killed.append(busy())
+        os.kill(killed[0], signal.SIGKILL)
+        killed.append(busy())
+        cluster.remove_node(second, allow_graceful=False)
+        os.kill(killed[1], signal.SIGKILL)  # a machine takes its processes along
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        result = batch(
+            clips, out, model="standin", on="ray", address=cluster.address, workers=2, tries=3, progress=False
+        )
+    finally:
+        killer.join()
+    assert len(killed) == 2
+    assert result.summary["complete"] == 4
+    assert sum(record["tries"] - 1 for record in result.records.values()) == 2
+    assert batch(clips, there, model="standin", progress=False).summary["complete"] == 4
+    for name in result.records:
+        # A video that went on from a finished part has a key frame there; its tables are the same.
+        for file in FILES if name in "ab" else TABLES:
+            mine, single = out / name / file, there / name / file
+            assert mine.is_file() == single.is_file()
+            assert not mine.is_file() or mine.read_bytes() == single.read_bytes(), (name, file)
+    assert (out / "sheet" / "a.jpg").read_bytes() == (there / "sheet" / "a.jpg").read_bytes()
+
+    # A driver with another token is told so.
+    command = [
+        sys.executable,
+        "-m",
+        "peoplenet_nb.cli",
+        "batch",
+        str(clips / "a.mp4"),
+        "-o",
+        str(tmp_path / "no"),
+    ]
+    command += ["--model", "standin", "--on", "ray", "--address", cluster.address]
+    environment = os.environ | {"RAY_AUTH_TOKEN": TOKEN[::-1], "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=False
+    )
+    assert done.returncode == 1
+    assert "RAY_AUTH_TOKEN" in done.stderr
+    assert TOKEN[::-1] not in done.stderr
