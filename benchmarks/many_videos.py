@@ -4,7 +4,7 @@
 
 Whole commands are timed, each in processes of its own: ``peoplenet-nb detect`` with all videos, and ``peoplenet-nb
 batch``, by turns. The videos are made of the demo clip, and the network is the stand-in, or with ``--real``
-PeopleNet's on a piece of ``vtest.avi``. What claims cost is measured on lists alone. ``--write`` puts it into RESULTS.md.
+PeopleNet's on a piece of ``vtest.avi``. What claims cost is measured on lists alone. ``--write``: into RESULTS.md.
 """
 
 from __future__ import annotations
