@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 import peoplenet_nb as pn
 import runs
+from conftest import make_grids
 from peoplenet_nb.cli import main as cli
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.decoding.pool import Pool
@@ -323,3 +324,30 @@ def test_one_kind_of_error_does_not_hide_the_others() -> None:
     kinds = [m.kind for m in worst(mistakes, 12)]
     assert (kinds.count(Kind.MISSED), kinds.count(Kind.FALSE)) == (7, 5)
     assert [m.kind for m in worst(mistakes, 4)] == [Kind.MISSED, Kind.MISSED, Kind.FALSE, Kind.FALSE]
+
+
+def test_a_folder_of_runs_is_told_with_the_runs_in_it(tmp_path: Path) -> None:
+    for number in range(7):
+        (tmp_path / f"street-{number}").mkdir()
+        (tmp_path / f"street-{number}" / "summary.json").write_text("{}")
+    with pytest.raises(SourceError, match=r"holds runs: name one of them: .*street-0, .*street-4 and 2 more"):
+        evaluate(tmp_path, "labels.json")
+
+
+def test_wide_and_narrow_pictures_are_judged_each_by_its_own_threshold() -> None:
+    def grids(size: tuple[int, int], coverage: float) -> Grids:
+        made = make_grids({(0, 10, 20): (coverage, (1, 1, 1, 1))})
+        return Grids(made.coverage, made.boxes, Fit.of(size, (960, 544), "auto"), made.labels)
+
+    frames = [grids((1280, 720), 0.45), grids((600, 800), 0.45), grids((600, 800), 0.55)]
+    pool = Pool.of(frames, 0.01)
+    assert pool.fit == "auto"
+    assert pool.take([1, 2]).fit == "letterbox"
+    auto = Settings(fit="auto", default=ClassSettings(0.4, letterbox_threshold=0.5))
+    for chosen in (auto, preset("default")):
+        frame, _, xyxy, _ = pool.decode(chosen)
+        assert frame.tolist() == [0, 2]
+        expected = [decode(frames[i], chosen).detections.xyxy[0] for i in (0, 2)]
+        np.testing.assert_allclose(xyxy, expected, atol=1e-3)
+    with pytest.raises(SettingsError, match="another preprocessing"):
+        pool.decode(auto.replace(fit="stretch"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -228,3 +229,21 @@ def test_the_command_writes_a_settings_file(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli.app, ["recommend", str(run.folder)])
     assert done.exit_code == 1
     assert "Too few people" in done.output
+
+
+def test_pictures_without_labels_are_refused_before_any_network_runs(tmp_path: Path) -> None:
+    for i in range(3):
+        cv2.imwrite(str(tmp_path / f"{i}.png"), np.zeros((40, 60, 3), np.uint8))
+    with pytest.raises(SourceError, match="Without labels people are followed"):
+        recommend(tmp_path, model=object(), progress=False)  # type: ignore[arg-type]
+
+
+def test_wide_and_narrow_pictures_get_one_threshold_and_are_told_so() -> None:
+    base = preset("default")
+    clip = noisy(60, 0.6, 0.2)
+    mixed = np.arange(len(clip.pool)) % 2 == 0
+    clip = replace(clip, pool=replace(clip.pool, letterboxed=mixed), settings=base)
+    found = recommend(clip)
+    assert found.settings.fit == "auto"
+    assert found.settings.for_class("person").letterbox_threshold is None
+    assert any("one threshold was chosen for both" in text for text in found.notes)

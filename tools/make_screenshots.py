@@ -48,6 +48,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "04": {"FRAME": 100},
     "05": {"EVERY": 8, "FRAMES": 60},
     "06": {"FRAMES": 24},
+    "08": {"LABELS": "", "EVERY": 12},
 }
 #: Cell of the notebook, name of the picture, greatest height in pixels.
 SHOTS: dict[str, list[tuple[str, str, int]]] = {
@@ -57,6 +58,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
     "05": [("video", "05-video", 720), ("counts", "05-counts", 520)],
     "06": [("runs", "06-speed", 620), ("stages", "06-stages", 520)],
+    "08": [("worst", "08-worst", 700), ("compare", "08-before-after", 500)],
 }
 
 
@@ -72,7 +74,8 @@ class Lab:
 def prepare(root: Path, shared: Path) -> None:
     """Lay out a folder as a pod has it: notebooks with their parameters, the video, the model."""
     (root / "videos").mkdir()
-    shutil.copy(shared / "data" / "vtest.avi", root / "videos")
+    for name in ("vtest.avi", "vtest_gt.txt"):
+        shutil.copy(shared / "data" / name, root / "videos")
     for folder in (shared / "models").iterdir():
         shutil.copytree(folder, root / "peoplenet" / "models" / folder.name)
     (root / "notebooks").mkdir()
@@ -84,6 +87,8 @@ def prepare(root: Path, shared: Path) -> None:
             cell.source for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])
         ):
             chosen["SOURCE"] = str(root / "videos" / "vtest.avi")
+        if "LABELS" in chosen:
+            chosen["LABELS"] = str(root / "videos" / "vtest_gt.txt")
         if chosen:
             notebook = parameterize_notebook(notebook, chosen)
         for cell in notebook.cells:

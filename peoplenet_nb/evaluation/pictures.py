@@ -56,6 +56,31 @@ def curves(scores: Mapping[str, ClassScore], settings: Settings) -> Picture:
     return render(figure, f"Precision and recall. {'; '.join(texts)}.")
 
 
+def beside(before: Mapping[str, ClassScore], after: Mapping[str, ClassScore]) -> Picture:
+    """Return the figures of two evaluations of the same labels, class by class, with their intervals."""
+    figures = {"ap75": "AP 0.75", "ap50": "AP 0.5", "recall": "recall", "precision": "precision", "f1": "F1"}
+    labels = [label for label in before if label in after]
+    figure, axes = panels(1, len(labels), 3.4, sharey=True)
+    texts = []
+    for c, (label, ax) in enumerate(zip(labels, axes, strict=True)):
+        colour = class_colour(labels, c)
+        for scores, lift, face, name in (
+            (before, 0.14, "#ffffff", "before"),
+            (after, -0.14, colour, "after"),
+        ):
+            made = [getattr(scores[label], key) for key in figures]
+            rows = np.arange(len(made)) + lift
+            ax.hlines(rows, [e.low for e in made], [e.high for e in made], color=INK, lw=1.2)
+            ax.plot([e.value for e in made], rows, "o", mfc=face, mec=INK, ms=8, label=name)
+            texts.append(f"{label} {name}: F1 {scores[label].f1.value:.3f}")
+        headline(ax, f"{label} ({before[label].truths} labelled)")
+        ax.set(xlim=(0, 1.02), yticks=range(len(figures)), yticklabels=list(figures.values()))
+        ax.set_xlabel("0 to 1; lines: 95 % of what other stretches might give")
+        ax.grid(axis="x", color="#e5e5e5")
+    axes[0].legend(frameon=False, loc="lower left", reverse=True)
+    return render(figure, f"Figures before and after. {'; '.join(texts)}.")
+
+
 def contact_sheet(evaluation: Evaluation, folder: Path, count: int) -> Path:
     """Write the worst errors as pictures, and all of them in one, ``worst.jpg``; return its path."""
     clip = evaluation.clip

@@ -19,6 +19,7 @@ from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding.pool import Pool
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.evaluation.clip import FLOOR, Clip
+from peoplenet_nb.evaluation.tracklets import check_without_labels
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.labels import Labels, align, read_labels
@@ -51,6 +52,10 @@ def read_clip(
     if not isinstance(what, Source) and is_run(what):
         return _of_run(load_result(Path(what).expanduser()), labels, settings, classes, raw)
     source = what if isinstance(what, Source) else open_source(what, progress=progress)
+    if labels is None:  # before the network is even loaded
+        check_without_labels(
+            source.info.name, source.info.kind == "video", (source.info.fps or 25.0) / source.every
+        )
     if model is None:
         model = PeopleNet.load()
     settings = settings or preset(fit=model.fit)

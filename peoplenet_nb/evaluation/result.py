@@ -166,6 +166,12 @@ class Evaluation:
 
         return curves(self.scores, self.settings)
 
+    def beside(self, before: Evaluation) -> Picture:
+        """Return its figures beside those of an evaluation on the same labels, with their intervals."""
+        from peoplenet_nb.evaluation.pictures import beside
+
+        return beside(before.scores, self.scores)
+
     def worst(self, folder: str | Path, count: int = 20) -> Path:
         """Write pictures of the worst errors, and one with all of them, and return the path of that one.
 

@@ -39,6 +39,22 @@ class _Tracklet:
     peak: float = 0.0
 
 
+def check_without_labels(name: str, video: bool, rate: float) -> None:
+    """Refuse pictures, and videos with too few frames a second to follow anybody.
+
+    Raises
+    ------
+    SourceError
+        With what to do.
+    """
+    if not video or rate < _LEAST_RATE:
+        raise SourceError(
+            "Without labels people are followed from frame to frame, and cannot be here",
+            seen=f"{name}: " + (f"{rate:.1f} frames a second" if video else "images"),
+            next_step="pass labels, or take every frame of a video.",
+        )
+
+
 def tracklet_labels(clip: Clip, settings: Settings) -> Clip:
     """Return a clip whose labels are the tracklets of its own boxes.
 
@@ -55,12 +71,7 @@ def tracklet_labels(clip: Clip, settings: Settings) -> Clip:
         )
     frames = np.array([int(frame) for frame in clip.labels.frames])
     rate = (clip.fps or 25.0) / float(np.median(np.diff(frames))) if len(frames) > 1 else 0.0
-    if not clip.video or rate < _LEAST_RATE:
-        raise SourceError(
-            "Without labels people are followed from frame to frame, and cannot be here",
-            seen=f"{clip.name}: " + (f"{rate:.1f} frames a second" if clip.video else "images"),
-            next_step="pass labels, or take every frame of a video.",
-        )
+    check_without_labels(clip.name, clip.video, rate)
     tracks = [
         track
         for track in _follow(clip, settings.with_class(_CLASS, threshold=_LOW, min_confidence=0.0), rate)

@@ -12,6 +12,7 @@ import lazy_loader as _lazy
 
 if TYPE_CHECKING:  # the same names once more, for type checkers
     from peoplenet_nb.notebook.folders import places as places
+    from peoplenet_nb.notebook.judge import labels_for as labels_for
     from peoplenet_nb.notebook.keyfield import KeyField as KeyField
     from peoplenet_nb.notebook.ngc import by_hand as by_hand
     from peoplenet_nb.notebook.ngc import failures as failures
@@ -24,6 +25,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "folders": ["places"],
+        "judge": ["labels_for"],
         "keyfield": ["KeyField"],
         "ngc": ["by_hand", "failures", "versions"],
         "player": ["Player"],

@@ -183,7 +183,7 @@ class ImageFolder(Source):
         files = _visible(folder)
         self.paths: list[Path] = _named(files, IMAGE_NAME)
         if not self.paths:
-            raise SourceError("The folder holds no images", seen=folder, next_step=_advice(files))
+            raise SourceError("The folder holds no images", seen=folder, next_step=_advice(folder, files))
         self._damaged: list[str] = []
         self._note = ""
         first = self._first_good(folder)
@@ -244,7 +244,10 @@ def _named(files: Sequence[Path], kind: re.Pattern[str]) -> list[Path]:
     return sorted((p for p in files if kind.search(p.name)), key=lambda p: natural_key(p.name))
 
 
-def _advice(files: Sequence[Path]) -> str:
+def _advice(folder: Path, files: Sequence[Path]) -> str:
+    if runs := sorted(path.parent.name for path in folder.glob("*/summary.json")):
+        more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
+        return f"it holds runs: name one of them: {', '.join(str(folder / run) for run in runs[:5])}{more}."
     if videos := _named(files, VIDEO_NAME):
         return (
             f"it holds videos: name one, e.g. {videos[0].name}, or let `peoplenet-nb detect` run all of them."
