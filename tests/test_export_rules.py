@@ -14,14 +14,16 @@ import yaml
 
 from conftest import LABELS, make_grids, random_grids
 from nvidia_protos import compile_schemas
+from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.errors import GridsError, SettingsError
 from peoplenet_nb.export import Target, export_settings
-from peoplenet_nb.export.difference import expected_difference
+from peoplenet_nb.export.difference import expected_difference, write_dump
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.rules import decode_there
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.labels import read_labels
 from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 from reference import iou
 
@@ -442,6 +444,19 @@ def test_the_files_tell_the_difference_on_a_run(tmp_path: Path) -> None:
     made = export_settings(preset("default"), "triton", nearest=True, run=folder)
     assert "in 6 frames" in made.notes[1]
     assert made.notes[1] in str(made.files["clustering_config_peoplenet.prototxt"])
+    assert made.difference is not None
+    assert made.difference.frames == 6
+    dump = write_dump(folder, preset("deepstream"), Target.DEEPSTREAM, tmp_path / "kitti")
+    labels = read_labels(dump, LABELS)
+    assert [int(str(name)[-6:]) for name in labels.frames] == list(range(6))
+    for number, grids in enumerate(open_grids(folder)):
+        there = decode_there(grids, preset("deepstream"), Target.DEEPSTREAM)
+        np.testing.assert_allclose(labels.xyxy[labels.frame == number], there.xyxy, atol=1e-4)
+    other = export_settings(preset("default", "letterbox"), "tao", nearest=True, run=folder)
+    assert other.difference is None
+    assert "Not measured" in other.notes[1]
+    assert "lost" not in other.row()
+    assert made.row()["lost"] == made.difference.lost.total()
     with pytest.raises(GridsError):
         export_settings(preset("default"), "deepstream", run=tmp_path)
     with pytest.raises(SettingsError):

@@ -236,6 +236,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: 
         "05": {"EVERY": 10, "SAMPLES": 2},
         "06": {"DEVICES": ["cpu"], "CALIBRATE": 6, "FRAMES": 8},
         "08": {"EVERY": 6},
+        "09": {"FRAMES": 12},
     }
     pages = nbmake(with_parameters(tmp_path / "notebooks", chosen), environment(home, NGC_API_KEY=secret))
     assert list((home / "outputs").glob("demo-street-*/video.mp4")), "05 wrote no video"
@@ -265,11 +266,13 @@ def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) ->
         "05": {"SOURCE": video, "EVERY": 40, "SAMPLES": 2},
         "06": {"SOURCE": video, "DEVICES": ["cpu"], "INT8": False, "FRAMES": 8},
         "08": {"SOURCE": video, "LABELS": str(shared / "data" / "vtest_gt.txt"), "EVERY": 40},
+        "09": {"SOURCE": video, "EVERY": 60, "FRAMES": 12},
     }
     home = tmp_path / "home"
     env = environment(home, PEOPLENET_SHARED=str(shared), PEOPLENET_NB_EXPECT_BOXES="1")
     pages = nbmake(with_parameters(tmp_path / "notebooks", chosen), env)
     (folder,) = (home / "outputs").glob("vtest-*")
+    assert list((home / "outputs" / "take-it-along-files" / "coco" / "images" / "default").glob("*.jpg"))
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["frames"] == 20
     assert summary["counts"]["person"] > 60

@@ -49,6 +49,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "05": {"EVERY": 8, "FRAMES": 60},
     "06": {"FRAMES": 24},
     "08": {"LABELS": "", "EVERY": 12},
+    "09": {"EVERY": 20, "FRAMES": 40},
 }
 #: Cell of the notebook, name of the picture, greatest height in pixels.
 SHOTS: dict[str, list[tuple[str, str, int]]] = {
@@ -59,6 +60,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "05": [("video", "05-video", 720), ("counts", "05-counts", 520)],
     "06": [("runs", "06-speed", 620), ("stages", "06-stages", 520)],
     "08": [("worst", "08-worst", 700), ("compare", "08-before-after", 500)],
+    "09": [("compare", "09-compare", 900)],
 }
 
 

@@ -64,13 +64,14 @@ def nearest_to(
     theirs : sequence of Boxes
         Frame by frame.
     frames : sequence of Grids
-        The run's raw output of the same frames.
+        The run's raw output of the same frames, of one fit.
     settings : Settings
         Of the run.
     known : Settings, optional
         What the boxes were found with, where that is known: nothing else is tried.
     """
-    labels = frames[0].labels
+    labels, mode = frames[0].labels, frames[0].fit.mode
+    settings = settings.for_fit(mode)
     pool = Pool.of(frames, max(_FLOOR, frames[0].floor))
 
     def differing(chosen: Settings) -> int:
@@ -86,7 +87,7 @@ def nearest_to(
         return count
 
     before = differing(settings)
-    starts = [known] if known is not None else [preset(name, settings.fit) for name in PRESETS]
+    starts = [preset(name, mode) for name in PRESETS] if known is None else [known.for_fit(mode)]
     best, left = min([(settings, before), *((s, differing(s)) for s in starts)], key=lambda pair: pair[1])
     if known is None:
         for tries in 2 * _tries(theirs, labels):

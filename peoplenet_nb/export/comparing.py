@@ -17,6 +17,7 @@ from peoplenet_nb.explain import class_index, explain_cell
 from peoplenet_nb.export.agreeing import MOST_FRAMES, Agreement, Boxes, nearest_to
 from peoplenet_nb.export.difference import matched
 from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.labels import align, read_labels
@@ -124,7 +125,7 @@ class Comparison:
             }
             for name in dict.fromkeys([*self.both, *self.only_a, *self.only_b])
         ]
-        parts = [note(str(self)), table(rows)]
+        parts = [*(note(line.strip()) for line in str(self).splitlines()), table(rows)]
         if self.differing:
             try:
                 parts.append(self.picture().to_html())
@@ -209,9 +210,12 @@ def compare(a: str | Path | RunResult, b: str | Path | RunResult) -> Comparison:
         there = [frame.number for frame in frames if frame.number in place]
         some = there[:: -(-len(there) // MOST_FRAMES) or 1]
         if some:
-            chosen = [saved[place[number]] for number in some]
-            known = known if known is not None and known.fit == settings.fit else None
-            agreement = nearest_to([theirs[number] for number in some], chosen, settings, known)
+            grids = {number: saved[place[number]] for number in some}
+            mode = grids[some[0]].fit.mode
+            some = [number for number in some if grids[number].fit.mode is mode]
+            if known is not None and known.fit not in (mode, FitMode.AUTO):
+                known = None
+            agreement = nearest_to([theirs[n] for n in some], [grids[n] for n in some], settings, known)
         alone = _explained(alone, saved, place, settings, agreement)
     why = {side: Counter(one.why for one in alone if one.side == side and one.why) for side in "AB"}
     shown = alone[:_SHOWN]
@@ -254,6 +258,9 @@ def _explained(
             continue
         if last[0] != one.frame:
             last = one.frame, saved[place[one.frame]]
+        if chosen.fit not in (last[1].fit.mode, FitMode.AUTO):
+            told.append(one)
+            continue
         told.append(replace(one, why=_fate(last[1], chosen, one)))
     return told
 

@@ -14,6 +14,7 @@ from peoplenet_nb.decoding import decode, iou_matrix
 from peoplenet_nb.decoding.overlap import Floats
 from peoplenet_nb.export.rules import decode_there
 from peoplenet_nb.export.targets import Target
+from peoplenet_nb.files import write_text
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.html_tables import note
 from peoplenet_nb.settings import Settings
@@ -95,6 +96,46 @@ def expected_difference(
                 counter[label] += abs(many - len(shared))
     iou = float(np.mean(overlaps)) if overlaps else np.nan
     return Difference(len(which), +same, +lost, +gained, iou)
+
+
+def write_dump(run: str | Path, settings: Settings, target: Target, folder: str | Path) -> Path:
+    """Write what a program would find on a run's saved cells, as deepstream-app dumps it (``gie-kitti-output-dir``).
+
+    Parameters
+    ----------
+    run : str or Path
+        A run that was made with saved grids.
+    settings : Settings
+        What the program's file says.
+    target : Target
+        The program.
+    folder : str or Path
+        A file for each frame goes here, ``00_000_FRAME.txt``.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    GridsError
+        When the run has no saved grids.
+    SettingsError
+        When settings are for another fit than the run's, or ask for cells that were not saved.
+    OutputError
+        When nothing can be written.
+    """
+    folder, saved = Path(folder), open_grids(run)
+    for frame, grids in zip(saved.frames, saved, strict=True):
+        found = decode_there(grids, settings, target)
+        rows = zip(found.class_name, found.xyxy.tolist(), found.confidence.tolist(), strict=True)
+        lines = (
+            f"{label} 0.0 0 0.0 {' '.join(f'{v:f}' for v in box)}{' 0.0' * 7} {sure:f}\n"
+            for label, box, sure in rows
+        )
+        write_text(folder / f"00_000_{frame:06d}.txt", "".join(lines))
+    return folder
 
 
 def matched(a: Floats, b: Floats) -> list[tuple[int, int, float]]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 
 from peoplenet_nb.cells import open_grids
-from peoplenet_nb.errors import SettingsError, choose
+from peoplenet_nb.errors import OutputError, SettingsError, choose
 from peoplenet_nb.export import deepstream, nvidia, others
-from peoplenet_nb.export.difference import MOST_FRAMES
+from peoplenet_nb.export.difference import MOST_FRAMES, Difference, expected_difference
 from peoplenet_nb.export.nearest import nearest_settings
-from peoplenet_nb.export.targets import Exported, NetworkFile, Target
+from peoplenet_nb.export.targets import NetworkFile, Target
+from peoplenet_nb.files import write_bytes, write_text, writing
 from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.html_tables import fold, note
 from peoplenet_nb.settings import Settings
 
 _Made = Mapping[str, str]
@@ -44,6 +48,80 @@ _MAKERS: Mapping[Target, tuple[_Maker, str]] = {
     Target.ISAAC: (lambda s, n, c: {"params.yaml": others.isaac_file(s, n, c)}, others.ISAAC_NOTES),
 }
 _WITH_LABELS = (Target.DEEPSTREAM, Target.DEEPSTREAM_YAML, Target.NVINFERSERVER, Target.JETSON)
+
+
+@dataclass(frozen=True)
+class Exported:
+    """The files for a target, and what the reader must know of them.
+
+    Attributes
+    ----------
+    target : Target
+        Whose files they are.
+    settings : Settings
+        What they say: the settings that were given, or the nearest.
+    files : Mapping[str, str or bytes]
+        Contents by name.
+    notes : tuple of str
+        What does not transfer, and why.
+    changes : tuple of str
+        What the nearest settings differ in.
+    difference : Difference or None
+        Boxes that are lost and gained there, where a run was given.
+    """
+
+    target: Target
+    settings: Settings
+    files: Mapping[str, str | bytes]
+    notes: tuple[str, ...]
+    changes: tuple[str, ...] = ()
+    difference: Difference | None = None
+
+    def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
+        """Write the files to a folder and return their paths.
+
+        Raises
+        ------
+        OutputError
+            When a file is there already and ``overwrite`` is not set, or nothing can be written.
+        """
+        folder = Path(folder).expanduser()
+        paths = [folder / name for name in self.files]
+        with writing(folder):
+            there = [path for path in paths if path.exists() and not overwrite]
+        if there:
+            raise OutputError(
+                "A file of the export is there already",
+                seen=there[0],
+                next_step="choose another folder, or replace it with --overwrite (overwrite=True).",
+            )
+        for path, content in zip(paths, self.files.values(), strict=True):
+            if isinstance(content, bytes):
+                write_bytes(path, content)
+            else:
+                write_text(path, content)
+        return paths
+
+    def row(self) -> dict[str, object]:
+        """Return what changes there as a row of a table: the program, what is lost and new, and why."""
+        found = self.difference
+        counts = {} if found is None else {"lost": found.lost.total(), "new": found.gained.total()}
+        return {
+            "program": str(self.target),
+            **counts,
+            "what had to change": "; ".join(self.changes) or "nothing",
+        }
+
+    def __str__(self) -> str:
+        changed = [f"  changed: {text}" for text in self.changes]
+        return "\n".join(
+            [f"for {self.target}: {', '.join(self.files)}", *changed, *(f"  note: {t}" for t in self.notes)]
+        )
+
+    def _repr_html_(self) -> str:
+        texts = {name: text for name, text in self.files.items() if isinstance(text, str)}
+        parts = [fold(name, f"<pre>{escape(text)}</pre>") for name, text in texts.items()]
+        return "".join([*(note(text) for text in (*self.changes, *self.notes)), *parts])
 
 
 def export_settings(
@@ -110,11 +188,15 @@ def export_settings(
         )
     make, known = _MAKERS[target]
     notes = _worth_saying(known, near, network.labels)
-    if run is not None:
-        from peoplenet_nb.export.difference import expected_difference
-
-        here = settings.replace(fit=near.fit) if near.fit is not settings.fit else settings
-        notes = (f"Measured on a run: {expected_difference(here, near, target, run)}.", *notes)
+    difference = None
+    if run is not None and near.fit is not settings.fit:
+        notes = (
+            f"Not measured on a run: its frames are {settings.fit}ed, and there they are {near.fit}ed.",
+            *notes,
+        )
+    elif run is not None:
+        difference = expected_difference(settings, near, target, run)
+        notes = (f"Measured on a run: {difference}.", *notes)
     fit = f"Thresholds are for frames that are {near.fit}ed to {network.size[0]}x{network.size[1]}.{shape}"
     comments = [
         f"PeopleNet for {target}, settings '{_plain(settings.preset)}', written by peoplenet-nb export.",
@@ -128,7 +210,7 @@ def export_settings(
         files["labels.txt"] = "".join(f"{label}\n" for label in network.labels)
     if target is Target.JETSON and (path := Path(network.path)).is_file():
         files[f"{path.name.removesuffix('.onnx')}_b1.onnx"] = others.fixed_batch(path)
-    return Exported(target, near, files, (fit, *notes), changes)
+    return Exported(target, near, files, (fit, *notes), changes, difference)
 
 
 def _worth_saying(notes: str, settings: Settings, labels: Sequence[str]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What the other programs can say: the table of their abilities, and what an export leaves behind.
+"""What the other programs can say: the table of their abilities.
 
 A target either takes settings as they are, or the export is refused with the nearest settings that it can take.
 """
@@ -8,13 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from html import escape
-from pathlib import Path
 
-from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import write_bytes, write_text, writing
-from peoplenet_nb.html_tables import fold, note
-from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Clustering, Flavour, Score, Settings
+from peoplenet_nb.settings import PEOPLENET_LABELS, ClassSettings, Clustering, Flavour, Score
 
 
 class Target(StrEnum):
@@ -109,64 +104,3 @@ class NetworkFile:
     input: str = "input_1:0"
     coverage: str = "output_cov/Sigmoid:0"
     boxes: str = "output_bbox/BiasAdd:0"
-
-
-@dataclass(frozen=True)
-class Exported:
-    """The files for a target, and what the reader must know of them.
-
-    Attributes
-    ----------
-    target : Target
-        Whose files they are.
-    settings : Settings
-        What they say: the settings that were given, or the nearest.
-    files : Mapping[str, str or bytes]
-        Contents by name.
-    notes : tuple of str
-        What does not transfer, and why.
-    changes : tuple of str
-        What the nearest settings differ in.
-    """
-
-    target: Target
-    settings: Settings
-    files: Mapping[str, str | bytes]
-    notes: tuple[str, ...]
-    changes: tuple[str, ...] = ()
-
-    def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-        """Write the files to a folder and return their paths.
-
-        Raises
-        ------
-        OutputError
-            When a file is there already and ``overwrite`` is not set, or nothing can be written.
-        """
-        folder = Path(folder).expanduser()
-        paths = [folder / name for name in self.files]
-        with writing(folder):
-            there = [path for path in paths if path.exists() and not overwrite]
-        if there:
-            raise OutputError(
-                "A file of the export is there already",
-                seen=there[0],
-                next_step="choose another folder, or replace it with --overwrite (overwrite=True).",
-            )
-        for path, content in zip(paths, self.files.values(), strict=True):
-            if isinstance(content, bytes):
-                write_bytes(path, content)
-            else:
-                write_text(path, content)
-        return paths
-
-    def __str__(self) -> str:
-        changed = [f"  changed: {text}" for text in self.changes]
-        return "\n".join(
-            [f"for {self.target}: {', '.join(self.files)}", *changed, *(f"  note: {t}" for t in self.notes)]
-        )
-
-    def _repr_html_(self) -> str:
-        texts = {name: text for name, text in self.files.items() if isinstance(text, str)}
-        parts = [fold(name, f"<pre>{escape(text)}</pre>") for name, text in texts.items()]
-        return "".join([*(note(text) for text in (*self.changes, *self.notes)), *parts])
