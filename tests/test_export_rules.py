@@ -342,7 +342,7 @@ def test_the_rules_of_each_program_are_its_own_in_plain_loops(loops: Any, target
 
 def test_a_least_sum_keeps_the_same_clusters_in_deepstream() -> None:
     frames = [random_grids(seed, objects=20) for seed in range(3)]
-    asked = preset("tao").replace(flavour="deepstream", min_samples=2)
+    asked = preset("tao", "stretch").replace(flavour="deepstream", min_samples=2)
     near, changes = nearest_settings(asked, Target.DEEPSTREAM, LABELS)
     assert not changes
     difference = expected_difference(asked, near, Target.DEEPSTREAM, frames)

@@ -257,6 +257,7 @@ any_settings = st.builds(
 )
 
 
+@hypothesis_settings(deadline=None)
 @given(asked=any_settings, target=st.sampled_from(list(Target)))
 def test_the_nearest_is_always_taken_and_stays_what_it_is(asked: Settings, target: Target) -> None:
     near, _ = nearest_settings(asked, target, LABELS)
@@ -630,6 +631,7 @@ def test_hostile_files_end_in_an_error_of_ours(tmp_path: Path) -> None:
             import_settings(path)
 
 
+@hypothesis_settings(deadline=None)
 @given(text=st.text(alphabet="{}<>:[]\"'#\\,; \nakey0.5-", max_size=60))
 def test_any_text_is_read_or_refused(text: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("fuzz") / "x"
