@@ -130,8 +130,8 @@ class Neighbours {
     this.eps = eps;
     this.deepstream = deepstream;
     this.done = 0;
-    this.first = new Int32Array(1024);
-    this.second = new Int32Array(1024);
+    this.first = new Int32Array(256);
+    this.second = new Int32Array(256);
     this.length = 0;
     this.endsAt = new Int32Array(this.order.length + 1);
     this.bins = new Map();
@@ -189,6 +189,7 @@ function grown(array) {
  */
 export function dbscan(frame, c, threshold, { eps, minSamples, deepstream }) {
   const upTo = reaching(frame, c, threshold);
+  if (!upTo) return { label: NOBODY, count: 0 };
   const everything = !deepstream && eps >= 1;
   const cache = (frame.caches.pairs ??= []);
   if (!cache[c] || cache[c].eps !== eps || cache[c].deepstream !== deepstream) {
@@ -198,7 +199,8 @@ export function dbscan(frame, c, threshold, { eps, minSamples, deepstream }) {
   if (!everything) pairs.extend(upTo);
   const { first, second } = pairs;
   const until = everything ? 0 : pairs.endsAt[upTo];
-  const members = columnwise(frame, pairs.order.subarray(0, upTo));
+  const columns = (frame.caches.columns ??= []);
+  const members = (columns[c] ??= columnwise(frame, pairs.order)).filter((e) => frame.coverage[e] >= threshold);
   const weight = new Float64Array(frame.count);
   for (const e of members) weight[e] = deepstream ? 1 : frame.coverage[e];
   const around = weight.slice();
@@ -215,7 +217,9 @@ export function dbscan(frame, c, threshold, { eps, minSamples, deepstream }) {
   return labelled(frame, members, core, { first, second, until, everything, borders: !deepstream });
 }
 
-/** Entries column by column, as NVIDIA's programs walk the cells: this numbers clusters. */
+const NOBODY = new Int32Array(0);
+
+/** Entries column by column, as NVIDIA's programs walk the cells: this numbers clusters. Kept: no setting moves it. */
 function columnwise(frame, entries) {
   const { rows, cols } = frame.shape;
   const place = (e) => {
@@ -229,7 +233,8 @@ function columnwise(frame, entries) {
 function labelled(frame, members, core, { first, second, until, everything, borders }) {
   const place = new Int32Array(frame.count);
   members.forEach((e, i) => (place[e] = i));
-  const root = Int32Array.from(members.keys());
+  const root = new Int32Array(members.length);
+  for (let i = 0; i < root.length; i++) root[i] = i;
   const find = (i) => {
     while (root[i] !== i) {
       root[i] = root[root[i]];

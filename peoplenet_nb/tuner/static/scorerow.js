@@ -9,7 +9,7 @@ import { matchFrame, Truths } from "./truths.js";
 import { paintVerdicts, sign, SIGNS } from "./verdicts.js";
 
 const AT_ONCE = 30; // ms within a drawing
-const SLICE = 8; // ms between two looks at the page
+const SLICE = 14; // ms between two looks at the page
 const COLUMNS = ["class", "precision", "recall", "F1", "right", "false", "missed", "best F1"];
 const figure = (value) => (Number.isNaN(value) ? "–" : value.toFixed(3));
 
