@@ -46,6 +46,8 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.grids import Grids as Grids
     from peoplenet_nb.labels import Labels as Labels
     from peoplenet_nb.labels import read_labels as read_labels
+    from peoplenet_nb.live import BrowserCamera as BrowserCamera
+    from peoplenet_nb.live import watch as watch
     from peoplenet_nb.network import PeopleNet as PeopleNet
     from peoplenet_nb.ngc.download import download as download
     from peoplenet_nb.redaction import Redacted as Redacted
@@ -84,6 +86,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
         "fleet": ["batch"],
         "grids": ["Grids"],
         "labels": ["Labels", "read_labels"],
+        "live": ["BrowserCamera", "watch"],
         "network": ["PeopleNet"],
         "ngc": ["download"],
         "redaction": ["Redacted", "redact"],

@@ -21,6 +21,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
          "--disable-background-networking", "--disable-component-update", "--enable-precise-memory-info"]  # fmt: skip
 
+FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+
 
 def write_notebook(path: Path, cells: list[str]) -> Path:
     import nbformat
@@ -84,12 +86,18 @@ def _until_up(address: str, server: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @contextlib.contextmanager
-def browser(width: int = 1600, height: int = 1300, scale: float = 1) -> Iterator[Any]:
-    """Yield a page of a headless Chromium; what it writes to its console as errors is in ``page.problems``."""
+def browser(
+    width: int = 1600, height: int = 1300, scale: float = 1, camera: Path | None = None
+) -> Iterator[Any]:
+    """Yield a page of a headless Chromium; what it writes to its console as errors is in ``page.problems``.
+
+    Its ``camera`` is what a file of Motion JPEG shows.
+    """
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        more = [] if camera is None else [*FAKE_CAMERA, f"--use-file-for-fake-video-capture={camera}"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=[*FLAGS, *more])
         context = chromium.new_context(viewport={"width": width, "height": height}, device_scale_factor=scale)
         page = context.new_page()
         page.problems = []

@@ -31,7 +31,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Source
 from peoplenet_nb.tracks import KeyFrames, scene_cut, thumbnail, window_frames
 from peoplenet_nb.tracks.cuts import Thumbnail
-from peoplenet_nb.video.work import Done, Taken, Window, Worker
+from peoplenet_nb.video.work import Done, Taken, Watch, Window, Worker
 
 _EVERY_FRAME = KeyFrames()
 _DRAWN_AHEAD = 3
@@ -63,6 +63,8 @@ class Pipeline:
         As in `peoplenet_nb.video.run`.
     after_cut : bool
         Whether the source goes on where a shot had ended.
+    watch : callable, optional
+        As in `peoplenet_nb.video.work.Worker`; it is called from a worker's thread.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Pipeline:
         workers: int | None = None,
         batch: int = 1,
         after_cut: bool = False,
+        watch: Watch | None = None,
     ) -> None:
         device, cores = model.backend.device, available_threads()
         # One frame at a time has its boxes soonest.
@@ -105,6 +108,7 @@ class Pipeline:
             video_size=video_size,
             overlay=overlay,
             keep_grids=keep_grids,
+            watch=watch,
         )
         self._stop = threading.Event()
         self.stopped_early = False  #: whether `stop` left a part of the source unread

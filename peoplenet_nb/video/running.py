@@ -39,6 +39,7 @@ from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.summary import finish_run
+from peoplenet_nb.video.work import Watch
 from peoplenet_nb.video.writer import choose_encoder
 
 logger = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ def run(
     keyframes: KeyFrames | str | int = "off",
     seconds: float | None = None,
     keep: float | None = None,
+    watch: Watch | None = None,
     part_seconds: float | None = None,
     part_frames: int = 3000,
 ) -> RunResult:
@@ -119,6 +121,8 @@ def run(
     keep : float, optional
         How many seconds of a live stream to keep: what is older is removed as the run goes on. While the files are
         joined, at the end, they take twice their room.
+    watch : callable, optional
+        Called with each frame that the network saw and its raw grids, from a worker's thread.
     part_seconds, part_frames : float, int
         A part is finished after so many seconds (10, and 60 of a live stream) or frames; a run that is killed loses
         one part at most.
@@ -180,6 +184,7 @@ def run(
             keep_grids=save_grids,
             workers=workers,
             keyframes=chosen,
+            watch=watch,
             batch=batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1),
             after_cut=bool(manifest.parts) and manifest.parts[-1].cut,
         )

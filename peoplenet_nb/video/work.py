@@ -87,6 +87,7 @@ class Decided:
 
 
 Window = Sequence[Done | Decided]
+Watch = Callable[[Frame, Grids], object]
 
 
 class Worker:
@@ -106,6 +107,8 @@ class Worker:
         A line on every picture.
     keep_grids : bool
         Whether the raw grids come out too.
+    watch : callable, optional
+        Called with each frame that the network saw, its picture still there, and its raw grids.
 
     Attributes
     ----------
@@ -123,10 +126,11 @@ class Worker:
         video_size: tuple[int, int] | None,
         overlay: str,
         keep_grids: bool,
+        watch: Watch | None = None,
     ) -> None:
         self._model, self._settings, self._keyframes = model, settings, keyframes
         self._draw, self._video_size, self._overlay = draw, video_size, overlay
-        self._keep_grids = keep_grids
+        self._keep_grids, self._watch = keep_grids, watch
         self.gone: threading.Event = threading.Event()
 
     def infer(self, taken: Sequence[Taken]) -> Window:
@@ -200,6 +204,9 @@ class Worker:
         all_grids = self._model.joined(self._model.infer_input(batch, fits))
         marks.append(perf_counter())
         together = _lengths(("convert", "preprocess", "infer"), marks, len(taken))
+        if self._watch is not None:
+            for one, grids in zip(taken, all_grids, strict=True):
+                self._watch(one.frame, grids)
         return [self._decode(grids, together) for grids in all_grids]
 
     def _decode(self, grids: Grids, before: dict[str, float]) -> Found:

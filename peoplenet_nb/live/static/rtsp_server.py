@@ -1,7 +1,9 @@
+# mypy: ignore-errors
 """An RTSP server of GStreamer's, run by the system's Python: ``python3 rtsp_server.py PORT FOLDER FPS [PASSWORD]``.
 
-Not imported by the tests: `rtsp` starts it. What it plays: ``/video``, the H.264 pictures of the folder again and
-again; ``/jpeg``, another codec of another size; ``/sound``, no pictures; ``/never``, which is named and never starts.
+Started by `peoplenet_nb.live.rtsp` and by tests; it ends with its standard input. What it plays: ``/video``, the H.264
+pictures of the folder again and again; ``/jpeg``, another codec of another size; ``/sound``, no pictures; ``/never``,
+which is named and never starts.
 """
 
 import itertools
@@ -30,6 +32,7 @@ def play(media: GstRtspServer.RTSPMedia, pictures: list[bytes], fps: int) -> Non
 
 
 def main() -> None:
+    """Serve until standard input ends."""
     port, folder, fps, *password = sys.argv[1:]
     Gst.init(None)
     pictures = [path.read_bytes() for path in sorted(Path(folder).glob("*.h264"))]
@@ -64,9 +67,11 @@ def main() -> None:
         server.get_mount_points().add_factory(f"/{name}", factory)
     if not server.attach(None):
         sys.exit("the port is taken")
+    loop = GLib.MainLoop()
+    GLib.io_add_watch(sys.stdin.fileno(), GLib.IO_HUP | GLib.IO_IN, lambda *_: loop.quit())
     sys.stdout.write("ready\n")
     sys.stdout.flush()
-    GLib.MainLoop().run()
+    loop.run()
 
 
 main()
