@@ -50,11 +50,11 @@ def clicks(points: list[tuple[float, float]]) -> list[list[Any]]:
 
 @needs_node
 def test_a_line_is_pressed_dragged_and_let_go(node: Run) -> None:
-    pressed, moved, done = drawn(node, *drag((10.4, 20), (50, 60), (100.6, 700)))
-    assert pressed["draft"]["points"] == [[10, 20], [10, 20]]
-    assert moved["draft"]["points"] == [[10, 20], [50, 60]]
+    pressed, moved, done = drawn(node, *drag((10.4, -20), (50, 60), (100.6, 700)))
+    assert pressed["draft"]["points"] == [[10, 0], [10, 0]]
+    assert moved["draft"]["points"] == [[10, 0], [50, 60]]
     assert moved["sent"] == 0, "Python learns of what is finished"
-    assert done["lines"] == {"line 1": {"points": [[10, 20], [101, 360]]}}, "whole pixels, within the frame"
+    assert done["lines"] == {"line 1": {"points": [[10, 0], [101, 360]]}}, "whole pixels, within the frame"
     assert (done["draft"], done["selected"], done["sent"]) == (None, 0, 1)
 
 
@@ -146,6 +146,23 @@ def test_shapes_are_renamed_flipped_and_deleted(node: Run) -> None:
     assert taken["zones"] == no_line["zones"] == {"hall": {"points": [list(c) for c in SQUARE], "most": 4}}
     assert (removed["zones"], removed["selected"]) == ({}, -1)
     assert undone["zones"] == no_line["zones"]
+
+
+@needs_node
+def test_a_zone_holds_so_many(node: Run) -> None:
+    data = {"lines": {"door": {"points": [[0, 0], [9, 9]]}}, "zones": {"hall": {"points": SQUARE}}}
+    steps: list[list[Any]] = [
+        ["load", data],
+        ["select", 1],
+        ["limit", "12"],
+        ["limit", "12"],
+        ["limit", "-3"],
+    ]
+    *_, once, again, least, free, line = drawn(node, *steps, ["limit", ""], ["select", 0], ["limit", "4"])[
+        :6
+    ] + [drawn(node, ["load", data], ["select", 0], ["limit", "4"])[-1]]
+    assert [one["zones"]["hall"].get("most") for one in (once, again, least, free)] == [12, 12, 0, None]
+    assert (once["sent"], again["sent"], line["sent"]) == (1, 1, 0)
 
 
 @needs_node

@@ -46,15 +46,21 @@ export class Drawing {
       editor.select(Number(this.list.value));
       this.#show();
     });
-    this.name = h("input", { class: "pnb-select pnb-name", type: "text", "aria-label": "Name of the selected line or zone", placeholder: "name" });
-    view.listenTo(this.name, "change", () => {
-      editor.rename(this.name.value);
-      this.#show();
-    });
-    view.listenTo(this.name, "keydown", (event) => {
-      event.stopPropagation();
-      if (event.key === "Enter") view.root.focus(); // which ends the change
-    });
+    const input = (type, label, placeholder, changed) => {
+      const title = `${label} (Enter takes it)`;
+      const element = h("input", { class: `pnb-select pnb-${type}`, type, title, "aria-label": label, placeholder, min: 0 });
+      view.listenTo(element, "change", () => {
+        changed(element.value);
+        this.#show();
+      });
+      view.listenTo(element, "keydown", (event) => {
+        event.stopPropagation();
+        if (event.key === "Enter") view.root.focus({ preventScroll: true }); // which ends the change
+      });
+      return element;
+    };
+    this.name = input("text", "Name of the selected line or zone", "name", (text) => editor.rename(text));
+    this.most = input("number", "How many people the selected zone may hold", "most", (text) => editor.limit(text));
     this.flip = button("Flip", "Turn in and out of the selected line round (key f)", () => editor.flip());
     this.remove = button("Delete", "Take the selected line or zone away (key Delete)", () => editor.remove());
     this.undo = button("Undo drawing", "Take the last change of the drawing back (key z)", () => editor.undo());
@@ -62,7 +68,7 @@ export class Drawing {
     this.count.hidden = !view.store.clip;
     this.hint = h("div", { class: "pnb-hint", role: "status" });
     const row = h("div", { class: "pnb-toolbar", role: "toolbar", "aria-label": "Lines and zones" });
-    row.append(...this.tools.map(([, one]) => one), this.list, this.name, this.flip, this.remove, this.undo, this.count);
+    row.append(...this.tools.map(([, one]) => one), this.list, this.name, this.most, this.flip, this.remove, this.undo, this.count);
     this.bar = h("div", { class: "pnb-drawing-bar", hidden: "" }, row, this.hint, h("div", { class: "pnb-keys" }, KEYS));
   }
 
@@ -228,7 +234,9 @@ export class Drawing {
     const none = !editor.chosen;
     if (document.activeElement !== this.name) this.name.value = editor.chosen?.name ?? "";
     this.name.disabled = none;
-    this.flip.disabled = editor.chosen?.kind !== "line";
+    if (document.activeElement !== this.most) this.most.value = editor.chosen?.most ?? "";
+    this.most.hidden = editor.chosen?.kind !== "zone";
+    this.flip.hidden = editor.chosen?.kind !== "line";
     this.remove.disabled = none && !editor.draft;
     this.undo.disabled = !editor.past.length && !editor.draft;
     this.count.disabled = !editor.shapes.length;

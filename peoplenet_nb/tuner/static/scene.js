@@ -148,6 +148,15 @@ export class SceneEditor {
     this.#done(before);
   }
 
+  /** How many people the selected zone may hold; without a text any number. */
+  limit(text) {
+    if (this.chosen?.kind !== "zone" || text === String(this.chosen.most ?? "")) return;
+    const before = this.#now();
+    if (text) this.chosen.most = Math.max(0, Math.round(Number(text)));
+    else delete this.chosen.most;
+    this.#done(before);
+  }
+
   // -- inside
 
   #now() {
