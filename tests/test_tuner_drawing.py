@@ -151,18 +151,11 @@ def test_shapes_are_renamed_flipped_and_deleted(node: Run) -> None:
 @needs_node
 def test_a_zone_holds_so_many(node: Run) -> None:
     data = {"lines": {"door": {"points": [[0, 0], [9, 9]]}}, "zones": {"hall": {"points": SQUARE}}}
-    steps: list[list[Any]] = [
-        ["load", data],
-        ["select", 1],
-        ["limit", "12"],
-        ["limit", "12"],
-        ["limit", "-3"],
-    ]
-    *_, once, again, least, free, line = drawn(node, *steps, ["limit", ""], ["select", 0], ["limit", "4"])[
-        :6
-    ] + [drawn(node, ["load", data], ["select", 0], ["limit", "4"])[-1]]
+    limits = [["limit", text] for text in ("12", "12", "-3", "")]
+    on_line: list[list[Any]] = [["select", 0], ["limit", "4"]]
+    _, _, once, again, least, free, _, line = drawn(node, ["load", data], ["select", 1], *limits, *on_line)
     assert [one["zones"]["hall"].get("most") for one in (once, again, least, free)] == [12, 12, 0, None]
-    assert (once["sent"], again["sent"], line["sent"]) == (1, 1, 0)
+    assert [one["sent"] for one in (once, again, least, free, line)] == [1, 1, 2, 3, 3], "a line has no limit"
 
 
 @needs_node
