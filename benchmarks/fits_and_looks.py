@@ -28,6 +28,7 @@ from peoplenet_nb.metrics import precision_recall
 Boxes = tuple[np.ndarray, np.ndarray]
 CUTS = {"4:3, whole": None, "16:9": (0, 72, 768, 504), "1:1": (192, 0, 768, 576), "9:16": (300, 0, 624, 576)}
 LEAST = 0.05
+AT = (0.35, 0.4, 0.5, 0.55)  # thresholds
 
 
 def cut(truth: Truth, window: tuple[int, int, int, int]) -> Truth:
@@ -125,23 +126,16 @@ def main() -> None:
             scored = [(*way(image), truth) for image, truth in frames]
             curve, strict = precision_recall(scored), precision_recall(scored, iou=0.75)
             best, at, _, _ = curve.best()
-            f1 = [curve.f1[max(0, int((curve.confidence >= t).sum()) - 1)] for t in (0.35, 0.4, 0.5, 0.55)]
+            f1 = [curve.f1[max(0, int((curve.confidence >= t).sum()) - 1)] for t in AT]
             figures = [curve.average_precision, strict.average_precision, best]
             rows.append([kind, name, *(f"{v:.3f}" for v in figures), f"{at:.2f}", *(f"{v:.3f}" for v in f1)])
             print(*rows[-1], flush=True)
-    columns = [
-        "frames",
-        "way",
-        "AP 0.5",
-        "AP 0.75",
-        "best F1",
-        "at",
-        *(f"F1 at {t}" for t in (0.35, 0.4, 0.5, 0.55)),
-    ]
+    thresholds = [f"F1 at {t}" for t in AT]
+    columns = ["frames", "way", "AP 0.5", "AP 0.75", "best F1", "at", *thresholds]
     show_section(
         "Fits, tiles and a second look",
         [
-            f"People, every {options.every}th frame of vtest.avi as it is, cut, and four frames as one (people half as high).",
+            f"People, every {options.every}th frame of vtest.avi as it is, cut, and four frames as one large one.",
             "The defaults are 0.4 stretched and 0.5 letterboxed; tiles and the second look have the fit auto.",
             "",
             *table(columns, rows),
