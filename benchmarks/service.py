@@ -6,7 +6,8 @@
 For the stand-in and, where PEOPLENET_SHARED names them, the real weights: ``peoplenet-nb serve`` runs in a process of
 its own; this one sends JPEGs over connections that stay open. In every repeat, in turn: a bare loop of ``session.run``
 on prepared inputs, all cores in one inference, and as many clients as ``--clients``, each sending its next picture
-when the last one is answered. Clients and service share the machine, so the service pays for both.
+when the last one is answered. Clients and service share the machine, so the service pays for both; milliseconds of
+processor time tell the same on a machine that others use too.
 
 Then calls on a clock of their own, whether the service keeps up or not: at 80 % of what it did, evenly spaced and at
 random (Poisson), and at twice of it. A call's time counts from when it was due. A batch's time is the median of what
@@ -58,6 +59,7 @@ class Told:
     lost: int = 0
 
     def quantile(self, q: float) -> float:
+        """Return a quantile of the milliseconds from when calls were due."""
         return 1e3 * float(np.quantile(self.seconds, q))
 
 
@@ -167,6 +169,12 @@ def resident_mb(process: int) -> float:
     return int(text.partition("VmRSS:")[2].split()[0]) / 1024
 
 
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has taken."""
+    numbers = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
+    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure(name: str, model: Path | str, video: Path, options: argparse.Namespace) -> list[list[object]]:
     """Return the rows of one network."""
     image = next(iter(open_source(video))).image
@@ -182,7 +190,20 @@ def measure(name: str, model: Path | str, video: Path, options: argparse.Namespa
             service.append(busy(port, body, options.clients, options.seconds))
         ratio = statistics.median(s / b for s, b in zip(service, bare, strict=True))
         capacity = statistics.median(service)
+        before = processor_seconds(process)
+        own = time.process_time()
+        answered = busy(port, body, options.clients, options.seconds) * options.seconds
+        work = 1e3 * (processor_seconds(process) - before) / answered
+        sending = 1e3 * (time.process_time() - own) / answered
+        own = time.process_time()
+        timed(bare_model, prepared, frames)
+        alone = 1e3 * (time.process_time() - own) / frames
         rows: list[list[object]] = [
+            [
+                name,
+                "ms of processor time: bare session, service, clients; bare by both",
+                f"{alone:.1f}, {work:.1f}, {sending:.1f}; {alone / (work + sending):.3f}",
+            ],
             [name, "bare session, frames a second", f"{statistics.median(bare):.1f}"],
             [name, f"service, {options.clients} clients, answers a second", f"{capacity:.1f}"],
             [name, "**service by bare session** (bar: 0.95)", f"**{ratio:.3f}**"],

@@ -51,8 +51,7 @@ class Loaded:
 
     @cached_property
     def _models(self) -> dict[FitMode, PeopleNet]:
-        own = self.model
-        return {fit: PeopleNet(own.file, own.backend, fit, runs=own.runs) for fit in FitMode}
+        return {fit: self.model.with_fit(fit) for fit in FitMode}
 
     def of_fit(self, fit: FitMode) -> PeopleNet:
         """Return the model for frames preprocessed this way; both share one session."""
@@ -74,7 +73,7 @@ class Loaded:
         name : str, optional
             A preset, in place of the service's own settings.
         fit : FitMode, optional
-            How to preprocess; other than the service's own settings', it takes the preset's thresholds for it.
+            How to preprocess, where the settings serve more than one.
         thresholds : mapping, optional
             By class.
 
@@ -86,9 +85,9 @@ class Loaded:
         if own is not None and (name or fit or thresholds):
             step = "send the one or the others."
             raise SettingsError("Whole settings exclude preset, fit and threshold", next_step=step)
-        settings = own or self.settings
-        if name or (fit and fit is not settings.fit):
-            settings = preset(name or "default", fit or settings.fit)
+        settings = preset(name) if name else own or self.settings
+        if fit:
+            settings = settings.for_fit(fit)
         for label, threshold in (thresholds or {}).items():
             settings = settings.with_class(label, threshold=threshold)
         bind(settings, self.model.labels)
