@@ -104,13 +104,15 @@ def make_app(service: Service, token: str = "") -> FastAPI:
         docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        responses={422: PROBLEMS[422]},
+        responses={
+            422: {"model": Problem, "description": "The call does not have the form that it should have"}
+        },
     )
     app.add_middleware(Front, metrics=service.metrics, token=token)
     _add_errors(app)
-    _add_health(app, service)
     _add_pictures(app, service, calls)
     add_kserve(app, service, calls, PROBLEMS)
+    _add_health(app, service)
     return app
 
 
@@ -221,7 +223,7 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
 
     @app.post("/grids", response_class=Response, **_with_npz(problems))
     async def grids(request: Request, fit: FitName = None) -> Response:
-        """Return the network's raw output, as `Grids.load` reads it: settings can then be tried without the service."""
+        """Return the network's raw output, as Grids.load reads it, to try settings without the service."""
         loaded = service.loaded
         with service.gate.entered() as hold:
             try:
