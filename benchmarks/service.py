@@ -114,8 +114,8 @@ def serving(model: Path | str) -> Iterator[tuple[int, int]]:
             process.wait()
 
 
-def busy(port: int, body: bytes, clients: int, seconds: float) -> float:
-    """Return the answers per second that so many clients get, each sending when it was answered."""
+def busy(port: int, body: bytes, clients: int, seconds: float) -> tuple[int, float]:
+    """Return how many answers so many clients get, and in how many seconds, each sending when it was answered."""
     told, until = [Told() for _ in range(clients)], time.perf_counter() + seconds
 
     def work(own: Told) -> None:
@@ -130,7 +130,7 @@ def busy(port: int, body: bytes, clients: int, seconds: float) -> float:
     for thread in threads:
         thread.join()
     assert all(set(own.statuses) == {200} and not own.lost for own in told)
-    return sum(len(own.seconds) for own in told) / (time.perf_counter() - began)
+    return sum(len(own.seconds) for own in told), time.perf_counter() - began
 
 
 def on_a_clock(port: int, body: bytes, dues: Sequence[float], connections: int) -> Told:
@@ -187,12 +187,13 @@ def measure(name: str, model: Path | str, video: Path, options: argparse.Namespa
         busy(port, body, options.clients, 2.0)
         for _ in range(options.repeats):
             bare.append(1 / timed(bare_model, prepared, frames))
-            service.append(busy(port, body, options.clients, options.seconds))
+            answered, took = busy(port, body, options.clients, options.seconds)
+            service.append(answered / took)
         ratio = statistics.median(s / b for s, b in zip(service, bare, strict=True))
         capacity = statistics.median(service)
         before = processor_seconds(process)
         own = time.process_time()
-        answered = busy(port, body, options.clients, options.seconds) * options.seconds
+        answered, _ = busy(port, body, options.clients, options.seconds)
         work = 1e3 * (processor_seconds(process) - before) / answered
         sending = 1e3 * (time.process_time() - own) / answered
         own = time.process_time()

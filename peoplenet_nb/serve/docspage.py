@@ -22,7 +22,9 @@ h1 { margin-bottom: 0; } h2 { margin-top: 2.2rem; border-bottom: 1px solid var(-
 code, pre { font: 0.88em ui-monospace, monospace; }
 pre { background: var(--soft); padding: 0.8rem; overflow-x: auto; }
 details { border: 1px solid var(--edge); border-radius: 6px; margin: 0.4rem 0; padding: 0.35rem 0.8rem; }
-summary { cursor: pointer; } summary code { overflow-wrap: anywhere; } summary b { display: inline-block; min-width: 3.4rem; color: var(--accent); }
+summary { cursor: pointer; }
+summary code { overflow-wrap: anywhere; }
+summary b { display: inline-block; min-width: 3.4rem; color: var(--accent); }
 summary span { opacity: 0.75; margin-left: 0.6rem; }
 table { border-collapse: collapse; margin: 0.6rem 0; width: 100%; }
 td, th { text-align: left; vertical-align: top; padding: 0.25rem 0.8rem 0.25rem 0; border-top: 1px solid var(--edge); }
@@ -108,7 +110,8 @@ def docs_html(document: dict[str, Any], limits: Limits, presets: tuple[str, ...]
     rows = [(about, f"{asdict(limits)[name]:g}") for name, about in _ABOUT.items()]
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{_e(info['title'])}</title>"
-        f"<meta name='viewport' content='width=device-width'><link rel='icon' href='data:,'><style>{_STYLE}</style></head><body>"
+        f"<meta name='viewport' content='width=device-width'><link rel='icon' href='data:,'>"
+        f"<style>{_STYLE}</style></head><body>"
         f"<h1>{_e(info['title'])} {_e(info['version'])}</h1><p>{_e(info['description'])} "
         "The same as a document: <a href='openapi.json'>openapi.json</a>.</p>"
         f"<h2>Try it</h2>{_form(presets)}<pre id='said'>no picture yet</pre><img id='picture' alt='the answer'>"
