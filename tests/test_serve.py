@@ -80,6 +80,7 @@ def test_settings_by_query(service: Running, jpeg: bytes) -> None:
         return post(service, "/detect", jpeg, params=query).json()
 
     plain = found()
+    assert found(settings='{"tiles": 2}')["times"]["batch"] == 5  # the picture, and four parts of it
     assert found(threshold="person=1.0")["counts"]["person"] == 0
     assert found(threshold=["person=1.0", "bag=1.0"])["counts"]["bag"] == 0
     assert found(preset="deepstream")["settings_hash"] == hash_of(pn.preset("deepstream"))

@@ -43,8 +43,9 @@ _STANDIN = "stand-in of the demo clip"
 class Prepared:
     """A picture as the network takes it."""
 
+    model: PeopleNet
     inputs: NetworkInput
-    fit: Fit
+    fits: list[Fit]  #: of the picture, and of its parts where those are looked at too
     image: Image | None  #: where it is to be drawn on
     seconds: float
 
@@ -62,10 +63,10 @@ def prepare(data: bytes, model: PeopleNet, hold: Hold, limits: Limits, *, keep: 
     """Decode and preprocess a picture; afterwards only what is kept is counted in ``hold``."""
     began = time.perf_counter()
     image = decode_upload(data, hold, limits)
-    inputs, fit = model.preprocess(image)
+    inputs, fits = model.preprocess_all([image])
     hold.take(inputs.nbytes)
     hold.give(len(data) + (0 if keep else image.nbytes))
-    return Prepared(inputs, fit, image if keep else None, time.perf_counter() - began)
+    return Prepared(model, inputs, fits, image if keep else None, time.perf_counter() - began)
 
 
 def seen_in(prepared: Prepared, answer: Answer) -> Seen:
@@ -74,7 +75,7 @@ def seen_in(prepared: Prepared, answer: Answer) -> Seen:
         round(1e3 * seconds, 2) for seconds in (prepared.seconds, answer.waited, answer.network)
     )
     times = Times(decode=decode_ms, waited=waited, network=network, batch=answer.batch)
-    return Seen(answer.grids[0], prepared.image, times)
+    return Seen(prepared.model.joined(answer.grids)[0], prepared.image, times)
 
 
 def detected(seen: Seen, settings: Settings, loaded: Loaded) -> Detected:
@@ -119,9 +120,9 @@ class Calls:
         self, data: bytes, loaded: Loaded, settings: Settings, hold: Hold, *, keep: bool = False
     ) -> Seen:
         """Return what the network sees in a picture."""
-        model = loaded.of_fit(settings.fit)
+        model = loaded.looking(settings)
         prepared = await self.beside(partial(prepare, data, model, hold, self.limits, keep=keep))
-        return seen_in(prepared, await self.network(loaded, prepared.inputs, [prepared.fit]))
+        return seen_in(prepared, await self.network(loaded, prepared.inputs, prepared.fits))
 
     def timeout(self) -> RefusedError:
         """Return the error of a call that took too long."""

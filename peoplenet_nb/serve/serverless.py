@@ -90,9 +90,9 @@ def _answer(loaded: Loaded, gate: Gate, job: dict[str, Any]) -> dict[str, Any]:
     chosen = loaded.choose(own, asked.preset, asked.fit, asked.thresholds)
     with gate.entered() as hold:
         hold.take(len(data))
-        prepared = prepare(data, loaded.of_fit(chosen.fit), hold, gate.limits, keep=asked.draw)
+        prepared = prepare(data, loaded.looking(chosen), hold, gate.limits, keep=asked.draw)
         began = time.perf_counter()
-        grids = loaded.model.infer_input(prepared.inputs, [prepared.fit])
+        grids = loaded.model.infer_input(prepared.inputs, prepared.fits)
         seen_there = seen_in(prepared, Answer(grids, 0.0, time.perf_counter() - began, 1))
         found = detected(seen_there, chosen, loaded)
     answer = found.model_dump(mode="json")

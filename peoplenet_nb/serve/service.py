@@ -50,12 +50,12 @@ class Loaded:
     batch: int
 
     @cached_property
-    def _models(self) -> dict[FitMode, PeopleNet]:
-        return {fit: self.model.with_fit(fit) for fit in FitMode}
+    def _models(self) -> dict[tuple[FitMode, int], PeopleNet]:
+        return {(fit, tiles): self.model.looking(fit, tiles) for fit in FitMode for tiles in (1, 2)}
 
-    def of_fit(self, fit: FitMode) -> PeopleNet:
-        """Return the model for frames preprocessed this way; both share one session."""
-        return self._models[fit]
+    def looking(self, settings: Settings) -> PeopleNet:
+        """Return the model that looks at pictures as settings want it; all share one session."""
+        return self._models[settings.fit, settings.tiles]
 
     def choose(
         self,
