@@ -48,6 +48,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "04": {"FRAME": 100},
     "05": {"EVERY": 8, "FRAMES": 60},
     "06": {"FRAMES": 24},
+    "07": {"FRAMES": 240, "KEYFRAMES": "3", "SMOOTH": 0.2},
     "08": {"LABELS": "", "EVERY": 12},
     "09": {"EVERY": 20, "FRAMES": 40},
 }
@@ -59,6 +60,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
     "05": [("video", "05-video", 720), ("counts", "05-counts", 520)],
     "06": [("runs", "06-speed", 620), ("stages", "06-stages", 520)],
+    "07": [("frame", "07-people", 760), ("beside", "07-redacted", 520)],
     "08": [("worst", "08-worst", 700), ("compare", "08-before-after", 500)],
     "09": [("compare", "09-compare", 900)],
 }

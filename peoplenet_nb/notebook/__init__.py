@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers
     from peoplenet_nb.notebook.ngc import by_hand as by_hand
     from peoplenet_nb.notebook.ngc import failures as failures
     from peoplenet_nb.notebook.ngc import versions as versions
+    from peoplenet_nb.notebook.pairs import beside as beside
     from peoplenet_nb.notebook.player import Player as Player
     from peoplenet_nb.notebook.unplugged import Unplugged as Unplugged
     from peoplenet_nb.notebook.upload import UploadField as UploadField
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers
 __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
+        "pairs": ["beside"],
         "folders": ["places"],
         "judge": ["labels_for"],
         "keyfield": ["KeyField"],

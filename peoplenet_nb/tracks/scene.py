@@ -156,6 +156,15 @@ class Scene:
         )
 
     @classmethod
+    def example(cls, frame_size: tuple[int, int]) -> Scene:
+        """Return a line down the middle and a zone in the middle, to begin with."""
+        width, height = map(int, frame_size)
+        left, right, top, low = width // 4, 3 * width // 4, height // 4, 7 * height // 8
+        corners = ((left, top), (right, top), (right, low), (left, low))
+        line = Line(((width // 2, 0), (width // 2, height)))
+        return cls((width, height), {"middle": line}, {"centre": Zone(corners)})
+
+    @classmethod
     def from_yaml(cls, path: str | Path) -> Scene:
         """Read a scene.
 
