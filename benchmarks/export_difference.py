@@ -26,8 +26,9 @@ def rows(frames: list[Grids]) -> list[list[object]]:
         for target in Target:
             if target is Target.DEEPSTREAM_YAML:  # says the same
                 continue
-            exported = export_settings(preset(name), target, nearest=True)
-            found = expected_difference(preset(name), exported.settings, target, frames)
+            here = preset(name, "stretch")
+            exported = export_settings(here, target, nearest=True)
+            found = expected_difference(here, exported.settings, target, frames)
             counts = (found.same.total() + found.lost.total(), found.lost.total(), found.gained.total())
             made.append(
                 [name, target, "nearest" if exported.changes else "as it is", *counts, f"{found.iou:.3f}"]
@@ -52,7 +53,7 @@ def main() -> None:
     ]
     columns = ["preset", "program", "settings", "boxes here", "lost there", "new there", "mean IoU"]
     for title, (file, video, every) in clips.items():
-        model = PeopleNet.load(file, device="cpu")
+        model = PeopleNet.load(file, "cpu", "stretch")
         frames = [model.infer(frame.image) for frame in open_source(str(video), every=every, progress=False)]
         lines += [
             "",

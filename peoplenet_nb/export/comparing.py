@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.cells import CELLS, SavedGrids, open_grids
-from peoplenet_nb.decoding import cell_boxes, iou_matrix
+from peoplenet_nb.cells import CELLS, open_grids
 from peoplenet_nb.errors import OutputError, PeopleNetError
-from peoplenet_nb.explain import class_index, explain_cell
 from peoplenet_nb.export.agreeing import MOST_FRAMES, Agreement, Boxes, nearest_to
 from peoplenet_nb.export.difference import matched
 from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
+from peoplenet_nb.export.reasons import Differing, explained
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.grids import Grids
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.labels import align, read_labels
 from peoplenet_nb.plots import Picture
@@ -27,34 +25,8 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.video.result import RunResult, is_run, load_result
 
 _SHOWN = 10
-_LEAST = 0.005  # coverage of a cell whose box is looked at
 _WORDS = {"B": {"kept": "in the place of another box"}, "A": {"kept": "no reason known"}}
 _Box = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Differing:
-    """A box that only one of the two has.
-
-    Attributes
-    ----------
-    frame : int
-        Its number in the source.
-    label : str
-        Its class.
-    side : str
-        ``A`` or ``B``: who has it.
-    xyxy : ndarray
-        ``(4,)`` float64 in frame pixels.
-    why : str
-        What became of it with the other's settings (a `Fate` in words); empty where A kept no cells.
-    """
-
-    frame: int
-    label: str
-    side: str
-    xyxy: _Box
-    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -216,7 +188,7 @@ def compare(a: str | Path | RunResult, b: str | Path | RunResult) -> Comparison:
             if known is not None and known.fit not in (mode, FitMode.AUTO):
                 known = None
             agreement = nearest_to([theirs[n] for n in some], [grids[n] for n in some], settings, known)
-        alone = _explained(alone, saved, place, settings, agreement)
+        alone = explained(alone, saved, place, settings, agreement)
     why = {side: Counter(one.why for one in alone if one.side == side and one.why) for side in "AB"}
     shown = alone[:_SHOWN]
     every = {
@@ -239,42 +211,6 @@ _NONE = np.zeros((0, 4))
 def _of_class(frame: FrameBoxes, index: int) -> _Box:
     boxes: _Box = frame.detections.xyxy[frame.detections.class_id == index].astype(np.float64)
     return boxes
-
-
-def _explained(
-    alone: list[Differing],
-    saved: SavedGrids,
-    place: dict[int, int],
-    settings: Settings,
-    agreement: Agreement | None,
-) -> list[Differing]:
-    """Say what became of boxes: of those of B under A's settings, of those of A under the settings that agree."""
-    there = agreement.settings if agreement is not None and agreement.changes else None
-    told, last = [], (-1, saved[0])
-    for one in alone:
-        chosen = settings if one.side == "B" else there
-        if chosen is None or one.frame not in place:
-            told.append(one)
-            continue
-        if last[0] != one.frame:
-            last = one.frame, saved[place[one.frame]]
-        if chosen.fit not in (last[1].fit.mode, FitMode.AUTO):
-            told.append(one)
-            continue
-        told.append(replace(one, why=_fate(last[1], chosen, one)))
-    return told
-
-
-def _fate(grids: Grids, settings: Settings, one: Differing) -> str:
-    """Return what becomes of the cell whose own box is nearest to a box."""
-    index = class_index(grids.labels, one.label)
-    rows, cols = np.nonzero(grids.coverage[index] >= max(grids.floor, _LEAST))
-    if not len(rows) or grids.boxes is None:
-        return "below threshold"
-    boxes = grids.fit.to_frame(cell_boxes(grids, np.full(len(rows), index), rows, cols))
-    boxes = np.clip(boxes, 0, np.tile(grids.fit.frame_size, 2))
-    nearest = int(iou_matrix(one.xyxy[None], boxes)[0].argmax())
-    return explain_cell(grids, settings, index, int(rows[nearest]), int(cols[nearest])).fate
 
 
 def _boxes(b: str | Path | RunResult, ours: FoundFrames) -> tuple[dict[int, Boxes], Settings | None]:

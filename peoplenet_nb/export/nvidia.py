@@ -7,9 +7,10 @@ of ``tao-toolkit-triton-apps`` and ``nvdsinferserver_*.proto`` of DeepStream.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from peoplenet_nb.export.deepstream import SCALE
-from peoplenet_nb.export.prototext import Message, Word, to_prototext
+from peoplenet_nb.export.prototext import Word, to_prototext
 from peoplenet_nb.export.targets import NetworkFile
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import ClassSettings, Clustering, Settings
@@ -34,199 +35,155 @@ dbscan | A cluster's confidence is the best coverage in it there; min_score is a
 """
 _COLOURS = ((0, 255, 0), (255, 0, 0), (0, 0, 255))
 
+_Message = dict[str, Any]
 
-def _colour(index: int) -> Message:
-    return list(zip("RGB", _COLOURS[index % len(_COLOURS)], strict=True))
+
+def _colour(index: int) -> _Message:
+    return dict(zip("RGB", _COLOURS[index % len(_COLOURS)], strict=True))
 
 
 def tao_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return TAO's specification of an inference, and the part of a training's that clusters."""
     width, height = network.size
     clustering = {label: _tao(settings, label) for label in network.labels}
-    inferencer: Message = [
-        *(("target_classes", label) for label in network.labels),
-        ("image_width", width),
-        ("image_height", height),
-        ("image_channels", 3),
-        ("batch_size", 1),
-        ("gpu_index", 0),
-        ("stride", network.stride),
-        (
-            "tensorrt_config",
-            [("parser", Word("ETLT")), ("backend_data_type", Word("FP16")), ("trt_engine", _engine(network))],
-        ),
+    engine = f"{network.path.removesuffix('.onnx')}.engine"
+    inferencer: _Message = {
+        "target_classes": list(network.labels),
+        "image_width": width,
+        "image_height": height,
+        "image_channels": 3,
+        "batch_size": 1,
+        "gpu_index": 0,
+        "stride": network.stride,
+        "tensorrt_config": {"parser": Word("ETLT"), "backend_data_type": Word("FP16"), "trt_engine": engine},
+    }
+    values = [
+        {"confidence_model": "aggregate_cov", "output_map": label, "bbox_color": _colour(index)}
+        | {"clustering_config": clustering[label]}
+        for index, label in enumerate(network.labels)
     ]
-    handler: Message = [
-        ("kitti_dump", True),
-        ("disable_overlay", False),
-        ("overlay_linewidth", 2),
-        *(
-            (
-                "classwise_bbox_handler_config",
-                [
-                    ("key", label),
-                    (
-                        "value",
-                        [
-                            ("confidence_model", "aggregate_cov"),
-                            ("output_map", label),
-                            ("bbox_color", _colour(index)),
-                            ("clustering_config", clustering[label]),
-                        ],
-                    ),
-                ],
-            )
-            for index, label in enumerate(network.labels)
-        ),
-    ]
-    training: Message = [
-        ("target_class_config", [("key", label), ("value", [("clustering_config", clustering[label])])])
-        for label in network.labels
-    ]
-    head: Message = [("#", "\n".join(comments))]
+    handlers = [{"key": label, "value": value} for label, value in zip(network.labels, values, strict=True)]
+    drawn = {"kitti_dump": True, "disable_overlay": False, "overlay_linewidth": 2}
+    inference = {
+        "#": comments,
+        "inferencer_config": inferencer,
+        "bbox_handler_config": drawn | {"classwise_bbox_handler_config": handlers},
+    }
+    each = [{"key": k, "value": {"clustering_config": value}} for k, value in clustering.items()]
+    training = {"#": comments, "postprocessing_config": {"target_class_config": each}}
     return {
-        "inferencer_spec.txt": to_prototext(
-            [*head, ("inferencer_config", inferencer), ("bbox_handler_config", handler)]
-        ),
-        "postprocessing_config.txt": to_prototext([*head, ("postprocessing_config", training)]),
+        "inferencer_spec.txt": to_prototext(inference),
+        "postprocessing_config.txt": to_prototext(training),
     }
 
 
-def _engine(network: NetworkFile) -> str:
-    return f"{network.path.removesuffix('.onnx')}.engine"
-
-
-def _tao(settings: Settings, label: str) -> Message:
+def _tao(settings: Settings, label: str) -> _Message:
     """Return a class's clustering."""
     numbers = settings.for_class(label)
-    fields: list[tuple[str, Word | float]] = [
-        ("coverage_threshold", float(numbers.threshold)),
-        ("minimum_bounding_box_height", int(numbers.min_height)),
-        ("clustering_algorithm", Word(settings.clustering.name)),
-    ]
+    fields: _Message = {
+        "coverage_threshold": float(numbers.threshold),
+        "minimum_bounding_box_height": int(numbers.min_height),
+        "clustering_algorithm": Word(settings.clustering.name),
+    }
     if settings.clustering is not Clustering.NMS:
-        fields += [
-            ("dbscan_eps", float(settings.own(label, "eps"))),
-            ("dbscan_min_samples", int(settings.own(label, "min_samples"))),
-            ("dbscan_confidence_threshold", float(numbers.min_confidence)),
-        ]
+        fields |= _dbscan(settings, label, int)
     if settings.clustering is not Clustering.DBSCAN:
-        fields += [
-            ("nms_iou_threshold", float(settings.own(label, "nms_iou"))),
-            ("nms_confidence_threshold", float(numbers.min_confidence)),
-        ]
+        fields["nms_iou_threshold"] = float(settings.own(label, "nms_iou"))
+        fields["nms_confidence_threshold"] = float(numbers.min_confidence)
     return fields
+
+
+def _dbscan(settings: Settings, label: str, kind: type[int] | type[float]) -> _Message:
+    return {
+        "dbscan_eps": float(settings.own(label, "eps")),
+        "dbscan_min_samples": kind(settings.own(label, "min_samples")),
+        "dbscan_confidence_threshold": float(settings.for_class(label).min_confidence),
+    }
 
 
 def triton_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
     """Return the clustering of NVIDIA's Triton client."""
-    fields: list[tuple[str, str | int | Message]] = [
-        ("#", "\n".join(comments)),
-        ("linewidth", 4),
-        ("stride", network.stride),
-    ]
+    classes = []
     for index, label in enumerate(network.labels):
         numbers = settings.for_class(label)
-        dbscan: Message = [
-            ("dbscan_eps", float(settings.own(label, "eps"))),
-            ("dbscan_min_samples", float(settings.own(label, "min_samples"))),
-            ("dbscan_confidence_threshold", float(numbers.min_confidence)),
-        ]
-        value: Message = [
-            ("coverage_threshold", float(numbers.threshold)),
-            ("minimum_bounding_box_height", int(numbers.min_height)),
-            ("dbscan_config", dbscan),
-            ("bbox_color", _colour(index)),
-        ]
-        fields.append(("classwise_clustering_config", [("key", label), ("value", value)]))
-    return to_prototext(fields)
+        value = {
+            "coverage_threshold": float(numbers.threshold),
+            "minimum_bounding_box_height": int(numbers.min_height),
+            "dbscan_config": _dbscan(settings, label, float),
+            "bbox_color": _colour(index),
+        }
+        classes.append({"key": label, "value": value})
+    whole = {"#": comments, "linewidth": 4, "stride": network.stride, "classwise_clustering_config": classes}
+    return to_prototext(whole)
 
 
 def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return nvinferserver's configuration, and that of the model in Triton's repository."""
     each = [settings.for_class(label) for label in network.labels]
     lowest = float(settings.default.threshold)
-    detection: list[tuple[str, int | Message]] = [("num_detected_classes", len(network.labels))]
-    detection += [
-        ("per_class_params", [("key", index), ("value", [("pre_threshold", float(numbers.threshold))])])
+    own = [
+        {"key": index, "value": {"pre_threshold": float(numbers.threshold)}}
         for index, numbers in enumerate(each)
     ]
+    detection: _Message = {"num_detected_classes": len(network.labels), "per_class_params": own}
     if settings.clustering is Clustering.NMS:
-        nms: Message = [
-            ("confidence_threshold", lowest),
-            ("iou_threshold", float(settings.nms_iou)),
-            ("topk", settings.top_k or 0),
-        ]
-        detection.append(("nms", nms))
+        iou, most = float(settings.nms_iou), settings.top_k or 0
+        detection["nms"] = {"confidence_threshold": lowest, "iou_threshold": iou, "topk": most}
     else:
-        dbscan: Message = [
-            ("pre_threshold", lowest),
-            ("eps", float(settings.eps)),
-            ("min_boxes", int(settings.min_samples)),
-            ("min_score", float(settings.default.min_sum)),
-        ]
-        detection.append(("dbscan", dbscan))
-    repository: Message = [("root", "./triton_model_repo"), ("strict_model_config", True)]
-    triton: Message = [("model_name", "peoplenet"), ("version", -1), ("model_repo", repository)]
-    preprocess: Message = [
-        ("network_format", Word("IMAGE_FORMAT_RGB")),
-        ("tensor_order", Word("TENSOR_ORDER_LINEAR")),
-        ("tensor_name", network.input),
-        ("maintain_aspect_ratio", int(settings.fit is FitMode.LETTERBOX)),
-        ("symmetric_padding", 0),
-        ("normalize", [("scale_factor", SCALE)]),
-    ]
-    inference: Message = [
-        ("unique_id", 1),
-        ("gpu_ids", 0),
-        ("max_batch_size", 1),
-        ("backend", [("triton", triton)]),
-        ("preprocess", preprocess),
-        ("postprocess", [("labelfile_path", "labels.txt"), ("detection", detection)]),
-    ]
-    filters: Message = [
-        ("default_filter", _limits(settings.default)),
-        *(
-            ("specific_class_filters", [("key", index), ("value", _limits(numbers))])
-            for index, numbers in enumerate(each)
-        ),
-    ]
-    whole: Message = [
-        ("#", "\n".join(comments)),
-        ("infer_config", inference),
-        ("input_control", [("process_mode", Word("PROCESS_MODE_FULL_FRAME")), ("interval", 0)]),
-        ("output_control", [("detect_control", filters)]),
-    ]
+        cluster = {"eps": float(settings.eps), "min_boxes": int(settings.min_samples)}
+        detection["dbscan"] = {
+            "pre_threshold": lowest,
+            **cluster,
+            "min_score": float(settings.default.min_sum),
+        }
+    repository = {"root": "./triton_model_repo", "strict_model_config": True}
+    preprocess: _Message = {
+        "network_format": Word("IMAGE_FORMAT_RGB"),
+        "tensor_order": Word("TENSOR_ORDER_LINEAR"),
+        "tensor_name": network.input,
+        "maintain_aspect_ratio": int(settings.fit is FitMode.LETTERBOX),
+        "symmetric_padding": 0,
+        "normalize": {"scale_factor": SCALE},
+    }
+    inference = {
+        "unique_id": 1,
+        "gpu_ids": 0,
+        "max_batch_size": 1,
+        "backend": {"triton": {"model_name": "peoplenet", "version": -1, "model_repo": repository}},
+        "preprocess": preprocess,
+        "postprocess": {"labelfile_path": "labels.txt", "detection": detection},
+    }
+    filters = [{"key": index, "value": _limits(numbers)} for index, numbers in enumerate(each)]
+    control = {"default_filter": _limits(settings.default), "specific_class_filters": filters}
+    whole = {
+        "#": comments,
+        "infer_config": inference,
+        "input_control": {"process_mode": Word("PROCESS_MODE_FULL_FRAME"), "interval": 0},
+        "output_control": {"detect_control": control},
+    }
     return {
         "config_inferserver_peoplenet.txt": to_prototext(whole),
         "triton_model_repo/peoplenet/config.pbtxt": _model_config(network),
     }
 
 
-def _limits(numbers: ClassSettings) -> Message:
-    sizes = [
-        (name, int(getattr(numbers, name))) for name in ("min_width", "min_height", "max_width", "max_height")
-    ]
-    regions = [(f"{name}_offset", int(getattr(numbers, name))) for name in ("roi_top", "roi_bottom")]
-    return [("bbox_filter", [item for item in sizes if item[1]]), *(item for item in regions if item[1])]
+def _limits(numbers: ClassSettings) -> _Message:
+    sizes = {
+        name: int(getattr(numbers, name)) for name in ("min_width", "min_height", "max_width", "max_height")
+    }
+    regions = {f"{name}_offset": int(getattr(numbers, name)) for name in ("roi_top", "roi_bottom")}
+    return {"bbox_filter": {k: v for k, v in sizes.items() if v}} | {k: v for k, v in regions.items() if v}
 
 
 def _model_config(network: NetworkFile) -> str:
     """Return Triton's configuration of the model."""
     (width, height), classes = network.size, len(network.labels)
-    rows, columns = height // network.stride, width // network.stride
+    grid = [height // network.stride, width // network.stride]
 
-    def tensor(name: str, *dims: int) -> Message:
-        return [("name", name), ("data_type", Word("TYPE_FP32")), *(("dims", size) for size in dims)]
+    def tensor(name: str, *dims: int) -> _Message:
+        return {"name": name, "data_type": Word("TYPE_FP32"), "dims": list(dims)}
 
-    return to_prototext(
-        [
-            ("name", "peoplenet"),
-            ("platform", "onnxruntime_onnx"),
-            ("max_batch_size", 1),
-            ("default_model_filename", "model.onnx"),
-            ("input", tensor(network.input, 3, height, width)),
-            ("output", tensor(network.coverage, classes, rows, columns)),
-            ("output", tensor(network.boxes, 4 * classes, rows, columns)),
-        ]
-    )
+    head = {"name": "peoplenet", "platform": "onnxruntime_onnx", "max_batch_size": 1}
+    outputs = [tensor(network.coverage, classes, *grid), tensor(network.boxes, 4 * classes, *grid)]
+    tensors = {"input": tensor(network.input, 3, height, width), "output": outputs}
+    return to_prototext({**head, "default_model_filename": "model.onnx", **tensors})

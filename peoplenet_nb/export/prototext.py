@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,32 +32,32 @@ class Word(str):
     __slots__ = ()
 
 
-def to_prototext(message: Message, depth: int = 0) -> str:
-    """Return a message as text, a field a line.
+def to_prototext(message: Message | Mapping[str, Any], depth: int = 0) -> str:
+    """Return a message as text, a field a line; a list is a field that is repeated, ``#`` a comment.
 
     Examples
     --------
-    >>> print(to_prototext([("stride", 16), ("box", [("name", "a"), ("kind", Word("NMS"))])]), end="")
+    >>> print(to_prototext({"stride": 16, "box": {"name": "a", "kind": Word("NMS")}, "dims": [3, 4]}), end="")
     stride: 16
     box {
       name: "a"
       kind: NMS
     }
+    dims: 3
+    dims: 4
     """
     lines, indent = [], "  " * depth
-    for name, value in message:
-        if name == "#":
-            lines += [f"{indent}# {line}\n" for line in str(value).splitlines()]
-        elif isinstance(value, Word):
-            lines.append(f"{indent}{name}: {value}\n")
-        elif isinstance(value, str):
-            lines.append(f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}\n")
-        elif isinstance(value, bool):
-            lines.append(f"{indent}{name}: {str(value).lower()}\n")
-        elif isinstance(value, int | float):
-            lines.append(f"{indent}{name}: {value if isinstance(value, int) else float(value)}\n")
-        else:
-            lines.append(f"{indent}{name} {{\n{to_prototext(value, depth + 1)}{indent}}}\n")
+    for name, values in message.items() if isinstance(message, Mapping) else message:
+        whole = isinstance(message, Mapping) and isinstance(values, list | tuple)
+        for value in values if whole else [values]:
+            if name == "#":
+                lines.append(f"{indent}# {value}\n")
+            elif isinstance(value, Word | int | float) and not isinstance(value, bool):
+                lines.append(f"{indent}{name}: {value}\n")
+            elif isinstance(value, str | bool):
+                lines.append(f"{indent}{name}: {json.dumps(value, ensure_ascii=False)}\n")
+            else:
+                lines.append(f"{indent}{name} {{\n{to_prototext(value, depth + 1)}{indent}}}\n")
     return "".join(lines)
 
 
