@@ -252,7 +252,7 @@ export class Drawing {
   /** Draw the layer again where something on it, or the part of the frame that is shown, is other. */
   paint(moved) {
     const canvas = this.view.b.layers.scene;
-    const current = this.counted.key === this.#counts();
+    const current = this.counted.key !== "" && this.counted.key === this.#counts();
     if (!moved && !this.dirty && current === this.current) return;
     this.dirty = false;
     this.current = current;
