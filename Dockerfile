@@ -5,7 +5,7 @@
 #
 # NVIDIA's weights are not in the image, since their licence does not let us pass them on: mount the folder of a
 # download. Without one the small stand-in of the demo clip answers, and says so.
-FROM python:3.12-slim
+FROM python:3.12-slim-bookworm
 
 ARG RUNTIME=cpu
 
@@ -17,6 +17,8 @@ RUN apt-get update \
 
 WORKDIR /app
 COPY pyproject.toml README.md LICENSE ./
+COPY tools/hatch_build.py tools/
+COPY notebooks notebooks
 COPY constraints constraints
 COPY peoplenet_nb peoplenet_nb
 RUN pip install --no-cache-dir -c "constraints/$RUNTIME.txt" ".[$RUNTIME,serve]" \

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -243,3 +244,26 @@ def test_the_worker_says_what_it_needs() -> None:
         pytest.skip("runpod is installed here")
     with pytest.raises(pn.PeopleNetError, match="runpod"):
         serverless.main()
+
+
+def test_the_image_s_recipe_names_what_is_there() -> None:
+    """No daemon builds it here. hadolint reads it where it is installed; the rest is what it cannot know."""
+    recipe = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    lines = [line for line in recipe.replace("\\\n", " ").splitlines() if line and not line.startswith("#")]
+    steps = [line.split(maxsplit=1) for line in lines]
+    for step, text in steps:
+        if step == "COPY":
+            assert all((ROOT / source).exists() for source in text.split()[:-1]), text
+        if step == "ENTRYPOINT":
+            _, command, *options = json.loads(text)
+    assert [text for step, text in steps if step == "USER"] == ["1000"]  # not root, and a number
+    for runtime in ("cpu", "cuda12", "cuda13"):
+        assert (ROOT / "constraints" / f"{runtime}.txt").is_file()
+    known = CliRunner().invoke(app, [command, "--help"]).output
+    assert all(option in known for option in (*options, "--port") if option.startswith("--"))
+    assert "PEOPLENET_TOKEN" not in recipe.replace("# The token comes as PEOPLENET_TOKEN", "")
+    if hadolint := shutil.which(
+        "hadolint", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    ):
+        done = subprocess.run([hadolint, ROOT / "Dockerfile"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout

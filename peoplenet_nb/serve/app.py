@@ -6,7 +6,6 @@ limit, or to write any of it to disk.
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -197,46 +196,38 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
     ) -> Any:
         """Find people, bags and faces in a picture."""
         loaded = service.loaded
-        with service.gate.entered() as hold:
-            try:
-                async with asyncio.timeout(limits.seconds):
-                    body = await read_body(request, hold, limits, limits.body_bytes)
-                    body, own = await picture_and_settings(request, body)
-                    if own is not None and settings is not None:
-                        step = "send them once."
-                        raise SettingsError("Settings came in the form and in the query", next_step=step)
-                    text = own if settings is None else settings
-                    whole = None if text is None else settings_of(text)
-                    chosen = loaded.choose(whole, preset, fit, _thresholds(threshold))
-                    seen = await calls.see(body, loaded, chosen, hold, keep=draw)
-                    del body
-                    found = detected(seen, chosen, loaded)
-                    for label, count in found.counts.items():
-                        service.metrics.boxes.labels(label).inc(count)
-                    if seen.image is None:
-                        return Response(found.model_dump_json(), media_type="application/json")
-                    picture = await calls.beside(partial(drawn, seen.image, found))
-                    named = {"X-Settings-Hash": found.settings_hash, "X-Boxes": str(len(found.boxes))}
-                    return Response(picture, media_type="image/jpeg", headers=named)
-            except TimeoutError:
-                raise calls.timeout() from None
+        async with calls.entered() as hold:
+            body = await read_body(request, hold, limits, limits.body_bytes)
+            body, own = await picture_and_settings(request, body)
+            if own is not None and settings is not None:
+                step = "send them once."
+                raise SettingsError("Settings came in the form and in the query", next_step=step)
+            text = own if settings is None else settings
+            whole = None if text is None else settings_of(text)
+            chosen = loaded.choose(whole, preset, fit, _thresholds(threshold))
+            seen = await calls.see(body, loaded, chosen, hold, keep=draw)
+            del body
+            found = await calls.beside(partial(detected, seen, chosen, loaded))
+            for label, count in found.counts.items():
+                service.metrics.boxes.labels(label).inc(count)
+            if seen.image is None:
+                return Response(found.model_dump_json(), media_type="application/json")
+            picture = await calls.beside(partial(drawn, seen.image, found))
+            named = {"X-Settings-Hash": found.settings_hash, "X-Boxes": str(len(found.boxes))}
+            return Response(picture, media_type="image/jpeg", headers=named)
 
     @app.post("/grids", response_class=Response, **_with_npz(problems))
     async def grids(request: Request, fit: FitName = None) -> Response:
         """Return the network's raw output, as Grids.load reads it, to try settings without the service."""
         loaded = service.loaded
-        with service.gate.entered() as hold:
-            try:
-                async with asyncio.timeout(limits.seconds):
-                    body = await read_body(request, hold, limits, limits.body_bytes)
-                    body, _ = await picture_and_settings(request, body)
-                    chosen = loaded.settings.replace(fit=fit) if fit else loaded.settings
-                    seen = await calls.see(body, loaded, chosen, hold)
-                    file = io.BytesIO()
-                    seen.grids.write(file)
-                    return Response(file.getvalue(), media_type="application/x-npz")
-            except TimeoutError:
-                raise calls.timeout() from None
+        async with calls.entered() as hold:
+            body = await read_body(request, hold, limits, limits.body_bytes)
+            body, _ = await picture_and_settings(request, body)
+            chosen = loaded.settings.replace(fit=fit) if fit else loaded.settings
+            seen = await calls.see(body, loaded, chosen, hold)
+            file = io.BytesIO()
+            seen.grids.write(file)
+            return Response(file.getvalue(), media_type="application/x-npz")
 
 
 def _with_jpeg(options: dict[str, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -108,6 +109,29 @@ class Calls:
         """End the threads."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    @asynccontextmanager
+    async def entered(self) -> AsyncIterator[Hold]:
+        """Let a call in for as long as the block runs, which must not be too long.
+
+        Raises
+        ------
+        RefusedError
+            429 when the house is full, 503 when the call takes too long.
+        """
+        gate = self.service.gate
+        with gate.entered() as hold:
+            try:
+                async with asyncio.timeout(self.limits.seconds):
+                    yield hold
+            except TimeoutError:
+                raise RefusedError(
+                    503,
+                    f"The call was not answered within {self.limits.seconds:g} s",
+                    seen=f"{gate.calls} calls in the house",
+                    next_step="try again later; where it stays so, send fewer at once, or raise --seconds.",
+                    retry_after=max(1.0, gate.calls * gate.seconds_a_call),
+                ) from None
+
     async def beside(self, work: Callable[[], T]) -> T:
         """Run something that takes milliseconds outside of the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -123,13 +147,3 @@ class Calls:
         model = loaded.looking(settings)
         prepared = await self.beside(partial(prepare, data, model, hold, self.limits, keep=keep))
         return seen_in(prepared, await self.network(loaded, prepared.inputs, prepared.fits))
-
-    def timeout(self) -> RefusedError:
-        """Return the error of a call that took too long."""
-        return RefusedError(
-            503,
-            f"The call was not answered within {self.limits.seconds:g} s",
-            seen=f"{self.service.gate.calls} calls in the house",
-            next_step="try again later; where it stays so, send fewer at once, or raise --seconds.",
-            retry_after=max(1.0, self.service.gate.calls * self.service.gate.seconds_a_call),
-        )

@@ -9,7 +9,6 @@ is refused by name, never passed over.
 
 from __future__ import annotations
 
-import asyncio
 from functools import partial
 from typing import Annotated, Any
 
@@ -104,20 +103,16 @@ def add_kserve(
     async def infer(request: Request) -> Response:
         """Run the network on tensors: pictures that a client has preprocessed (RGB / 255, channels first)."""
         loaded = service.loaded
-        with service.gate.entered() as hold:
-            try:
-                async with asyncio.timeout(limits.seconds):
-                    body = await read_body(request, hold, limits, most_bytes(loaded.model.file, limits))
-                    said = request.headers.get(HEADER)
-                    asked, pictures = await calls.beside(partial(read_infer, body, said, loaded, limits))
-                    del body
-                    inputs = as_input(pictures, loaded)
-                    size = loaded.model.file.network_size
-                    fits = [Fit.of(size, size, FitMode.STRETCH)] * len(inputs)
-                    answer = await calls.network(loaded, inputs, fits)
-                    return await calls.beside(partial(write_infer, asked, answer, loaded))
-            except TimeoutError:
-                raise calls.timeout() from None
+        async with calls.entered() as hold:
+            body = await read_body(request, hold, limits, most_bytes(loaded.model.file, limits))
+            said = request.headers.get(HEADER)
+            asked, pictures = await calls.beside(partial(read_infer, body, said, loaded, limits))
+            del body
+            inputs = as_input(pictures, loaded)
+            size = loaded.model.file.network_size
+            fits = [Fit.of(size, size, FitMode.STRETCH)] * len(inputs)
+            answer = await calls.network(loaded, inputs, fits)
+            return await calls.beside(partial(write_infer, asked, answer, loaded))
 
     body = {
         "requestBody": {
