@@ -22,7 +22,7 @@ from peoplenet_nb.fleet import coordinator as module
 from peoplenet_nb.fleet.claims import STATE, started_at
 from peoplenet_nb.fleet.progress import Progress, Standing, duration
 from peoplenet_nb.network import PeopleNet
-from peoplenet_nb.settings import preset
+from peoplenet_nb.settings import Settings, preset
 from runs import tables
 from videos import FakeModel, make_video
 
@@ -87,6 +87,7 @@ OPTIONS += ("encoder",)
 
 
 def run(sources, output, **options):
+    options = {"settings": Settings()} | options  # whatever the default preset is: the network here stretches
     return batch(sources, output, model="standin", progress=False, **options)
 
 
@@ -314,7 +315,7 @@ def test_a_killed_worker_and_then_all_of_them_lose_nothing(tmp_path):
     assert "3 of 3 videos complete, 422 frames" in done.stdout
     assert "of 3 videos" in done.stderr  # plain lines, where no terminal is
     assert rows(out)["long"]["tries"] == "3"
-    model = PeopleNet.load("standin", "cpu")
+    model = PeopleNet.load("standin", "cpu", fit=preset().fit)
     from peoplenet_nb.video import run as run_one
 
     for name in ("long", "a"):

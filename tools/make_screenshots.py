@@ -49,6 +49,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "05": {"EVERY": 8, "FRAMES": 60},
     "06": {"FRAMES": 24},
     "07": {"FRAMES": 240, "KEYFRAMES": "3", "SMOOTH": 0.2},
+    "11": {"CLIPS": 4},
     "08": {"LABELS": "", "EVERY": 12},
     "09": {"EVERY": 20, "FRAMES": 40},
 }
@@ -63,6 +64,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "07": [("frame", "07-people", 760), ("beside", "07-redacted", 520)],
     "08": [("worst", "08-worst", 700), ("compare", "08-before-after", 500)],
     "09": [("compare", "09-compare", 900)],
+    "11": [("batch", "11-batch", 420), ("pictures", "11-clips", 560)],
 }
 
 

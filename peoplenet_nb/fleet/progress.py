@@ -107,7 +107,7 @@ class Progress:
         if not self._wanted:
             return
         if self._handle is not None:
-            self._handle.update(_Html(_html(standing)))
+            self._handle.update(_Html(note(standing.line(), "ok") if last else _html(standing)))
         elif self._live is not None:
             self._live.update(_rich(standing), refresh=True)
         now = time.monotonic()

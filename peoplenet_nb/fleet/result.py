@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.fleet.listing import INDEX, VIDEOS
-from peoplenet_nb.fleet.sheet import rows_of, totals
+from peoplenet_nb.fleet.sheet import Pictures, rows_of, totals
 from peoplenet_nb.html_tables import note, table
 
 if TYPE_CHECKING:
@@ -53,11 +53,17 @@ class BatchResult:
         aside = {n: r for n, r in self.records.items() if r.get("state") == "aside"}
         return {name: str(record.get("reason", "")) for name, record in aside.items()}
 
+    def pictures(self, most: int = 12) -> Pictures:
+        """Return a picture of each video, as the page has them, to be shown in a notebook."""
+        return Pictures(
+            self.folder, [name for name, r in self.records.items() if r.get("state") == "complete"][:most]
+        )
+
     def to_pandas(self) -> pd.DataFrame:
         """Return a row for each video."""
         import pandas as pd
 
-        return pd.DataFrame(rows_of(self.records))
+        return pd.DataFrame(rows_of(self.records)).convert_dtypes()
 
     def __str__(self) -> str:
         return "\n".join(

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from html import escape
 from pathlib import Path
@@ -58,6 +59,25 @@ def _picture(result: RunResult) -> Image | None:
         files = sorted(result.images.iterdir())
         return read_image(files[len(files) // 2]) if files else None
     return None
+
+
+class Pictures:
+    """Small pictures of videos, which show themselves in a notebook, with all that they need."""
+
+    def __init__(self, output: Path, names: Sequence[str]) -> None:
+        self._output, self._names = output, names
+
+    def _repr_html_(self) -> str:
+        shown = []
+        for name in self._names:
+            with suppress(OSError):
+                data = base64.b64encode((self._output / SHEET / f"{name}.jpg").read_bytes()).decode()
+                image = f'<img alt="" style="width:100%;display:block" src="data:image/jpeg;base64,{data}">'
+                shown.append(
+                    f'<figure style="margin:0">{image}<figcaption>{escape(name)}</figcaption></figure>'
+                )
+        columns = "display:grid;gap:0.8em;grid-template-columns:repeat(auto-fill,minmax(220px,1fr))"
+        return f'<div style="{columns}">{"".join(shown)}</div>'
 
 
 def rows_of(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:

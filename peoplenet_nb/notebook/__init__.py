@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import lazy_loader as _lazy
 
 if TYPE_CHECKING:  # the same names once more, for type checkers
+    from peoplenet_nb.notebook.clips import folder_of_clips as folder_of_clips
     from peoplenet_nb.notebook.folders import places as places
     from peoplenet_nb.notebook.judge import labels_for as labels_for
     from peoplenet_nb.notebook.keyfield import KeyField as KeyField
@@ -19,6 +20,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers
     from peoplenet_nb.notebook.ngc import versions as versions
     from peoplenet_nb.notebook.pairs import beside as beside
     from peoplenet_nb.notebook.player import Player as Player
+    from peoplenet_nb.notebook.service import ask_service as ask_service
     from peoplenet_nb.notebook.unplugged import Unplugged as Unplugged
     from peoplenet_nb.notebook.upload import UploadField as UploadField
 
@@ -26,11 +28,13 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     __name__,
     submod_attrs={
         "pairs": ["beside"],
+        "clips": ["folder_of_clips"],
         "folders": ["places"],
         "judge": ["labels_for"],
         "keyfield": ["KeyField"],
         "ngc": ["by_hand", "failures", "versions"],
         "player": ["Player"],
+        "service": ["ask_service"],
         "unplugged": ["Unplugged"],
         "upload": ["UploadField"],
     },

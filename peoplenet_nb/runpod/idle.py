@@ -167,6 +167,7 @@ class StopWhenIdle:
         self._after, self._folder, self._dry_run = duration_s(after), folder, dry_run
         self._pods, self._warning = pods or Pods(), warning
         self._pod = "this pod" if dry_run else self._pods.here
+        self._would = "would be" if dry_run else "is"
         self._kept, self._ended = Event(), Event()
         self.said: str = ""
         self._widget: Any = None
@@ -206,10 +207,10 @@ class StopWhenIdle:
             left = self._after - idle
             what = doing or f"nothing goes on for {idle:.0f} s"
             if left > self._warning:
-                say(f"{what}; {self._pod} is stopped after {self._after / 60:g} min of that")
+                say(f"{what}; {self._pod} {self._would} stopped after {self._after / 60:g} min of that")
                 self._kept.wait(min(look_s, left - self._warning))
             elif left > 0:
-                say(f"{what}; {self._pod} is stopped in {left:.0f} s")
+                say(f"{what}; {self._pod} {self._would} stopped in {left:.0f} s")
                 self._kept.wait(min(1.0, look_s, left))
             else:
                 break
