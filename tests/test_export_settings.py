@@ -734,5 +734,11 @@ def test_auto_is_exported_with_the_fit_of_the_run_else_says_what_is_needed() -> 
         assert made.settings == preset("default", fit)
         assert f"maintain-aspect-ratio={int(fit == 'letterbox')}" in text
         assert f"pre-cluster-threshold={threshold}" in text
+        jetson = export_settings(auto, "jetson", nearest=True, run=frames(size, size))
+        assert "--confidence=0.4" in str(jetson.files["detectnet.sh"]), (
+            "stretched there, whatever the run did"
+        )
+        assert (jetson.difference is None) == (fit == "letterbox")
+        assert not any(change.startswith("fit") for change in jetson.changes)
     with pytest.raises(SettingsError, match=r"both kinds.*--fit stretch or --fit letterbox"):
         export_settings(auto, "deepstream", run=frames((640, 480), (1280, 720)))

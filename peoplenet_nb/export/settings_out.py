@@ -13,7 +13,7 @@ from peoplenet_nb.errors import OutputError, SettingsError, choose
 from peoplenet_nb.export import deepstream, nvidia, others
 from peoplenet_nb.export.difference import MOST_FRAMES, Difference, expected_difference
 from peoplenet_nb.export.nearest import nearest_settings
-from peoplenet_nb.export.targets import NetworkFile, Target
+from peoplenet_nb.export.targets import ABILITIES, NetworkFile, Target
 from peoplenet_nb.files import write_bytes, write_text, writing
 from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.grids import Grids
@@ -176,9 +176,10 @@ def export_settings(
             seen=repr(bad),
             next_step="rename it.",
         )
-    shape = ""
+    shape, ran = "", settings.fit
     if settings.fit is FitMode.AUTO:
-        settings, shape = _for_one_shape(settings, run)
+        ran = _fit_of(run) if run is not None else FitMode.STRETCH
+        settings, shape = _for_one_shape(settings, ran if run is not None else None, target)
     near, changes = nearest_settings(settings, target, network.labels)
     if changes and not nearest:
         raise SettingsError(
@@ -189,9 +190,9 @@ def export_settings(
     make, known = _MAKERS[target]
     notes = _worth_saying(known, near, network.labels)
     difference = None
-    if run is not None and near.fit is not settings.fit:
+    if run is not None and near.fit is not ran:
         notes = (
-            f"Not measured on a run: its frames are {settings.fit}ed, and there they are {near.fit}ed.",
+            f"Not measured on a run: its frames are {ran}ed, and there they are {near.fit}ed.",
             *notes,
         )
     elif run is not None:
@@ -229,13 +230,20 @@ def _worth_saying(notes: str, settings: Settings, labels: Sequence[str]) -> tupl
     return tuple(text.strip() for when, _, text in lines if not when.strip() or said & set(when.split()))
 
 
-def _for_one_shape(settings: Settings, run: str | Path | Sequence[Grids] | None) -> tuple[Settings, str]:
+def _for_one_shape(settings: Settings, ran: FitMode | None, target: Target) -> tuple[Settings, str]:
     """Return settings with the fit that a run had, else with stretch, and why: the programs know one fit for all."""
-    if run is None:
+    if not ABILITIES[target].letterbox:
+        return settings.replace(fit=FitMode.STRETCH), " It knows no other way."
+    if ran is None:
         return settings.replace(fit=FitMode.STRETCH), (
             f" With the fit auto frames narrower than {NARROW:g} to 1 are letterboxed: for those export with "
             "--fit letterbox (settings.replace(fit='letterbox')), or name a run of them."
         )
+    return settings.for_fit(ran), " So were those of the run."
+
+
+def _fit_of(run: str | Path | Sequence[Grids]) -> FitMode:
+    """Return how a run's frames were resized."""
     saved = open_grids(run) if isinstance(run, str | Path) else run
     modes = {saved[i].fit.mode for i in range(0, len(saved), -(-len(saved) // MOST_FRAMES) or 1)}
     if len(modes) > 1:
@@ -244,7 +252,7 @@ def _for_one_shape(settings: Settings, run: str | Path | Sequence[Grids] | None)
             seen="fit: auto",
             next_step="choose one with --fit stretch or --fit letterbox (settings.replace(fit=...)).",
         )
-    return settings.for_fit(modes.pop()), " So were those of the run."
+    return modes.pop()
 
 
 def _plain(text: str) -> str:
