@@ -20,6 +20,7 @@ from peoplenet_nb.evaluation import evaluate
 from peoplenet_nb.evaluation.clip import FLOOR, Clip
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.labels import EVERY_CLASS, Labels
+from peoplenet_nb.metrics.curves import PrecisionRecall
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.tuner import tune_run, wire
 
@@ -34,7 +35,8 @@ def labels_for(frames: list[Grids], which: list[int], seed: int, judged: tuple[s
         found = decode(frames[frame], Settings(default=ClassSettings(threshold=0.2))).detections
         for box, class_id in zip(found.xyxy, found.class_id, strict=True):
             if rng.random() < 0.8:
-                moved = box + rng.normal(0, 0.12, 4) * np.tile(box[2:] - box[:2], 2)
+                spread = (0.05, 0.15, 0.3)[rng.integers(3)]
+                moved = box + rng.normal(0, spread, 4) * np.tile(box[2:] - box[:2], 2)
                 if (moved[2:] > moved[:2]).all():
                     rows.append((place, class_id, rng.random() < 0.15, *moved))
         rows.append((place, rng.integers(3), False, 5, 5, 60, 90))
@@ -50,6 +52,7 @@ SETTINGS = {
     "default": preset("default"),
     "deepstream": preset("deepstream"),
     "tao": preset("tao"),
+    "tao, one threshold moved": preset("tao").with_class("person", threshold=0.8),
     "triton": preset("triton"),
     "low": Settings(default=ClassSettings(threshold=0.006)),
     "one class moved": Settings(default=ClassSettings(threshold=0.006)).with_class("bag", threshold=0.4),
@@ -122,6 +125,16 @@ def test_figures_are_those_of_evaluate(
     assert {row["right"] > 0 for row in found[0]} == {True}
     for (case, settings), answer in zip(SETTINGS.items(), found, strict=True):
         check_same(answer, clip, settings, case)
+
+
+@needs_node
+def test_of_thresholds_that_are_equally_good_the_first_is_taken_as_in_python(node: Run) -> None:
+    confidence = [0.9, 0.8, 0.7, 0.6, 0.5]
+    verdicts = [1, 2, 2, 2, 1]  # F1 is 0.5 of three at the first and again at the last
+    expected = PrecisionRecall.of(np.array(confidence), np.array([0, -1, -1, -1, 1]), 3).best()
+    rows = list(zip(confidence, verdicts, strict=True))
+    (best,) = node([{"call": "curve", "truths": 3, "rows": rows}])
+    assert (best["f1"], best["confidence"]) == expected[:2] == (0.5, 0.9)
 
 
 @needs_node

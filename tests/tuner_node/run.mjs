@@ -93,6 +93,11 @@ const calls = {
       });
     });
   },
+  curve(job) {
+    const curve = new engine.Curve(job.truths);
+    for (const row of job.rows) curve.add(...row);
+    return curve.best;
+  },
   /** What calls make of records that are labelled: `["at", point, reach]` and the like answer, the others change. */
   labelling(job) {
     const work = new engine.LabelWork(job.records, job.size);
