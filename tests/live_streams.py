@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import av
+import numpy as np
 import pytest
 
 from peoplenet_nb.live.rtsp import PACKAGES, PYTHON, SCRIPT, have_rtsp_server
@@ -33,7 +34,20 @@ def require_gstreamer() -> None:
         pytest.skip(f"no RTSP server: apt-get install {PACKAGES}")
 
 
-def make_pictures(folder: Path, size: tuple[int, int] = SIZE, frames: int = 100) -> Path:
+def noisy(number: int, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """A numbered picture whose lower half takes many bytes."""
+    image = picture(number, size)
+    half = image[size[1] // 2 :]
+    half[:] = np.random.default_rng(number).integers(40, 220, half.shape, np.uint8)
+    return image
+
+
+def make_pictures(
+    folder: Path,
+    size: tuple[int, int] = SIZE,
+    frames: int = 100,
+    draw: Callable[[int, tuple[int, int]], np.ndarray] = picture,
+) -> Path:
     """Numbered pictures as H.264, one access unit a file, a key frame every ten."""
     folder.mkdir()
     context: Any = av.CodecContext.create("libx264", "w")
@@ -43,7 +57,7 @@ def make_pictures(folder: Path, size: tuple[int, int] = SIZE, frames: int = 100)
     context.options = {"tune": "zerolatency", "preset": "ultrafast", "crf": "18"}
     packets = []
     for i in range(frames):
-        frame = av.VideoFrame.from_ndarray(picture(i, size), format="bgr24")
+        frame = av.VideoFrame.from_ndarray(draw(i, size), format="bgr24")
         frame.pts = i
         packets += context.encode(frame)
     for i, packet in enumerate([*packets, *context.encode(None)]):

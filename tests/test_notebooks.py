@@ -238,6 +238,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: 
         "07": {"FRAMES": 30},
         "08": {"EVERY": 6},
         "09": {"FRAMES": 12},
+        "10": {"SECONDS": 2},
         "11": {"CLIPS": 2},
     }
     pages = nbmake(with_parameters(tmp_path / "notebooks", chosen), environment(home, NGC_API_KEY=secret))
@@ -270,6 +271,7 @@ def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) ->
         "07": {"SOURCE": video, "FRAMES": 24},
         "08": {"SOURCE": video, "LABELS": str(shared / "data" / "vtest_gt.txt"), "EVERY": 40},
         "09": {"SOURCE": video, "EVERY": 60, "FRAMES": 12},
+        "10": {"SOURCE": video, "SECONDS": 2},
         "11": {"SOURCE": video, "CLIPS": 2},
     }
     home = tmp_path / "home"

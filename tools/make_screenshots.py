@@ -48,6 +48,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "04": {"FRAME": 100},
     "05": {"EVERY": 8, "FRAMES": 60},
     "06": {"FRAMES": 24},
+    "10": {"SECONDS": 5},
     "07": {"FRAMES": 240, "KEYFRAMES": "3", "SMOOTH": 0.2},
     "11": {"CLIPS": 4},
     "08": {"LABELS": "", "EVERY": 12},

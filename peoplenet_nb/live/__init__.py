@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from peoplenet_nb.live.camera import Still as Still
     from peoplenet_nb.live.panel import LivePanel as LivePanel
     from peoplenet_nb.live.panel import watch as watch
+    from peoplenet_nb.live.rtsp import demo_stream as demo_stream
     from peoplenet_nb.live.watching import Watching as Watching
 
 __getattr__, __dir__, __all__ = _lazy.attach(
@@ -22,6 +23,7 @@ __getattr__, __dir__, __all__ = _lazy.attach(
     submod_attrs={
         "camera": ["BrowserCamera", "Still"],
         "panel": ["LivePanel", "watch"],
+        "rtsp": ["demo_stream"],
         "watching": ["Watching"],
     },
 )

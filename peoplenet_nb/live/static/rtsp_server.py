@@ -38,7 +38,7 @@ def main() -> None:
     pictures = [path.read_bytes() for path in sorted(Path(folder).glob("*.h264"))]
     h264 = f"video/x-h264,stream-format=byte-stream,alignment=au,framerate={fps}/1"
     pipelines = {
-        "video": f'appsrc name=pictures format=time caps="{h264}" ! rtph264pay config-interval=-1 name=pay0 pt=96',
+        "video": f'appsrc name=pictures format=time caps="{h264}" ! rtph264pay config-interval=0 name=pay0 pt=96',
         "jpeg": f"videotestsrc ! video/x-raw,format=I420,width=320,height=192,framerate={fps}/1 "
         "! jpegenc ! rtpjpegpay name=pay0 pt=26",
         "sound": "audiotestsrc ! audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay0 pt=8",
