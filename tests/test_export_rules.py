@@ -144,6 +144,46 @@ def nvinfer(grids: Grids, text: str) -> Found:  # noqa: PLR0912 - one program, t
     return found
 
 
+def as_nvinfer(mode: int, classes: list[dict[str, Any]]) -> str:
+    """What Savant's module and nvinferserver's file say, in nvinfer's keys: both run the same code on them."""
+    names = {"pre-cluster-threshold": "threshold", "post-cluster-threshold": "", "nms-iou-threshold": "iou",
+             "eps": "eps", "minBoxes": "boxes", "dbscan-min-score": "sum", "detected-min-w": "min_width",
+             "detected-max-w": "max_width", "detected-min-h": "min_height", "detected-max-h": "max_height",
+             "roi-top-offset": "roi_top_offset",
+             "roi-bottom-offset": "roi_bottom_offset"}  # fmt: skip
+    text = f"[property]\ncluster-mode={mode}\ncrop-objects-to-roi-boundary=0\n[class-attrs-all]\n"
+    for index, said in enumerate(classes):
+        text += f"[class-attrs-{index}]\n" + "".join(f"{k}={said.get(v, 0)}\n" for k, v in names.items())
+        text += f"topk={said['top_k']}\n" if said.get("top_k") else ""
+    return text
+
+
+def savant(grids: Grids, text: str) -> Found:
+    objects = yaml.safe_load(text)["pipeline"]["elements"][0]["model"]["output"]["objects"]
+    said = [item["selector"]["kwargs"] for item in objects]
+    said = [{**k, "threshold": k["confidence_threshold"], "iou": k["nms_iou_threshold"]} for k in said]
+    return nvinfer(grids, as_nvinfer(2, said))
+
+
+def nvinferserver(grids: Grids, message: Any) -> Found:
+    detection = message.infer_config.postprocess.detection
+    filters = message.output_control.detect_control.specific_class_filters
+    nms, cluster = detection.nms, detection.dbscan
+    common = {"iou": round(nms.iou_threshold, 6), "top_k": nms.topk, "eps": round(cluster.eps, 6)}
+    common |= {"boxes": cluster.min_boxes, "sum": round(cluster.min_score, 6)}
+    classes = []
+    for index in range(detection.num_detected_classes):
+        limits = filters[index]
+        sizes = {
+            n: getattr(limits.bbox_filter, n) for n in ("min_width", "min_height", "max_width", "max_height")
+        }
+        regions = {n: getattr(limits, n) for n in ("roi_top_offset", "roi_bottom_offset")}
+        threshold = round(detection.per_class_params[index].pre_threshold, 6)
+        classes.append({"threshold": threshold, **common, **sizes, **regions})
+    mode = 2 if detection.WhichOneof("clustering_policy") == "nms" else 1
+    return nvinfer(grids, as_nvinfer(mode, classes))
+
+
 def columns(grids: Grids, c: int, threshold: float) -> tuple[list[Box], list[float]]:
     """Boxes above a threshold, column by column."""
     where = [
@@ -288,6 +328,10 @@ def loops(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Callable[[Grids
 
     return {
         "deepstream": lambda g, f: nvinfer(g, f["config_infer_primary_peoplenet.txt"]),
+        "nvinferserver": lambda g, f: nvinferserver(
+            g, parsed("nvinferserver", "PluginControl", f["config_inferserver_peoplenet.txt"])
+        ),
+        "savant": lambda g, f: savant(g, f["module.yml"]),
         "tao": lambda g, f: tao(g, parsed("tao", "Inference", f["inferencer_spec.txt"])),
         "triton": lambda g, f: triton(g, parsed("triton", "PostprocessingConfig", *f.values())),
         "jetson": lambda g, f: jetson(g, f["detectnet.sh"]),
@@ -327,7 +371,10 @@ def compare(loops: Any, target: str, settings: Settings, grids: Grids, least: fl
     return len(expected)
 
 
-@pytest.mark.parametrize("target", ["deepstream", "tao", "triton", "jetson", "isaac"])
+TARGETS = ["deepstream", "nvinferserver", "savant", "tao", "triton", "jetson", "isaac"]
+
+
+@pytest.mark.parametrize("target", TARGETS)
 def test_the_rules_of_each_program_are_its_own_in_plain_loops(loops: Any, target: str) -> None:
     total = 0
     for seed in (1, 2):
@@ -390,7 +437,7 @@ def test_the_rules_of_each_program_on_real_frames(loops: Any, shared: Path, real
 
     model = PeopleNet.load(real_model_path, device="cpu", fit="stretch")
     frames = [model.infer(f.image) for f in open_source(shared / "data" / "vtest.avi", every=300, frames=3)]
-    for target in ("deepstream", "tao", "triton", "jetson", "isaac"):
+    for target in TARGETS:
         assert sum(compare(loops, target, s, grids) for grids in frames for s in CASES.values()) > 100
 
 
