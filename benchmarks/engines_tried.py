@@ -139,7 +139,7 @@ def candidates(
 
 
 def infer(file: ModelFile, run: Run, frames: Sequence[Array]) -> list[Grids]:
-    preprocess = Preprocessor(file.network_size)
+    preprocess = Preprocessor(file.network_size, "stretch")
     made = []
     for frame in frames:
         batch, fit = preprocess(frame)

@@ -107,7 +107,7 @@ def main() -> None:
     options = parser.parse_args()
     shared = shared_folder()
     (weights,) = (shared / "models").glob("*/*.onnx")
-    model = pn.PeopleNet.load(weights, device="cpu")
+    model = pn.PeopleNet.load(weights, device="cpu", threads=1)
 
     def twice(image: np.ndarray) -> Boxes:
         boxes, scores = voted(model.infer(np.ascontiguousarray(image[:, ::-1])))

@@ -43,7 +43,7 @@ def accuracy(found: Sequence[Grids], truth: Sequence[Truth]) -> list[str]:
 
 def speed_ratio(one: ModelFile, other: ModelFile, frame: np.ndarray, repeats: int) -> float:
     """Return how many times as fast the second file is, both with a uint8 input, in turns."""
-    batch, _ = Preprocessor(one.network_size, as_bytes=True)(frame)
+    batch, _ = Preprocessor(one.network_size, "stretch", as_bytes=True)(frame)
     engines, ratios = [open_backend(file) for file in (one, other)], []
     for repeat in range(repeats + 2):
         taken = []

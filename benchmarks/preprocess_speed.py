@@ -37,7 +37,7 @@ WHOLE = "tutorial, copied into order"
 
 
 def jobs_for(frame: np.ndarray) -> Jobs:
-    as_floats, as_bytes = Preprocessor(NETWORK), Preprocessor(NETWORK, as_bytes=True)
+    as_floats, as_bytes = (Preprocessor(NETWORK, "stretch", as_bytes=raw) for raw in (False, True))
     floats, packed, resized = as_floats(frame)[0], as_bytes(frame)[0], cv2.resize(frame, NETWORK)
     if not np.array_equal(floats, preprocess_frame(frame)) or not np.array_equal(packed[0], resized):
         raise RuntimeError("not the tutorial's values")

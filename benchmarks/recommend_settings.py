@@ -87,7 +87,7 @@ def main() -> None:
     options = parser.parse_args()
     shared = shared_folder()
     (weights,) = (shared / "models").glob("*/*.onnx")
-    real = pn.PeopleNet.load(weights, device="cpu")
+    real = pn.PeopleNet.load(weights, device="cpu", fit="stretch")
     street = clip_of(shared / "data" / "vtest.avi", shared / "data" / "vtest_gt.txt", real)
     demo = clip_of(demo_clip(), demo_clip().with_suffix(".csv"), pn.PeopleNet.load("standin", device="cpu"))
     whole = person(street, pn.preset("default"))

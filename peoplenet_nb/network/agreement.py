@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from peoplenet_nb.decoding import BBOX_NORM, decode
 from peoplenet_nb.detections import Detections
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.metrics import precision_recall
 from peoplenet_nb.network.engines import Backend, open_backend
@@ -36,7 +37,7 @@ _PAIRS = 5  # of inferences that are timed
 def infer_all(file: ModelFile, frames: Sequence[Frame], backend: Backend | None = None) -> list[Grids]:
     """Run a model file on frames, stretched: on an engine that has loaded it, else on the CPU."""
     backend = backend or open_backend(file)
-    preprocess = Preprocessor(file.network_size, as_bytes=file.channels_last)
+    preprocess = Preprocessor(file.network_size, FitMode.STRETCH, as_bytes=file.channels_last)
     made = []
     for frame in frames:
         batch, fit = preprocess(frame)
@@ -53,7 +54,7 @@ def times_as_fast(ours: tuple[ModelFile, Backend], theirs: tuple[ModelFile, Back
 
 def _seconds(file: ModelFile, engine: Backend) -> float:
     black = np.zeros((*file.network_size[::-1], 3), np.uint8)
-    batch, _ = Preprocessor(file.network_size, as_bytes=file.channels_last)(black)
+    batch, _ = Preprocessor(file.network_size, FitMode.STRETCH, as_bytes=file.channels_last)(black)
     began = perf_counter()
     engine.run(batch)
     return perf_counter() - began

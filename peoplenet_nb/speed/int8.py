@@ -73,7 +73,7 @@ def quantize(
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    preprocess = Preprocessor(source.network_size, as_bytes=True)
+    preprocess = Preprocessor(source.network_size, "stretch", as_bytes=True)
     batches = [preprocess(frame)[0] for frame in frames]
     # One frame after the other: all layers' outputs of many frames do not fit in memory.
     options: dict[str, Any] = {"CalibStridedMinMax": 1, "CalibPercentile": 99.999}
