@@ -26,11 +26,11 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.labels import read_labels
 from peoplenet_nb.metrics import Truth
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.redaction.faint import FAINT
 from peoplenet_nb.redaction.redacting import SMOOTH_S
 from peoplenet_nb.redaction.regions import CORNERS, MARGIN, What, grown_by, heads_of, regions_of
 from peoplenet_nb.settings import preset
 from peoplenet_nb.tracks import KeyFrames, smooth, track_boxes
+from peoplenet_nb.video.faint import FAINT
 
 Boxes = npt.NDArray[np.float64]
 _DEFACE = 0.2  # its default threshold

@@ -228,6 +228,32 @@ def test_cuts_of_a_run_are_looked_for_in_its_video(clip, tmp_path, monkeypatch):
         pn.track(result, source=tmp_path / "gone.mp4")
 
 
+class Fading(MovingModel):
+    """Who walks is seen faintly for some frames."""
+
+    def _grids(self, number, fit):
+        grids = super()._grids(number, fit)
+        if 20 <= number < 28:
+            grids = replace(grids, coverage=grids.coverage / 3)
+        return grids
+
+
+@pytest.mark.parametrize("tracker", ["bytetrack", "sort"])
+def test_faint_boxes_of_saved_cells_carry_tracks_on(clip, tmp_path, tracker):
+    settings = pn.Settings().with_class("person", threshold=0.5)
+    result = run(clip, tmp_path, Fading(), settings, save_grids=True)
+    assert len(result.to_pandas()) == 42
+    tracked = pn.track(result, tracker=tracker)
+    table = pd.read_csv(tracked.boxes_table)
+    kept = table[table["detection"] >= 0]
+    own = result.to_pandas().iloc[kept["detection"]]
+    assert own["frame"].tolist() == kept["frame"].tolist()
+    assert own[["x1", "y2"]].to_numpy() == pytest.approx(kept[["x1", "y2"]].to_numpy(), abs=0.02)
+    of_gap = table[table["frame"].between(20, 27)]["origin"].unique().tolist()
+    assert of_gap == (["faint"] if tracker == "bytetrack" else ["gap"])
+    assert tracked.tracks.summary()["boxes"].tolist() == [50 if tracker == "bytetrack" else 42]
+
+
 def test_tracks_are_drawn_into_the_video(clip, tmp_path):
     result = run(clip, tmp_path, MovingModel(), video=False)
     tracked = pn.track(result, smooth_s=0.2)

@@ -19,7 +19,6 @@ from peoplenet_nb.errors import OutputError, SettingsError, choose
 from peoplenet_nb.files import write_text, writing
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.redaction.byhand import BY_HAND, ByHand
-from peoplenet_nb.redaction.faint import FAINT, with_faint
 from peoplenet_nb.redaction.hiding import How, Image, hide
 from peoplenet_nb.redaction.regions import CORNERS, HOLD, MARGIN, What, regions_of
 from peoplenet_nb.redaction.sheets import MOST, Sheets
@@ -29,6 +28,7 @@ from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import smooth, track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.added import DOUBTFUL, REDACTED, REDACTED_TABLE, REDACTED_TEXT
+from peoplenet_nb.video.faint import FAINT, with_faint
 from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.sound import with_sound

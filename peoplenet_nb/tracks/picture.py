@@ -76,7 +76,7 @@ def draw_tracks(
     for i in here:
         colour = track_colour(int(tracks.track[i]))
         (x1, y1), (x2, y2) = _pixels(tracks.xyxy[i].reshape(2, 2)).tolist()
-        thick = 1 if tracks.detection[i] < 0 else unit
+        thick = 1 if tracks.detection[i] == -1 else unit
         cv2.rectangle(picture, (x1, y1), (x2, y2), _INK, thick + 2)
         cv2.rectangle(picture, (x1, y1), (x2, y2), colour, thick)
     for i in here:

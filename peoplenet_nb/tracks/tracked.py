@@ -39,7 +39,8 @@ class Tracks:
     confidence : ndarray
         ``(M,)`` float64.
     detection : ndarray
-        ``(M,)`` int64: which detection this is, counted over all frames; -1 where a gap was closed.
+        ``(M,)`` int64: which detection this is, counted over all frames; -1 where a gap was
+        closed, -2 where it is fainter than those that count.
     labels : tuple of str
         Names of the classes.
     frames : ndarray
@@ -101,7 +102,8 @@ class Tracks:
     def to_pandas(self) -> pd.DataFrame:
         """Return a table of boxes: frame, time_s, track, class, confidence, x1, y1, x2, y2, origin, detection.
 
-        ``origin`` is ``detected``, or ``gap`` where the box lies between two that were; ``detection`` as above.
+        ``origin`` is ``detected``, ``gap`` where the box lies between two that were, or ``faint`` where the network saw
+        somebody too faintly for a detection; ``detection`` as above.
         """
         import pandas as pd
 
@@ -114,7 +116,9 @@ class Tracks:
                 "class": [self.labels[i] for i in self.class_id],
                 "confidence": self.confidence,
                 **corners,
-                "origin": np.where(self.detection < 0, "gap", "detected"),
+                "origin": np.choose(
+                    np.maximum(self.detection, -2) * -1, ["detected", "gap", "faint"], mode="clip"
+                ),
                 "detection": self.detection,
             }
         )
@@ -122,15 +126,15 @@ class Tracks:
     def summary(self) -> pd.DataFrame:
         """Return a table with a line for each track.
 
-        track, class, first_frame, last_frame, first_s, last_s, seconds, boxes (detected ones), gaps (boxes that close
-        gaps), confidence (the mean of what was detected).
+        track, class, first_frame, last_frame, first_s, last_s, seconds, boxes (detected ones, faint ones too), gaps
+        (boxes that close gaps), confidence (the mean of those that were detected).
         """
         import pandas as pd
 
         rows = []
         for number in self.numbers.tolist():
             of = self.of(number)
-            seen = of[self.detection[of] >= 0]
+            seen = of[self.detection[of] != -1]
             first, last = of[0], of[-1]
             rows.append(
                 {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
 from pathlib import Path
@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from peoplenet_nb.detections import Detections
-from peoplenet_nb.errors import OutputError, SourceError
+from peoplenet_nb.errors import OutputError, SourceError, choose
 from peoplenet_nb.files import atomic, writing
 from peoplenet_nb.html_tables import note
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, draw_tracks, smooth, track_boxes, trim
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.added import COUNTED, DRAWN, TRACKED, TRACKS, drop_tracks
+from peoplenet_nb.video.faint import with_faint
 from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
 from peoplenet_nb.video.result import RunResult, load_result
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _CORNERS = ["x1", "y1", "x2", "y2"]
+#: Trackers that take faint boxes for somebody whom they follow already, never for somebody new.
+_TAKE_FAINT = (Tracker.BYTETRACK, Tracker.BOTSORT)
 _TIMES = ["time_s", "first_s", "last_s", "seconds"]
 
 
@@ -150,7 +153,8 @@ def track(
     ----------
     run : RunResult, str or Path
         What `peoplenet_nb.run` returned, or its folder. The run's own files stay as they are; counts of earlier tracks
-        go.
+        go. With saved cells (``save_grids``) boxes too faint for the tables carry tracks of
+        ByteTrack and BoT-SORT on; they begin none.
     tracker : str or Tracker
         ``bytetrack``, ``ocsort``, ``sort`` or ``botsort``.
     gap_s : float
@@ -181,14 +185,36 @@ def track(
     result = run if isinstance(run, RunResult) else load_result(Path(run).expanduser())
     frames, times, numbers = read_frames(result)
     begins, notes = _cuts(result, numbers, source)
-    tracks = track_boxes(frames, times, tracker=tracker, gap_s=gap_s, numbers=numbers, begins=begins)
-    tracks = smooth(trim(tracks, trim_at), smooth_s)
+    kind = choose(Tracker, tracker, "tracker")
+    found, faint = with_faint(result, frames, numbers) if kind in _TAKE_FAINT else (frames, False)
+    tracks = track_boxes(found, times, tracker=kind, gap_s=gap_s, numbers=numbers, begins=begins)
+    tracks = smooth(trim(_named(tracks, found, frames) if faint else tracks, trim_at), smooth_s)
     tables = {TRACKS: tracks.summary(), TRACKED: tracks.to_pandas()}
     for name, table in tables.items():
         write_table(table, result.folder / name)
     with writing(result.folder):
         drop_tracks(result.folder, (*COUNTED, DRAWN))  # they name tracks of before
     return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED, notes)
+
+
+def _named(tracks: Tracks, found: list[Detections], frames: list[Detections]) -> Tracks:
+    """Return tracks of boxes that were found with what they are in the run's table: the same cell of the same class."""
+    known: dict[tuple[int, ...], int] = {}
+    for i, of in enumerate(frames):
+        cells = zip(of.class_id.tolist(), of.row.tolist(), of.col.tolist(), strict=True)
+        for cell in cells:
+            known[i, *cell] = len(known)
+    names = np.array(
+        [
+            known.get((i, *cell), -2)
+            for i, of in enumerate(found)
+            for cell in zip(of.class_id.tolist(), of.row.tolist(), of.col.tolist(), strict=True)
+        ]
+        or [-2],
+        np.int64,
+    )
+    detection = np.where(tracks.detection < 0, tracks.detection, names[np.maximum(tracks.detection, 0)])
+    return replace(tracks, detection=detection)
 
 
 def _cuts(

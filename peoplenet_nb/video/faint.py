@@ -1,4 +1,4 @@
-"""People whom the network saw only faintly: hidden too, where a run kept what it saw."""
+"""Boxes fainter than those of a run's tables, from the cells it saved: they carry tracks on, and are hidden."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.video.result import RunResult
 
 FAINT = 0.2
-"""Coverage from which people and faces are hidden where a run saved its cells; a false one costs a patch."""
+"""Coverage from which people and faces count for tracks and redactions of a run that saved its cells."""
 
 
 def with_faint(
