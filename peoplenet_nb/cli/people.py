@@ -68,7 +68,7 @@ def track(
     ] = 1.5,
     smooth: Annotated[
         float,
-        typer.Option("--smooth", metavar="SECONDS", help="Smooth the boxes; 0.3 suits people who walk."),
+        typer.Option("--smooth", metavar="SECONDS", help="Steady boxes that tremble, over so long; try 0.2."),
     ] = 0.0,
     trim: Annotated[
         float, typer.Option("--trim", metavar="CONFIDENCE", help="Cut off the ends of tracks below this.")

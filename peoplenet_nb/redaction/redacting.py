@@ -28,12 +28,14 @@ from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import smooth, track_boxes
 from peoplenet_nb.tracks.identities import GAP_S
 from peoplenet_nb.video.added import DOUBTFUL, REDACTED, REDACTED_TABLE, REDACTED_TEXT
-from peoplenet_nb.video.faint import FAINT, with_faint
+from peoplenet_nb.video.faint import with_faint
 from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.sound import with_sound
 from peoplenet_nb.video.tracking import read_frames, write_table
 
+LEAST = 0.2
+"""Coverage from which people and faces are hidden where cells were saved: a false one costs a patch."""
 SMOOTH_S = 0.2
 """Over how long tracks are smoothed: a box that jumps for a frame leaves a head behind."""
 
@@ -154,7 +156,7 @@ def redact(
     folder = result.folder
     _refuse_original(original, folder / REDACTED)
     by_hand = ByHand.read(folder / BY_HAND)
-    found, faint = with_faint(result, frames, numbers)
+    found, faint = with_faint(result, frames, numbers, LEAST)
     with frames_bar(original, 2 * len(numbers), progress) as bar:
         begins = shots_of(bar(same_frames(original, numbers)))
         tracks = track_boxes(found, times, gap_s=GAP_S, numbers=numbers, begins=begins)
@@ -223,8 +225,8 @@ def _notes(result: RunResult, what: What, how: How, keep_audio: bool, doubts: in
     notes = []
     if not faint:
         least = Settings.from_dict(result.summary["settings"]).for_class("person").threshold
-        if least > FAINT:
-            more = f"a run with --save-grids hides whom the network saw from {FAINT} up"
+        if least > LEAST:
+            more = f"a run with --save-grids hides whom the network saw from {LEAST} up"
             notes.append(f"The run took people from {least} up; {more}.")
     if doubts > MOST:
         notes.append(f"The contact sheets show the first {MOST} moments.")

@@ -10,12 +10,12 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.video.result import RunResult
 
-FAINT = 0.2
-"""Coverage from which people and faces count for tracks and redactions of a run that saved its cells."""
+FAINT = 0.25
+"""Coverage from which boxes carry tracks on: about where F1 is best on ``vtest.avi``."""
 
 
 def with_faint(
-    result: RunResult, frames: Sequence[Detections], numbers: Sequence[int]
+    result: RunResult, frames: Sequence[Detections], numbers: Sequence[int], least: float = FAINT
 ) -> tuple[list[Detections], bool]:
     """Return the detections of a run with fainter ones in the frames that the network saw, and whether there are such.
 
@@ -26,6 +26,8 @@ def with_faint(
         What its tables say.
     numbers : sequence of int
         Index of each frame.
+    least : float
+        Coverage of people and faces from which boxes are taken; never above the run's own thresholds.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def with_faint(
     labels = [name for name in result.summary["counts"] if name.lower() in ("person", "face")]
     low = chosen
     for name in labels:
-        low = low.with_class(name, threshold=min(chosen.for_class(name).threshold, FAINT))
+        low = low.with_class(name, threshold=min(chosen.for_class(name).threshold, least))
     found = list(frames)
     if low == chosen or not (result.folder / CELLS).is_file():
         return found, False
