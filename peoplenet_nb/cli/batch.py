@@ -76,7 +76,7 @@ def batch(
     ] = None,
     progress: Progress = True,
 ) -> None:
-    """Run many videos; start it again, and only the rest is done.
+    """Run many videos; started again, it does what is left.
 
     Each video gets a folder of its own, as by detect; videos.csv and index.html are over all of them. On several
     machines with one volume the same command shares the list. A video that fails is tried again, then put aside; the

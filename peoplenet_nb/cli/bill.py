@@ -26,7 +26,9 @@ def cost(
         typer.Option(metavar="N", help="Speed on this machine. Left out: that of its finished runs."),
     ] = None,
 ) -> None:
-    """Tell what this pod, its storage and a run cost; which GPU is the cheapest.
+    """Tell what this pod, its storage and a run cost.
+
+    Also which GPU is the cheapest.
 
     Prices come from RunPod. Speeds are measured on this machine's GPU and estimated for others, as each line says.
     """
@@ -47,7 +49,9 @@ def stop_when_idle(
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
 ) -> None:
-    """Stop this pod when nobody works: no GPU, no kernel, no run for a while.
+    """Stop this pod when nobody works on it.
+
+    That is: no GPU, no kernel, no run for a while.
 
     The last minute is counted down; Ctrl-C keeps the pod. It is stopped, never terminated: the volume stays.
     """
@@ -69,7 +73,9 @@ def clean(
         bool, typer.Option("--dry-run", help="Show what takes space, and ask nothing.")
     ] = False,
 ) -> None:
-    """Show what takes space under the home, and ask before each removal.
+    """Show what takes space under the home, and clean up.
+
+    It asks before each removal.
 
     Safest first: what is downloaded or made again, then runs. Only what this project made, nothing through links.
     """

@@ -80,7 +80,7 @@ def track(
     source: Source = None,
     progress: Progress = True,
 ) -> None:
-    """Tell who is who in a finished run: a number for each person.
+    """Give each person of a finished run a number.
 
     Writes tracks.csv (a line for each person) and tracked.csv (a line for each box) into the run's folder; the run's
     own files stay as they are. The video is read once for its cuts. With --scene also crossings.csv, visits.csv and
