@@ -20,7 +20,7 @@ from peoplenet_nb.serve.running import Server, listen
 from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources import open_source
 
-WAIT = 20.0  # seconds: generous, for a busy machine
+WAIT = 60.0  # seconds: generous, for a busy machine
 
 
 def picture() -> np.ndarray:

@@ -19,7 +19,7 @@ from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.serve import Client, Limits, Problem, ServiceError
 from services import WAIT, Gated, Running, encoded, gated, running, until
 
-LIMITS = Limits(body_mb=1, megapixels=4, queue=4, memory_mb=32, upload_seconds=1.0, seconds=3.0)
+LIMITS = Limits(body_mb=1, megapixels=4, queue=4, memory_mb=32)
 
 
 @pytest.fixture(scope="module")
@@ -169,12 +169,13 @@ def test_broken_forms(service: Running, more: dict, part: str) -> None:
     assert part in answer.json()["error"]
 
 
-def test_a_body_that_comes_too_slowly_is_not_waited_for(service: Running) -> None:
-    host, port = service.url.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port)), timeout=WAIT) as slow:
-        slow.sendall(b"POST /detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + JPEG[:100])
-        assert b" 408 " in slow.recv(1 << 16).split(b"\r\n")[0]
-    until(lambda: service.service.gate.calls == 0 and service.service.gate.bytes == 0)
+def test_a_body_that_comes_too_slowly_is_not_waited_for() -> None:
+    with running(lambda: gated(Gated(open_=True)), limits=Limits(upload_seconds=0.3)) as service:
+        host, port = service.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=WAIT) as slow:
+            slow.sendall(b"POST /detect HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n" + JPEG[:100])
+            assert b" 408 " in slow.recv(1 << 16).split(b"\r\n")[0]
+        until(lambda: service.service.gate.calls == 0 and service.service.gate.bytes == 0)
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(service: Running) -> None:
@@ -221,12 +222,14 @@ def test_what_all_calls_hold_together_is_bounded() -> None:
 
 
 def test_a_call_that_takes_too_long_is_given_up_and_not_computed() -> None:
-    engine = Gated()
-    with running(lambda: gated(engine), limits=Limits(seconds=0.5)) as service:
-        answers: list[int] = []
-        inside = [
-            threading.Thread(target=lambda: answers.append(post(service, JPEG).status_code)) for _ in range(3)
-        ]
+    engine, answers = Gated(), []
+
+    def ask() -> int:
+        answers.append(post(service, JPEG).status_code)
+        return answers[-1]
+
+    with running(lambda: gated(engine), limits=Limits(seconds=2.0)) as service:
+        inside = [threading.Thread(target=ask) for _ in range(3)]
         for thread in inside:
             thread.start()
         for thread in inside:
@@ -234,8 +237,8 @@ def test_a_call_that_takes_too_long_is_given_up_and_not_computed() -> None:
         assert answers == [503] * 3
         engine.open.set()
         until(lambda: service.service.waiting == 0)
-        assert post(service, JPEG).status_code == 200
-        assert engine.batches == [1, 1]  # the one that had begun, and the last
+        until(lambda: ask() == 200)  # at the first try, but where the machine is slow
+        assert len(engine.batches) <= len(answers) - 2  # at most one of the three had begun
         assert service.service.gate.bytes == 0
 
 
