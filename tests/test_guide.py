@@ -16,7 +16,7 @@ import typer
 from peoplenet_nb.cli import main as cli
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "README.ko.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PROGRAM = typer.main.get_command(cli.app)
 
 
@@ -71,3 +71,15 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     page = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
     assert not re.findall(r'(?:src|href)="https?://[^"]+\.(?:js|css)', page), "the pages fetch nothing"
+
+
+def test_the_readmes_agree_on_commands_python_and_notebooks() -> None:
+    def promises(name: str) -> list[list[str]]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        blocks = re.findall(r"```(?:bash|python)\n(.*?)```", text, re.DOTALL)
+        lines = [[line.partition("#")[0].strip() for line in block.splitlines()] for block in blocks]
+        return [*lines, re.findall(r"^\| \[\d\d [^\]]*\]\(([^)]+)\)", text, re.MULTILINE)]
+
+    english, korean = promises("README.md"), promises("README.ko.md")
+    assert english == korean
+    assert english[-1] == sorted(f"notebooks/{path.name}" for path in (ROOT / "notebooks").glob("*.ipynb"))

@@ -12,7 +12,7 @@ import pytest
 import peoplenet_nb as pn
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/architecture.md")
+DOCUMENTS = ("README.md", "README.ko.md", "CONTRIBUTING.md", "docs/architecture.md")
 
 
 def test_the_ten_lines_run_as_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
