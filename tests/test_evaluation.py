@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -351,3 +352,34 @@ def test_wide_and_narrow_pictures_are_judged_each_by_its_own_threshold() -> None
         np.testing.assert_allclose(xyxy, expected, atol=1e-3)
     with pytest.raises(SettingsError, match="another preprocessing"):
         pool.decode(auto.replace(fit="stretch"))
+
+
+def test_two_evaluations_stand_beside_each_other(street: tuple[Path, Path]) -> None:
+    clip = read_clip(street[0], street[1], Settings(), FakeModel(), progress=False)  # type: ignore[arg-type]
+    before, after = (
+        evaluate(clip, settings=Settings()),
+        evaluate(clip, settings=Settings(default=ClassSettings(0.7))),
+    )
+    picture = after.beside(before)
+    assert "person before: F1 1.000" in picture.alt
+    assert f"person after: F1 {after.scores['person'].f1.value:.3f}" in picture.alt
+
+
+def test_a_notebook_judges_by_the_file_else_by_what_was_labelled_else_by_the_demos_truth(
+    street: tuple[Path, Path],
+) -> None:
+    from types import SimpleNamespace
+
+    from peoplenet_nb.demo import demo_clip, demo_truth
+    from peoplenet_nb.notebook import labels_for
+
+    nothing: Any = SimpleNamespace(done=0)
+    some: Any = SimpleNamespace(done=1, labels="mine")
+    video, demo = pn.open_source(street[0]), pn.open_source(demo_clip(), every=50)
+    assert len(labels_for(str(street[1]), some, video).frames) == 30
+    assert labels_for("", some, video) == "mine"
+    truth = labels_for("", nothing, demo)
+    assert truth.frames == tuple(range(0, 300, 50))
+    assert len(truth) == sum(len(demo_truth()[i]) for i in range(0, 300, 50))
+    with pytest.raises(SourceError, match="no labels to judge by yet"):
+        labels_for("", nothing, video)
