@@ -172,7 +172,7 @@ def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings)
     members = (fate == _KEPT).nonzero()[0]
     network, scores, source = cluster_groups(candidates, outcome, members, settings, numbers)
     xyxy = grids.fit.to_frame(network)
-    if numbers.limits:
+    if numbers.measures or numbers.counts:
         fates = _filter(candidates.class_id[source], xyxy, scores, grids.fit.frame_size[1], numbers)
         fate[source] = fates
         passed = fates == _KEPT
@@ -291,9 +291,10 @@ def _filter(
 ) -> npt.NDArray[np.uint8]:
     """Return the fates of N final boxes: beyond a limit, too many of their class, or kept."""
     fates = np.zeros(len(xyxy), np.uint8)
-    for fate, gone in beyond_limits(xyxy, scores, class_id, frame_height, numbers):
+    limits = beyond_limits(xyxy, scores, class_id, frame_height, numbers) if numbers.measures else []
+    for fate, gone in limits:
         fates[gone & (fates == _KEPT)] = fate
-    for which in np.flatnonzero(np.isfinite(numbers.top_k)):
+    for which in np.flatnonzero(np.isfinite(numbers.top_k)) if numbers.counts else ():
         beyond = np.flatnonzero((fates == _KEPT) & (class_id == which))[int(numbers.top_k[which]) :]
         fates[beyond] = Fate.BEYOND_TOP_K
     return fates

@@ -37,8 +37,10 @@ class PerClass:
     top_k: npt.NDArray[np.float64]
     least_coverage: npt.NDArray[np.float32]
     """``(C, 1)``: the least float32 that reaches the threshold, so that coverage is compared as it is."""
-    limits: bool
-    """Whether anything but the threshold keeps a box out after clustering."""
+    measures: bool
+    """Whether a size, region or confidence keeps a box out after clustering."""
+    counts: bool
+    """Whether ``top_k`` does."""
     varies: bool
     """Whether classes are clustered by different numbers."""
 
@@ -80,7 +82,8 @@ def bind(settings: Settings, labels: Iterable[str], fit: FitMode | None = None) 
     made = PerClass(
         **columns,
         least_coverage=least[:, None],
-        limits=any(any(values[name]) for name in SIZES) or bool(np.isfinite(columns["top_k"]).any()),
+        measures=any(any(values[name]) for name in SIZES),
+        counts=bool(np.isfinite(columns["top_k"]).any()),
         varies=any(len(set(values[name])) > 1 for name in ("nms_iou", "eps", "min_samples")),
     )
     _last[:] = [(settings, labels, made)]
