@@ -116,7 +116,7 @@ def by_hand(saved: SavedGrids, labels: Labels, frames: int = 20) -> Hand:
 
 def lines(frames: int, first: float, rows: list[tuple[str, list[float]]], hand: Hand) -> list[str]:
     cells: list[Sequence[Any]] = [
-        (what, f"{statistics.median(waits):.1f}", f"{percentile(waits, 0.95):.1f}", f"{max(waits):.1f}")
+        (what, *(f"{v:.1f}" for v in (min(waits), statistics.median(waits), percentile(waits, 0.95))))
         for what, waits in rows
     ]
     load = f"The machine's load was {os.getloadavg()[0]:.1f} at the end."
@@ -125,7 +125,7 @@ def lines(frames: int, first: float, rows: list[tuple[str, list[float]]], hand: 
         f"From a move of a control until precision, recall and F1 of {frames:,} labelled frames (vtest.avi, repeated)",
         f"stand on the page, in headless Chromium; the first figures stood there after {first:.1f} s. {load}",
         "",
-        *table(["what moves", "median, ms", "95 %, ms", "most, ms"], cells),
+        *table(["what moves", "least, ms", "median, ms", "95 %, ms"], cells),
         "",
         f"Twenty frames of vtest.avi, chosen and labelled by a person who is played: {hand.actions} actions for",
         f"{hand.wanted} people, of whom {hand.right} were right before, so {hand.actions / hand.right:.2f} for each",
