@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conftest import make_grids, random_grids
+from conftest import make_grids, random_grids, stored
 from javascript import needs_node
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.settings import preset
 from peoplenet_nb.tracks import Line, Scene, Zone
 from peoplenet_nb.tracks.scene import turn
-from peoplenet_nb.tuner import Tuner, TunerModel, tune
-from peoplenet_nb.tuner.drawing import Drawing, in_words, times_of
+from peoplenet_nb.tuner import Tuner, TunerModel, tune, tune_run
+from peoplenet_nb.tuner.drawing import Drawing, in_words
+from peoplenet_nb.tuner.wire import numbers_of
+from videos import make_video
 
 Run = Callable[[list[dict[str, Any]]], list[Any]]
 REACH = 9
@@ -305,6 +307,25 @@ def test_another_cameras_scene_is_neither_shown_nor_written_over(
         panel.scene = Scene((64, 48))
 
 
+def test_a_scene_that_another_panel_saved_is_not_written_over(panel: Tuner, tmp_path: Path) -> None:
+    other = tune(None, random_grids(1))
+    for one in (panel, other):
+        one.controls.path.value = str(tmp_path / "settings.yaml")
+    other.scene = SCENE
+    other.controls.save.click()
+    panel.controls.save.click()
+    assert panel.errors == []
+    assert Scene.from_yaml(tmp_path / "scene.yaml") == SCENE, "nothing was drawn here"
+    panel.canvas.scene = DRAWN
+    panel.controls.save.click()
+    assert "Other lines and zones were saved there" in panel.errors[-1]
+    assert Scene.from_yaml(tmp_path / "scene.yaml") == SCENE
+    panel.controls.load.click()
+    panel.canvas.scene = DRAWN
+    panel.controls.save.click()
+    assert list(Scene.from_yaml(tmp_path / "scene.yaml").lines) == ["door"], "now it was seen"
+
+
 # -- counting
 
 
@@ -323,9 +344,49 @@ def test_people_are_counted_over_the_clip() -> None:
     assert words["hall"].endswith(" s on average, most at once 1")
 
 
-def test_times_are_the_frame_rates_where_there_are_no_others() -> None:
-    assert list(times_of([4, 6, 8, 12], None, 5.0)) == pytest.approx([0, 0.2, 0.4, 0.8])
-    assert list(times_of([0], None, 5.0)) == [0]
+def test_times_are_the_runs_own_else_those_of_the_frame_rate(tmp_path: Path) -> None:
+    """A source of 60 frames a second, and a clip whose frames are not evenly apart."""
+    frames, numbers = [random_grids(i) for i in range(4)], [0, 2, 5, 9]
+    known = stored(tmp_path / "known", frames, numbers, "1000", [i / 60 for i in range(10)])
+    every = [0, 1, 2, 3]
+    video = make_video(tmp_path / "v.mp4", 12, fps=60)
+    for run, source, expected in (
+        (known, None, [i / 60 for i in range(10)]),
+        (
+            stored(tmp_path / "run", frames, every, "1000", [i / 60 for i in every]),
+            None,
+            [i / 60 for i in every],
+        ),
+        (
+            stored(tmp_path / "images", frames, every, "1000", [float("nan")] * 4),
+            None,
+            [i / 10 for i in every],
+        ),
+        (stored(tmp_path / "old", frames, every, "1000", [float("nan")] * 4), video, [i / 60 for i in every]),
+    ):
+        panel = tune_run(run, source)
+        assert list(panel.drawing._times) == pytest.approx(expected)
+        panel.close()
+
+
+def test_a_count_and_an_undo_are_for_what_is_on_screen(panel: Tuner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message overtakes traits that wait for a busy kernel, so it brings what they say."""
+    counted: list[Any] = []
+    monkeypatch.setattr(panel.drawing, "count", lambda: counted.append((panel.scene, panel.settings)))
+    monkeypatch.setattr("peoplenet_nb.tuner.drawing.in_words", lambda _: {})
+    before = panel.settings
+    moved = before.with_class("person", threshold=0.7)
+    state = {"settings": numbers_of(moved, panel.model.labels), "frame": 0, "revision": panel.canvas.revision}
+    panel._on_message(None, {"type": "count", "scene": DRAWN, "state": state | {"gesture": 1}}, [])
+    assert list(counted[0][0].lines) == ["door"]
+    assert counted[0][1].for_class("person").threshold == 0.7
+    state["settings"] = numbers_of(moved.replace(nms_iou=0.9), panel.model.labels)
+    panel._on_message(None, {"type": "undo", "state": state | {"gesture": 2}}, [])
+    assert panel.settings.nms_iou == before.nms_iou, "the move on screen is taken back, no other"
+    assert panel.settings.for_class("person").threshold == 0.7
+    panel._on_message(None, {"type": "redo", "state": state | {"gesture": 2}}, [])
+    assert panel.settings.nms_iou == 0.9, "its revision is an older one, so it tells nothing new"
+    assert panel.errors == []
 
 
 def test_an_error_of_counting_is_shown_and_the_page_does_not_wait(

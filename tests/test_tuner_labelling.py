@@ -226,6 +226,15 @@ def test_boxes_in_doubt_go_down_to_low_coverage_and_are_none_twice() -> None:
     assert {one["c"] for one in both if one["sure"]} == {0, 1}
 
 
+def test_what_is_put_in_before_can_be_saved_whatever_the_model_found() -> None:
+    """A box that begins at the frame's edge may be thinner than the tenth of a pixel that is kept."""
+    grids = make_grids({(0, 10, 59): (0.9, (-0.4423, 2, 1, 2)), (0, 20, 30): (0.9, (1, 2, 1, 2))})
+    thin = decode(grids, preset("default")).detections.xyxy
+    assert sorted(thin[:, 2] - thin[:, 0])[0] < 0.05
+    (one,) = prefilled(grids, preset("default"), ["person"])
+    assert one["box"][2] - one["box"][0] > 60
+
+
 # -- the file
 
 
@@ -384,6 +393,51 @@ def test_files_of_others_and_of_other_runs_are_refused(run: Path, tmp_path: Path
     panel.close()
 
 
+def test_labels_of_another_video_of_that_size_are_not_gone_on_with(run: Path, tmp_path: Path) -> None:
+    panel = label(run, frames=2)
+    act(panel, finished(panel))
+    other = runs.run(
+        make_video(tmp_path / "w.mp4", 12), tmp_path / "other", FakeModel(), save_grids=True
+    ).folder
+    with pytest.raises(OutputError, match=r"v\.mp4.*; now w\.mp4"):
+        label(other, to=panel.path)
+    panel.close()
+
+
+def test_a_panel_does_not_write_over_what_another_one_saved(run: Path) -> None:
+    first, second = label(run, frames=2), label(run, frames=2)
+    act(second, finished(second))
+    kept = second.path.read_bytes()
+    act(first, [record(), record()])
+    assert second.path.read_bytes() == kept
+    assert "written elsewhere since" in first.errors[0]
+    assert first.canvas.saved == 0
+    act(second, finished(second))
+    assert second.errors == []
+    again = label(run, frames=2)
+    act(again, finished(again))
+    kept = again.path.read_bytes()
+    act(second, [record(), record()])
+    assert second.path.read_bytes() == kept, "neither the one that was shown before"
+    second.path.unlink()
+    act(again, finished(again))
+    assert again.errors == []
+    assert again.path.exists(), "a file that was taken away is written anew"
+    for panel in (first, second, again):
+        panel.close()
+
+
+@pytest.mark.parametrize("ours", [{"frames": [[1]]}, {"size": [160]}, {"classes": [1]}, {"open": []}])
+def test_a_damaged_file_of_ours_is_refused(run: Path, ours: dict[str, Any]) -> None:
+    panel = label(run, frames=2)
+    act(panel, finished(panel))
+    data = json.loads(panel.path.read_text())
+    panel.path.write_text(json.dumps(data | {"peoplenet_nb": data["peoplenet_nb"] | ours}))
+    with pytest.raises(OutputError):
+        label(run, frames=2)
+    panel.close()
+
+
 def test_images_of_several_sizes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for i, size in enumerate([(160, 96), (320, 192)]):
@@ -401,4 +455,10 @@ def test_what_is_missing_is_said(run: Path, tmp_path: Path) -> None:
         label(open_grids(run), tmp_path / "v.mp4")
     with pytest.raises(SettingsError, match="no class 'dog'|dog"):
         label(run, classes=["dog"])
+    for nothing in ({"frames": 0}, {"classes": []}):
+        with pytest.raises(SettingsError, match="nothing to label"):
+            label(run, **nothing)  # type: ignore[arg-type]
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match="not begun by labelling"):
+        label(run, to=tmp_path / "folder")
     assert LABELS[0] == "person"

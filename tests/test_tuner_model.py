@@ -145,6 +145,21 @@ def test_numbers_without_a_slider_are_kept_while_sliders_move(model: TunerModel)
     assert "roi_top=40" in model.code()
 
 
+def test_a_class_of_its_own_may_have_zero(model: TunerModel) -> None:
+    """Zero of its own is not the same as that of all classes."""
+    settings = model.settings.with_class("face", nms_iou=0.0)
+    shown = wire.numbers_of(settings, model.labels)
+    assert shown["more"] == {"nms_iou": [None, None, 0.0]}
+    assert wire.settings_from(shown, model.labels, model.settings).own("face", "nms_iou") == 0
+
+
+def test_code_needs_no_import_whatever_type_a_number_has(model: TunerModel) -> None:
+    model.set(model.settings.with_class("bag", threshold=np.float32(0.5)).replace(eps=np.float64(0.4)))
+    code = model.code()
+    assert eval(code, {"preset": preset}) == model.settings.replace(preset="default")
+    assert "eps=0.4" in code
+
+
 @pytest.mark.parametrize(
     ("numbers", "message"),
     [

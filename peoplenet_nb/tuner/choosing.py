@@ -50,6 +50,7 @@ def prefilled(grids: Grids, settings: Settings, classes: Sequence[str]) -> list[
         }
         for boxes, sure in parts
         for box, class_id, score in zip(boxes.xyxy, boxes.class_id, boxes.confidence, strict=True)
+        if (box[2:] - box[:2]).min() >= 1  # a sliver at the frame's edge is nothing that a hand could take
     ]
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
+
+import numpy as np
 
 from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 from peoplenet_nb.tuner.wire import SHARED
@@ -36,4 +39,9 @@ def line_of(settings: Settings, base: Settings, labels: Sequence[str]) -> str:
 def _arguments(names: Sequence[str], now: object, before: object) -> str:
     """Return the values that differ as keyword arguments in Python."""
     values = {k: getattr(now, k) for k in names if getattr(now, k) != getattr(before, k)}
-    return ", ".join(f"{k}={(str(v) if isinstance(v, str) else v)!r}" for k, v in values.items())
+    return ", ".join(f"{k}={_plain(v)!r}" for k, v in values.items())
+
+
+def _plain(value: Any) -> Any:
+    """Return a value whose `repr` is Python without imports: no enum, no NumPy."""
+    return str(value) if isinstance(value, str) else value.item() if isinstance(value, np.generic) else value

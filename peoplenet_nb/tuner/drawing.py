@@ -10,11 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.tracks import Counts, Scene, count, track_boxes
-from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.model import TunerModel
 
 FILE = "scene.yaml"
@@ -40,6 +37,7 @@ class Drawing:
         self._model, self._times, self._show = model, times, show
         self.scene = Scene(model.grids.fit.frame_size)
         """The lines and zones that were last drawn and can be used."""
+        self._files: dict[Path, Scene] = {}  # what was in them when they were last read or written here
         self._wrong: SettingsError | None = None
 
     def set(self, scene: Scene) -> None:
@@ -85,6 +83,7 @@ class Drawing:
         if not path.is_file():
             return None
         self.set(Scene.from_yaml(path))
+        self._files[path] = self.scene
         return path
 
     def save(self, settings_file: Path) -> Path | None:
@@ -93,16 +92,22 @@ class Drawing:
         Raises
         ------
         SettingsError
-            When what is drawn cannot be used, or what is in the file could not be loaded here, so that it is
-            another camera's or no scene.
+            When what is drawn cannot be used, or the file holds another scene than the one that was read or written
+            here: another camera's, or what another panel saved since.
         """
         self._check()
-        path = settings_file.with_name(FILE)
-        there = Scene(self.scene.frame_size)
-        if path.is_file():
-            there = Scene.from_yaml(path)
-            there.check_size(self.scene.frame_size)
-        return None if there == self.scene else self.scene.to_yaml(path)
+        path, none = settings_file.with_name(FILE), Scene(self.scene.frame_size)
+        there = Scene.from_yaml(path) if path.is_file() else none
+        there.check_size(none.frame_size)
+        known = self._files.get(path, none)
+        if there == self.scene or (there != known and self.scene == known):
+            return None  # nothing was drawn here
+        if there not in (none, known):
+            what, fix = "Other lines and zones were saved there", "press Load to see them, or save elsewhere."
+            raise SettingsError(what, seen=path, next_step=fix)
+        self.scene.to_yaml(path)
+        self._files[path] = self.scene
+        return path
 
     def count(self) -> Counts:
         """Follow people through the clip under the settings of the moment; count who crosses and who stays.
@@ -117,31 +122,17 @@ class Drawing:
         self._check()
         return count(track_boxes(self._model.detections(), self._times), self.scene)
 
-    def send_counts(self, send: Callable[[dict[str, Any]], None]) -> None:
-        """Count, and send the browser what to write at each line and zone: in any case, since it waits."""
+    def send_counts(
+        self, send: Callable[[dict[str, Any]], None], data: Mapping[str, Any] | None = None
+    ) -> None:
+        """Count for what the browser shows, and send it what to write at each line and zone: always, since it waits."""
         texts: dict[str, str] = {}
         try:
+            if data is not None:
+                self.drawn(data)
             texts = in_words(self.count())
         finally:
             send({"type": "counted", "texts": texts})
-
-
-def times_of(names: Sequence[int], between: Between | None, fps: float) -> Sequence[float]:
-    """Return when the frames of a clip are shown, in seconds.
-
-    Parameters
-    ----------
-    names : sequence of int
-        Their indices in the source.
-    between : Between, optional
-        Of a clip on key frames, which has its times.
-    fps : float
-        How many of the clip's frames a second has, where it has no times.
-    """
-    if between is not None:
-        return between.times
-    step = int(np.diff(names).min(initial=max(names) + 1))
-    return [(name - names[0]) / step / fps for name in names]
 
 
 def in_words(counts: Counts) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -50,20 +50,26 @@ class LabelFile:
     classes: tuple[str, ...]
     frames: list[int]
     records: list[Record]
+    _text: str | None = field(default=None, repr=False)  # the file as it was last read or written here
 
-    @classmethod
-    def read(cls, path: Path, size: tuple[int, int], classes: Sequence[str]) -> LabelFile:
-        """Return what was begun earlier.
+    def begun(self) -> LabelFile:
+        """Return what was begun earlier in the file of that name; this one where there is none.
 
         Raises
         ------
         OutputError
-            When the file was not begun here, or for frames of another size or other classes.
+            When the file was not begun here, or for another source, frames of another size or other classes.
         """
+        if not self.path.exists():
+            return self
         try:
-            data = json.loads(read_text(path, _MOST_BYTES))
+            data = json.loads(text := read_text(self.path, _MOST_BYTES))
             ours = data[_OURS]
-            file = cls(path, ours["source"], tuple(ours["size"]), tuple(ours["classes"]), ours["frames"], [])
+            frames = [int(frame) for frame in ours["frames"]]
+            width, height = ours["size"]
+            file = LabelFile(
+                self.path, ours["source"], (width, height), tuple(ours["classes"]), frames, [], text
+            )
             number = {name: i for i, name in enumerate(file.classes)} | {_IGNORE: -1}
             names = {one["id"]: one["name"] for one in data["categories"]}
             boxes: dict[int, list[Record]] = {image["id"]: [] for image in data["images"]}
@@ -76,15 +82,20 @@ class LabelFile:
                 open_ = ours["open"].get(str(frame), [])
                 file.records.append({"boxes": boxes.get(i + 1, open_), "done": i + 1 in boxes})
             file.check(file.records)
-        except (KeyError, TypeError, ValueError, AttributeError, IndexError, SettingsError) as error:
+            before = file._about
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, SettingsError) as error:
             what = "There is a file of that name that was not begun by labelling here"
-            raise OutputError(what, seen=f"{path}: {error!r}", next_step="choose another (to=…).") from error
-        if file.size != size or file.classes != tuple(classes):
-            what = "These labels were begun for other frames or classes"
-            seen = f"{file.size[0]}x{file.size[1]}, {', '.join(file.classes)}"
-            seen += f"; now {size[0]}x{size[1]}, {', '.join(classes)}"
-            raise OutputError(what, seen=seen, next_step="choose another file (to=…), or the same classes.")
+            raise OutputError(
+                what, seen=f"{self.path}: {error!r}", next_step="choose another (to=…)."
+            ) from error
+        if before != self._about:
+            what, fix = "These labels were begun for other frames or classes", "choose another file (to=…)."
+            raise OutputError(what, seen=f"{before}; now {self._about}", next_step=fix)
         return file
+
+    @property
+    def _about(self) -> str:
+        return f"{self.source}, {self.size[0]}x{self.size[1]}, {', '.join(self.classes)}"
 
     def check(self, records: Any) -> list[Record]:
         """Return records from outside, or refuse them with a `SettingsError`."""
@@ -106,7 +117,16 @@ class LabelFile:
         return sum(record["done"] for record in self.records)
 
     def save(self, names: Sequence[str]) -> None:
-        """Write the file anew and whole; ``names`` are those of the frames' images."""
+        """Write the file anew and whole; ``names`` are those of the frames' images.
+
+        Raises
+        ------
+        OutputError
+            When it cannot be written, or somebody else wrote it since it was read or written here.
+        """
+        if self.path.exists() and read_text(self.path, _MOST_BYTES) != self._text:
+            what = "The file of the labels was written elsewhere since, by another panel perhaps"
+            raise OutputError(what, seen=self.path, next_step="run the cell again, it goes on from the file.")
         width, height = self.size
         images, annotations = list[Mapping[str, Any]](), list[Mapping[str, Any]]()
         for i, (record, name) in enumerate(zip(self.records, names, strict=True), 1):
@@ -135,4 +155,6 @@ class LabelFile:
         }
         ours = {"source": self.source, "size": self.size, "classes": self.classes, "frames": self.frames}
         data = {"images": images, "annotations": annotations, "categories": categories}
-        write_text(self.path, json.dumps(data | {_OURS: ours | {"open": half}}), durable=True)
+        text = json.dumps(data | {_OURS: ours | {"open": half}})
+        write_text(self.path, text, durable=True)
+        self._text = text

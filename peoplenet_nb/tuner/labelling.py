@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as w
 
 from peoplenet_nb.cells import SavedGrids, open_grids
-from peoplenet_nb.errors import GridsError, OutputError, SourceError, refuse_unknown
+from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError, refuse_unknown
 from peoplenet_nb.evaluation.reading import image_names
 from peoplenet_nb.labels import Labels, read_labels
 from peoplenet_nb.settings import Settings, preset
@@ -73,10 +73,13 @@ def label(
     SourceError
         When there are no pictures.
     SettingsError
-        When the model has no such class.
+        When the model has no such class, or nothing is to be labelled.
     OutputError
-        When the file is there and was not begun here, or for other frames or classes.
+        When the file is there and was not begun here, or for another source, other frames or classes.
     """
+    if frames < 1 or (classes is not None and not classes):
+        what, fix = "There is nothing to label", "ask for one frame or more, and for one class or more."
+        raise SettingsError(what, seen=f"frames={frames}, classes={classes}", next_step=fix)
     saved = folder if isinstance(folder, SavedGrids) else open_grids(folder)
     run = None
     if not isinstance(folder, SavedGrids) and is_run(folder):
@@ -114,8 +117,7 @@ def _opened(
 ) -> LabelFile:
     """Return the file that was begun, with further frames where more are asked for, or a new one."""
     labels, size = saved[0].labels, saved[0].fit.frame_size
-    fresh = LabelFile(path, source, size, classes, [], [])
-    file = LabelFile.read(path, size, classes) if path.exists() else fresh
+    file = LabelFile(path, source, size, classes, [], []).begun()
     place = {frame: position for position, frame in enumerate(saved.frames)}
     if lost := [frame for frame in file.frames if frame not in place]:
         what, fix = "These labels were begun for another run", "choose another file (to=…)."

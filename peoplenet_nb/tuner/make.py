@@ -130,6 +130,7 @@ def tune_run(
     model = TunerModel(clip, settings or preset("default", clip[0].fit.mode), clip.between)
     packed = pack_clip(map(clip.cells, clip.keys), floors=FLOORS, limit=CLIP_BYTES)
     pictures = VideoPictures(source, clip.frames) if source is not None else None
+    rate = (source.info.fps if source is not None else None) or 10.0
     return Tuner(
         model,
         pictures.first() if pictures else b"",
@@ -138,6 +139,7 @@ def tune_run(
         between=clip.between,
         truth=None if aligned is None else to_browser(aligned, clip.frames, clip.keys),
         frame_names=clip.frames,
+        times=clip.times or [frame / rate for frame in clip.frames],
         fps=min(30.0, (pictures.fps if pictures else None) or 10.0),
         dead=dead,
         fallback=fallback,
@@ -173,6 +175,15 @@ class Clip(Sequence[Grids]):
             self.frames = sorted({*kept, *more})
             self.keys = range(len(self.frames))
         self._where = {frame: position for position, frame in enumerate(saved.frames)}
+
+    @property
+    def times(self) -> list[float] | None:
+        """When each frame is shown, in seconds; None where the run does not know."""
+        if (line := self._saved.timeline) is None:
+            return None
+        when = dict(zip(line.frames, line.times.tolist(), strict=True))
+        times = np.array([when[frame] for frame in self.frames])
+        return times.tolist() if np.isfinite(times).all() and (np.diff(times) > 0).all() else None
 
     def __len__(self) -> int:
         return len(self.frames)

@@ -21,7 +21,7 @@ from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
 from peoplenet_nb.tuner.controls import Controls
 from peoplenet_nb.tuner.drawing import FILE as SCENE
-from peoplenet_nb.tuner.drawing import Drawing, times_of
+from peoplenet_nb.tuner.drawing import Drawing
 from peoplenet_nb.tuner.exporting import ExportMenu
 from peoplenet_nb.tuner.fallback import KernelPicture
 from peoplenet_nb.tuner.guarded import Guarded, guarded
@@ -64,6 +64,7 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         between: Between | None = None,
         truth: Mapping[str, Any] | None = None,
         frame_names: list[int] | None = None,
+        times: Sequence[float] | None = None,
         fps: float = 10.0,
         dead: Sequence[str] = (),
         fallback: bool = False,
@@ -92,8 +93,9 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},
         )
-        times = times_of(self.canvas.frame_names, between, fps)
-        self.drawing = Drawing(model, times, functools.partial(self.canvas.set_trait, "scene"))
+        self.drawing = Drawing(
+            model, times or range(frames), functools.partial(self.canvas.set_trait, "scene")
+        )
         self._links = [] if fallback else self.controls.tie(self.canvas)
         if truth and not fallback:
             self._links += self.controls.tie_best(self.canvas)
@@ -135,8 +137,8 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
     def count(self) -> Counts:
         """Follow people through the clip with these settings; count who crosses the lines and stays in the zones.
 
-        Frames without times (a run on every frame) are taken to come at the source's frame rate, ten a second without
-        a source.
+        A run of a video knows when its frames are shown; others are taken to come at the source's frame rate, ten a
+        second without one.
         """
         return self.drawing.count()
 
@@ -173,7 +175,10 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
 
     @guarded("state")
     def _on_state(self, change: Mapping[str, Any]) -> None:
-        state = change["new"]
+        self._take(change["new"])
+
+    def _take(self, state: Mapping[str, Any]) -> None:
+        """Take over what is on screen."""
         if state.get("revision", 0) < self.canvas.revision:
             return  # sent before the browser knew of a preset or an undo: what it showed is no more
         # Not shown back: the hand may have moved on meanwhile, and the slider must not jump under it.
@@ -209,10 +214,14 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         kind = content.get("type")
         if kind == "error":  # shown by the page, until what failed works again
             self.errors.append(f"in the browser: {content.get('message', '')}")
-        elif kind in ("undo", "redo"):
-            getattr(self.model, kind)()
-        elif kind == "count":
-            self.drawing.send_counts(self.canvas.send)
+        elif kind in ("undo", "redo", "count"):
+            # A trait that changed shortly before may still wait for its turn: what is on screen comes along.
+            if state := content.get("state"):
+                self._take(state)
+            if kind == "count":
+                self.drawing.send_counts(self.canvas.send, content.get("scene"))
+            else:
+                getattr(self.model, kind)()
         elif kind == "frame":
             position = int(content["index"])
             self.canvas.answer(position, self.model.clip[position], self._pictures)

@@ -21,6 +21,7 @@ from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, bind, preset
 PER_CLASS = ("threshold", "min_width", "min_height", "min_confidence")
 """Of `ClassSettings`: what has a slider. The rest travels along as it is (``more``)."""
 _MORE = tuple(f.name for f in fields(ClassSettings) if f.name not in PER_CLASS)
+_NEUTRAL = ClassSettings()
 SHARED = ("clustering", "nms_iou", "eps", "min_samples", "flavour", "score", "top_k")
 
 
@@ -51,7 +52,7 @@ def numbers_of(settings: Settings, labels: Sequence[str]) -> dict[str, Any]:
     numbers: dict[str, Any] = {name: [float(getattr(row, name)) for row in rows] for name in PER_CLASS}
     more = {name: [getattr(row, name) for row in rows] for name in _MORE}
     numbers["more"] = {
-        name: values for name, values in more.items() if any(v is not None and v for v in values)
+        name: values for name, values in more.items() if any(v != getattr(_NEUTRAL, name) for v in values)
     }
     numbers |= {name: getattr(settings, name) for name in SHARED}
     return numbers | {name: str(numbers[name]) for name in ("clustering", "flavour", "score")}
@@ -67,9 +68,8 @@ def settings_from(numbers: Mapping[str, Any], labels: Sequence[str], base: Setti
     changes = {name: numbers[name] for name in SHARED if name in numbers}
     settings = base.replace(**changes)
     more = numbers.get("more", before["more"])
-    neutral = ClassSettings()
     for name in (*PER_CLASS, *_MORE):
-        usual = [getattr(neutral, name)] * len(labels)
+        usual = [getattr(_NEUTRAL, name)] * len(labels)
         old_values = before[name] if name in PER_CLASS else before["more"].get(name, usual)
         values = numbers.get(name, old_values) if name in PER_CLASS else more.get(name, usual)
         if not isinstance(values, list | tuple) or len(values) != len(labels):

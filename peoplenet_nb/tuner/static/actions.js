@@ -156,8 +156,8 @@ export class Actions {
       "-": () => this.#zoom(1 / 1.5),
       0: () => this.#whole(),
       a: () => this.toggleCompare(),
-      z: () => this.view.send({ type: "undo" }),
-      y: () => this.view.send({ type: "redo" }),
+      z: () => this.view.order({ type: "undo" }),
+      y: () => this.view.order({ type: "redo" }),
     };
     const action = toggle ? () => this.toggle(toggle[0]) : actions[key];
     if (!action) return;

@@ -131,7 +131,7 @@ export class Drawing {
   #ask() {
     this.counted = { key: this.#counts(), texts: {} };
     this.editor.said = "Counting over the whole clip …";
-    this.view.send({ type: "count" });
+    this.view.order({ type: "count", scene: this.editor.data() });
   }
 
   // -- pointer and keys

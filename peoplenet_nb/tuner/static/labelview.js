@@ -227,6 +227,7 @@ export class LabelView extends Paced {
     const control = event.ctrlKey || event.metaKey;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     if (event.altKey || (control && !["z", "y"].includes(key)) || this.hand) return;
+    if (event.repeat && key === "Enter") return void event.preventDefault(); // a key held down calls no frame right
     if (event.target.tagName === "BUTTON" && ["Enter", " "].includes(key) && event.target !== this.next) return;
     const number = Number.parseInt(key, 10);
     const actions = {
@@ -302,6 +303,9 @@ export class LabelView extends Paced {
     const active = this.work.selected >= 0 ? work.boxes[work.selected].c : this.drawing;
     for (const [c, button] of this.classButtons) button.setAttribute("aria-pressed", String(c === active));
     this.heatButton.setAttribute("aria-pressed", String(this.heat));
+    const strip = [work.records, work.position];
+    if (strip.every((one, i) => one === this.painted?.[i])) return;
+    this.painted = strip; // it has a button for each frame
     this.frames.forEach((button, p) => {
       setText(button, work.records[p].done ? `${p + 1} ✓` : String(p + 1));
       button.setAttribute("aria-pressed", String(p === work.position));

@@ -52,12 +52,12 @@ export class Paced {
 
   schedule() {
     this.dirty = true;
-    if (this.queued) return;
+    if (this.queued || this.stopped) return;
     this.queued = true;
     // A microtask: traits that change together, as a preset's do, are drawn together.
     queueMicrotask(() => {
       this.queued = false;
-      if (!this.busy) this.#drawNow();
+      if (!this.busy && !this.stopped) this.#drawNow();
     });
   }
 
@@ -76,6 +76,7 @@ export class Paced {
   }
 
   stop() {
+    this.stopped = true; // else what is drawn once the view is on the page would wait for that for ever
     for (const back of this.cleanups) back();
     for (const timer of this.timers.values()) clearTimeout(timer);
     cancelAnimationFrame(this.nextFrame);

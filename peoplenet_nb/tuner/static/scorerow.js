@@ -8,7 +8,8 @@ import { ClipJudge } from "./judge.js";
 import { matchFrame, Truths } from "./truths.js";
 import { paintVerdicts, sign, SIGNS } from "./verdicts.js";
 
-const AT_ONCE = 30; // ms within a drawing
+const AT_ONCE = { nms: 30 }; // ms within a drawing
+const ELSE_AT_ONCE = 6; // DBSCAN's figures begin anew with each move: few are had in time
 const SLICE = 14; // ms between two looks at the page
 const COLUMNS = ["class", "precision", "recall", "F1", "right", "false", "missed", "best F1"];
 const figure = (value) => (Number.isNaN(value) ? "–" : value.toFixed(3));
@@ -61,8 +62,9 @@ export class ScoreRow {
 
   /** Bring the figures up to the settings; part of a drawing. */
   follow() {
-    this.judge.start(this.view.settings);
-    this.judge.step(AT_ONCE);
+    const { settings } = this.view;
+    this.judge.start(settings);
+    this.judge.step(AT_ONCE[settings.clustering] ?? ELSE_AT_ONCE);
     this.#show();
     if (!this.judge.finished) this.view.later("judge", 0, () => this.#goOn());
   }

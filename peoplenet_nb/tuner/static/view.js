@@ -88,6 +88,7 @@ export class TunerView extends Paced {
   // -- when to draw -----------------------------------------------------------------------------------------
 
   changed() {
+    this.movedBy = this.gesture;
     this.#whenStill();
     this.schedule();
   }
@@ -224,13 +225,19 @@ export class TunerView extends Paced {
 
   #sendState() {
     if (this.shown.index < 0) return;
-    this.model.set("state", {
-      settings: this.numbers,
-      frame: this.shown.index,
-      revision: this.model.get("revision"),
-      gesture: this.gesture ?? null,
-    });
+    this.model.set("state", this.#state());
     this.model.save_changes();
+  }
+
+  /** What is on screen, as Python takes it over. */
+  #state() {
+    const [settings, revision] = [numbersOf(this.model, this.shape.labels.length), this.model.get("revision")];
+    return { settings, frame: this.shown.index, revision, gesture: this.movedBy ?? null };
+  }
+
+  /** Have Python do something with what is on screen now: messages overtake traits that wait for their turn. */
+  order(message) {
+    this.send({ ...message, state: this.#state() });
   }
 
   // -- the pointer ------------------------------------------------------------------------------------------
