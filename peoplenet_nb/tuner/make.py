@@ -104,7 +104,8 @@ def tune_run(
         The video or folder of images that was run, for the pictures; boxes are drawn on dark without it.
     labels : str, Path or Labels, optional
         Ground truth, as `evaluate` takes it. Precision, recall and F1 of the labelled frames then follow the sliders,
-        with the curve and each class's best threshold; boxes are marked as right and false, truths as missed.
+        with the curve and each class's best threshold; boxes are marked as right and false, truths as missed. Of a run
+        on key frames those are judged. Not with ``fallback``.
     classes : mapping, optional
         What class names of the labels mean, as in `evaluate`.
     most : int
