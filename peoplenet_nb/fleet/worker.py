@@ -215,7 +215,7 @@ def _duration(summary: dict[str, Any]) -> float | None:
 
 def _stop_with_parent(worker: Worker) -> None:
     """Finish the part in progress and end, when the coordinator says so by closing the pipe, or is gone."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin: Python aborts at its end where a thread still waits in that
         pass
     worker.stopping.set()
     if worker._claim is not None:
