@@ -4,7 +4,8 @@
 
 A head is the upper fifth of a true box, of everybody whom the truth does not ignore, in every frame. ``--deface`` takes
 what `redaction_deface.py` wrote: its faces from a score of 0.2 up, 1.3 times as large, as its own program hides them.
-Nothing here was tuned on these videos: margin and frames are those that `deface` and the trackers' authors use.
+Margin and frames are those that `deface` and the authors of trackers use; that tracks are smoothed over 0.2 s was
+chosen on `vtest.avi`, and the demo clip says what it does elsewhere.
 """
 
 from __future__ import annotations
