@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import random
 import signal
 import socket
@@ -140,6 +141,65 @@ class Relay:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
             one.close()
+
+
+class SlowLink:
+    """A TCP relay in front of a web address, which `slow` makes a link with a delay and few bits a second."""
+
+    def __init__(self, address: str) -> None:
+        host, _, rest = address.partition("://")[2].partition("/")
+        self._to = int(host.rpartition(":")[2])
+        self._delay, self._bits = 0.0, 0.0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._listener.getsockname()[1]}/{rest}"
+        self._locks = (threading.Lock(), threading.Lock())  # all connections share the link, either way
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def slow(self, *, delay_s: float, bits: float) -> None:
+        """From now on data takes so long either way, and so many bits pass in a second."""
+        self._delay, self._bits = delay_s, bits
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._to))
+                for source, target, lock in ((near, far, self._locks[0]), (far, near, self._locks[1])):
+                    source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    late: queue.Queue[tuple[float, bytes]] = queue.Queue(64)
+                    threading.Thread(target=self._take, args=(source, late, lock), daemon=True).start()
+                    threading.Thread(target=self._give, args=(target, late), daemon=True).start()
+
+    def _take(
+        self, source: socket.socket, late: queue.Queue[tuple[float, bytes]], lock: threading.Lock
+    ) -> None:
+        data = b"x"
+        while data:
+            try:
+                data = source.recv(2048 if self._bits else 65536)
+            except OSError:
+                data = b""
+            if self._bits:
+                with lock:
+                    time.sleep(8 * len(data) / self._bits)
+            late.put((time.monotonic() + self._delay, data))
+
+    @staticmethod
+    def _give(target: socket.socket, late: queue.Queue[tuple[float, bytes]]) -> None:
+        with suppress(OSError):
+            while True:
+                at, data = late.get()
+                time.sleep(max(0.0, at - time.monotonic()))
+                if not data:
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
+                target.sendall(data)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
 
 
 def losing(share: float, seed: int = 0) -> Callable[[bytes], bytes]:
