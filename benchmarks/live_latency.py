@@ -151,10 +151,10 @@ def main() -> None:
         beyond = seen["trip"] - seen["network"] - seen["echo"]
         lines += [
             "",
-            f"**The browser's camera**, 640x480, {seen['bytes'] / 1e3:.0f} KB a picture, medians: {seen['trip']:.1f} ms "
-            f"from the picture to its boxes on the page, of which the network takes {seen['network']:.1f} and a message "
-            f"of that size there and a word back {seen['echo']:.1f}: {beyond:.1f} ms beyond both (the kernel alone, for "
-            f"the JPEG and the decode: {seen['kernel'] - seen['network']:.1f}).",
+            f"**The browser's camera**, 640x480, {seen['bytes'] / 1e3:.0f} KB a picture, medians: {seen['trip']:.1f} "
+            f"ms from the picture to its boxes on the page, of which the network takes {seen['network']:.1f} and a "
+            f"message of that size there and a word back {seen['echo']:.1f}: {beyond:.1f} ms beyond both (the kernel "
+            f"alone, for the JPEG and the decode: {seen['kernel'] - seen['network']:.1f}).",
             "",
             "**The panel**, age of the picture on the page in ms, from its arrival in the kernel:",
             "",

@@ -125,6 +125,7 @@ def test_a_stream_is_watched_and_recorded_and_goes_on_without_the_page(page: Any
     press(page, 1, "Record")
     wait_for(lambda: stats(page, 1)["state"]["recording"], 40)
     page.notebook.save()
+    assert page.problems == []
     before = stats(page, 1)["n"]
     page.goto("about:blank")
     page.goto(page.lab.format(page="lab/tree/live.ipynb"), wait_until="domcontentloaded")
@@ -139,4 +140,3 @@ def test_a_stream_is_watched_and_recorded_and_goes_on_without_the_page(page: Any
     assert panel["same"]
     assert panel["running"]  # watched again, not recorded
     assert (page.folder / panel["results"][0] / "video.mp4").is_file()
-    assert page.problems == []
