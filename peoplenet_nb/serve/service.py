@@ -90,11 +90,6 @@ class Loaded:
             settings = settings.for_fit(fit)
         for label, threshold in (thresholds or {}).items():
             settings = settings.with_class(label, threshold=threshold)
-        if settings.tiles > 1:
-            step = "leave tiles out; `peoplenet-nb detect` and pn.run take them."
-            raise SettingsError(
-                "The service looks at each picture as a whole", seen="tiles: 2", next_step=step
-            )
         bind(settings, self.model.labels)
         return settings
 
