@@ -742,3 +742,10 @@ def test_auto_is_exported_with_the_fit_of_the_run_else_says_what_is_needed() -> 
         assert not any(change.startswith("fit") for change in jetson.changes)
     with pytest.raises(SettingsError, match=r"both kinds.*--fit stretch or --fit letterbox"):
         export_settings(auto, "deepstream", run=frames((640, 480), (1280, 720)))
+
+
+@pytest.mark.parametrize("key", ["null", "5", "true"])
+def test_isaacs_keys_that_are_no_text_are_refused(key: str, tmp_path: Path) -> None:
+    text = f"/**:\n  ros__parameters:\n    label_list: [person]\n    dbscan_eps: 0.7\n    {key}: 3\n"
+    with pytest.raises(SettingsError, match="Unknown key"):
+        read(tmp_path, text, "params.yaml")

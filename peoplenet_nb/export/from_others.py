@@ -112,7 +112,7 @@ def _isaac(table: Mapping[str, Any], name: str) -> Read:
     neutral = [
         key
         for key in table
-        if re.match(r"(input|output|tensor|max_batch|num_concurrent|network_image)_", key)
+        if re.match(r"(input|output|tensor|max_batch|num_concurrent|network_image)_", str(key))
     ]
     refuse_unknown(table, [*_ISAAC, *names, *neutral], "key", "isaac_ros_detectnet has")
     said = {key: _number(key, table.get(key, usual)) for key, usual in _ISAAC.items()}
