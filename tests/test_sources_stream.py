@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.server
 import logging
 import resource
 import signal
@@ -13,6 +15,7 @@ import time
 from itertools import islice, pairwise
 from pathlib import Path
 
+import cv2
 import pytest
 
 from live_streams import (
@@ -32,7 +35,7 @@ from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.sources import open_source, stream
 from peoplenet_nb.sources.feed import Buffer, Feed, Limits
 from peoplenet_nb.sources.stream import LiveSource
-from videos import make_sound, make_video, number_of
+from videos import make_sound, make_video, number_of, picture
 
 SECRET = "s3cret-w0rd"
 
@@ -323,3 +326,46 @@ def test_python_ends_though_a_frozen_server_is_read(own_server):
     own_server.signal(signal.SIGSTOP)
     _, complaints = python.communicate(b"\n", timeout=20)
     assert (python.returncode, complaints) == (0, b"")
+
+
+class MotionJpeg(http.server.BaseHTTPRequestHandler):
+    """A web camera that hangs up after ten pictures."""
+
+    asked = 0
+
+    def do_GET(self):
+        type(self).asked += 1
+        self.send_response(200)
+        self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            for number in range(10):
+                data = cv2.imencode(".jpg", picture(number, (320, 192)))[1].tobytes()
+                head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(data)}\r\n\r\n"
+                self.wfile.write(head.encode() + data + b"\r\n")
+                time.sleep(0.02)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_web_camera_is_connected_to_again_and_its_query_is_not_shown(monkeypatch, caplog):
+    caplog.set_level(logging.DEBUG, "peoplenet_nb")
+    monkeypatch.setattr(
+        stream.LiveSource.__init__,
+        "__kwdefaults__",
+        {
+            **stream.LiveSource.__init__.__kwdefaults__,
+            "limits": QUICK,
+        },
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), MotionJpeg) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/cam?key={SECRET}"
+        source = open_source(address, live=True)
+        with Reading(source) as reading:
+            wait_for(lambda: len(source.feed.gaps) >= 2)
+        server.shutdown()
+    assert MotionJpeg.asked >= 4
+    assert {size for _, size, *_ in reading.frames} == {(320, 192)}
+    assert SECRET not in f"{source.info} {source.feed.gaps} {caplog.text}"
