@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,11 @@ def test_lines_and_zones_are_drawn_kept_and_shown_again(shown: Shown) -> None:
     assert page.locator(".pnb-drawing-bar select option").all_inner_texts() == [
         "none selected", "door", "zone 1", "line 1",
     ]  # fmt: skip
+
+    if find_spec("trackers"):
+        page.get_by_role("button", name="Count", exact=True).click()
+        hint = page.locator(".pnb-hint")
+        shown.until(lambda: "zone 1: visits" in hint.inner_text(), "what was counted is not shown")
 
     page.get_by_role("button", name="Save", exact=True).click()
     kept = shown.folder / "home" / "scene.yaml"
