@@ -8,10 +8,7 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import cv2
@@ -22,10 +19,9 @@ from conftest import make_grids, random_grids, stored, walking
 from peoplenet_nb.cells import CELLS as CELLS_FILE
 from peoplenet_nb.cells import Cells, CellsWriter, open_grids
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.settings import Settings
 from peoplenet_nb.tuner import TunerModel
 from peoplenet_nb.tuner.make import Clip
-from tuner_lab import CHROMIUM, Notebook, Panel, browser, jupyter_lab, kernel_log, write_notebook
+from tuner_lab import CHROMIUM, Notebook, Panel, Watched, browser, jupyter_lab, kernel_log, write_notebook
 
 pytestmark = [
     pytest.mark.browser,
@@ -73,33 +69,10 @@ SLOW = """(() => {
 })()"""
 
 
-@dataclass
-class Page:
-    page: Any
-    notebook: Notebook
-    panel: Panel
-    folder: Path
-    lab: str
-    log: str = "log.jsonl"
-
-    @property
-    def last(self) -> dict[str, Any]:
-        """What Python last held."""
-        return kernel_log(self.folder / self.log)[-1]
-
-    @property
-    def settings(self) -> Settings:
-        return Settings.from_dict(self.last["settings"])
-
+class Page(Watched):
     @property
     def person(self) -> float:
         return self.settings.for_class("person").threshold
-
-    def until(self, true: Callable[[], bool], what: str, seconds: float = 20) -> None:
-        end = time.monotonic() + seconds
-        while not true():
-            assert time.monotonic() < end, f"{what}; Python last held {self.last}"
-            time.sleep(0.05)
 
     def check_boxes(self, case: str) -> None:
         """The page's final boxes are Python's, for the settings and the frame that Python holds."""

@@ -268,18 +268,6 @@ def test_counts_of_the_clip(model: TunerModel) -> None:
     assert model.counts(model.settings.with_class("person", threshold=1.0))[:, 0].sum() == 0
 
 
-def test_why_missing_counts_what_a_rescue_would_add_everywhere() -> None:
-    near = {(0, 17, 30): (0.2, (1, 2, 1, 2))}
-    clip = [make_grids(near), make_grids({(0, 10, 10): (0.21, (1, 1, 1, 1)), **near}), make_grids()]
-    model = TunerModel(clip, Settings(default=ClassSettings(threshold=0.4)))
-    found = model.why_missing(480, 270)
-    assert found.report.fate == "below threshold"
-    assert found.report.rescue == pytest.approx(0.2)
-    assert (found.report.added, found.added_in_clip) == (1, 3)
-    model.set(model.settings.with_class("person", threshold=0.1))
-    assert model.why_missing(480, 270).added_in_clip is None, "it is there"
-
-
 def test_a_and_b_differ_where_they_differ() -> None:
     cells = {
         (0, 5, 5): (0.9, (1, 1, 1, 1)),

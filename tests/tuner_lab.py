@@ -12,9 +12,12 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from peoplenet_nb.settings import Settings
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # The machines of a CI have no network: Chromium is told not to look for any.
@@ -268,6 +271,50 @@ class Panel:
 
     def toggle(self, name: str) -> None:
         self.page.get_by_role("button", name=name, exact=True).click()
+
+
+@dataclass
+class Watched:
+    """A panel on a page, and what its kernel writes of it into a log."""
+
+    page: Any
+    notebook: Notebook
+    panel: Panel
+    folder: Path
+    lab: str
+    log: str = "log.jsonl"
+
+    @property
+    def last(self) -> dict[str, Any]:
+        """What Python last held."""
+        return kernel_log(self.folder / self.log)[-1]
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.from_dict(self.last["settings"])
+
+    def until(self, true: Callable[[], object], what: str, seconds: float = 20) -> None:
+        end = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < end, f"{what}; Python last held {self.last}"
+            time.sleep(0.05)
+
+    def at(self, x: float, y: float) -> tuple[float, float]:
+        """Where a point of the frame is on the page, once the page has come to rest."""
+        self.panel.settled()
+        zoom = self.page.evaluate("() => ({...document.querySelector('.pnb-tuner').tunerStats.zoom})")
+        box = self.page.locator(".pnb-stage:visible").bounding_box()
+        scale = box["width"] * zoom["factor"] / zoom["width"]
+        return box["x"] + (x - zoom["x"]) * scale, box["y"] + (y - zoom["y"]) * scale
+
+    def drag(self, *points: tuple[float, float]) -> None:
+        """Press at a point of the frame and let go at the last of the others."""
+        places = [self.at(*point) for point in points]
+        self.page.mouse.move(*places[0])
+        self.page.mouse.down()
+        for place in places[1:]:
+            self.page.mouse.move(*place)
+        self.page.mouse.up()
 
 
 def kernel_log(path: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ what the model holds, without going round in circles.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ import numpy.typing as npt
 from peoplenet_nb.decoding import Decoded, check_floor, decode
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import GridsError
-from peoplenet_nb.explain import CellReport, explain_point
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
 from peoplenet_nb.tuner.between import Between
@@ -27,15 +26,6 @@ from peoplenet_nb.tuner.compare import Differences, compare
 from peoplenet_nb.tuner.wire import numbers_of, settings_from
 
 _LONGEST_HISTORY = 500
-
-
-@dataclass(frozen=True)
-class Missing:
-    """Why somebody is missing at a point: the best cell there, its fate, and what bringing it back would cost."""
-
-    report: CellReport
-    added_in_clip: int | None
-    """How many more boxes of the class its threshold brings into the whole clip; None without such a threshold."""
 
 
 class TunerModel:
@@ -254,27 +244,6 @@ class TunerModel:
         """Return detections per frame and class of the whole clip, ``(F, C)``."""
         rows = [list(found.counts().values()) for found in self.detections(settings)]
         return np.array(rows, np.int64).reshape(len(self.clip), len(self.labels))
-
-    def why_missing(self, x: float, y: float, label: str = "person") -> Missing:
-        """Say why there is or isn't an object at a point of the frame on screen, in frame pixels.
-
-        Raises
-        ------
-        SettingsError
-            When the model has no such class.
-        GridsError
-            When the point is outside the frame, or the network did not see this frame.
-        """
-        if self._between is not None and (note := self._between.note(self._index)):
-            what = "The network did not see this frame, so there is nothing to explain in it"
-            raise GridsError(what, seen=note, next_step="look at one of those two.")
-        report = explain_point(self._grids, self.settings, x, y, label)
-        if report.rescue is None:
-            return Missing(report, None)
-        lower = self.settings.with_class(report.label, threshold=report.rescue)
-        column = self.labels.index(report.label)
-        added = self.counts(lower)[:, column].sum() - self.counts()[:, column].sum()
-        return Missing(report, int(added))
 
     # -- two settings side by side
 

@@ -20,21 +20,8 @@ export const FATES = [
   "outside roi",
   "low sum",
 ];
-export const Fate = {
-  KEPT: 0,
-  EMPTY: 1,
-  SUPPRESSED: 2,
-  MERGED: 3,
-  NOISE: 4,
-  SPARSE: 5,
-  TOO_SMALL: 6,
-  LOW_CONFIDENCE: 7,
-  BEYOND_TOP_K: 8,
-  NO_BOX: 9,
-  TOO_LARGE: 10,
-  OUTSIDE_ROI: 11,
-  LOW_SUM: 12,
-};
+/** Their numbers, by names as in Python: `Fate.TOO_SMALL`. */
+export const Fate = Object.fromEntries(FATES.map((text, fate) => [text.toUpperCase().replaceAll(" ", "_"), fate]));
 const ATHR_THRESHOLD = 60; // nvinfer: drops clusters with sqrt(area) / (n + 1) above this
 
 /**

@@ -88,16 +88,11 @@ export class Drawing {
     for (const name of ["pointerup", "pointercancel"]) pointer(name, (event) => this.#up(event));
     for (const name of ["click", "dblclick"]) pointer(name, (event) => event.stopPropagation());
     view.listenTo(view.root, "keydown", (event) => this.#key(event), { capture: true });
-    const on = (name, handler) => {
-      const guarded = view.guard(handler);
-      model.on(name, guarded);
-      view.cleanups.push(() => model.off(name, guarded));
-    };
-    on("change:scene", () => {
+    view.listenToModel("change:scene", () => {
       this.editor.load(model.get("scene"));
       this.#show();
     });
-    on("msg:custom", (content) => {
+    view.listenToModel("msg:custom", (content) => {
       if (content.type !== "counted") return;
       this.counted.texts = content.texts;
       this.editor.said = Object.entries(content.texts).map((pair) => pair.join(": ")).join(" · ");

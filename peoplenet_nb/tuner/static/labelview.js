@@ -4,7 +4,6 @@
 
 import { h, setText, Stage } from "./dom.js";
 import { paintHeat } from "./heat.js";
-import { watchKernel } from "./kernel.js";
 import { paintLabelled } from "./labelpaint.js";
 import { IGNORE, LabelWork } from "./labelwork.js";
 import { Paced } from "./paced.js";
@@ -89,33 +88,12 @@ export class LabelView extends Paced {
     on(box, "pointerleave", () => this.#point(null));
     on(this.root, "keydown", (event) => this.#key(event));
     for (const name of ["change:work", "change:saved"]) {
-      const changed = this.guard(() => {
+      this.listenToModel(name, () => {
         this.#take();
         this.schedule();
       });
-      this.model.on(name, changed);
-      this.cleanups.push(() => this.model.off(name, changed));
     }
-    const arrived = this.guard((index) => index === this.work.position && this.schedule());
-    this.store.listeners.add(arrived);
-    this.cleanups.push(() => this.store.listeners.delete(arrived));
-    const resized = new ResizeObserver(this.guard(() => this.schedule()));
-    resized.observe(box);
-    this.cleanups.push(() => resized.disconnect());
-    const gone = () => {
-      this.gone.hidden = false;
-      this.store.closed = true;
-    };
-    this.cleanups.push(watchKernel(this.model, gone));
-  }
-
-  send(message) {
-    if (this.gone.hidden) this.model.send(message);
-  }
-
-  dispose() {
-    this.stop();
-    this.root.remove();
+    this.watch(() => this.work.position, [box]);
   }
 
   // -- actions

@@ -5,8 +5,9 @@
 // no change waits longer than it must.
 
 import { setText } from "./dom.js";
+import { watchKernel } from "./kernel.js";
 
-/** What a view is built on. It needs `root`, `trouble`, `paint()` and `send(message)` from the view. */
+/** What a view is built on. It needs `model`, `store`, `root`, `trouble`, `gone` and `paint()` from the view. */
 export class Paced {
   constructor() {
     this.timers = new Map();
@@ -19,6 +20,35 @@ export class Paced {
     const guarded = this.guard(handler);
     target.addEventListener(name, guarded, options);
     this.cleanups.push(() => target.removeEventListener(name, guarded, options));
+  }
+
+  /** The same for the model: a trait that changes, or a message. */
+  listenToModel(name, handler) {
+    const guarded = this.guard(handler);
+    this.model.on(name, guarded);
+    this.cleanups.push(() => this.model.off(name, guarded));
+  }
+
+  /** Draw anew when the frame at `position()` arrives or an element has another size; say when the kernel is gone. */
+  watch(position, elements) {
+    const arrived = this.guard((index) => index === position() && this.schedule());
+    this.store.listeners.add(arrived);
+    const resized = new ResizeObserver(this.guard(() => this.schedule()));
+    for (const element of elements) resized.observe(element);
+    const gone = () => {
+      this.gone.hidden = false;
+      this.store.closed = true;
+    };
+    this.cleanups.push(() => this.store.listeners.delete(arrived), () => resized.disconnect(), watchKernel(this.model, gone));
+  }
+
+  send(message) {
+    if (this.gone.hidden) this.model.send(message);
+  }
+
+  dispose() {
+    this.stop();
+    this.root.remove();
   }
 
   /** A handler whose error is shown and sent to Python instead of lost; shown until the handler works again. */

@@ -7,7 +7,6 @@ import { stages } from "./decode.js";
 import { fitCanvas, idleNow, numbersOf, setText, settingNames } from "./dom.js";
 import { compare, settingsFrom } from "./explain.js";
 import { paintHeat } from "./heat.js";
-import { watchKernel } from "./kernel.js";
 import { Paced } from "./paced.js";
 import { buildPage } from "./page.js";
 import { paintGrid, paintOverlay, paintPointer } from "./paint.js";
@@ -35,22 +34,12 @@ export class TunerView extends Paced {
   }
 
   #listen() {
-    const on = (name, handler) => {
-      const guarded = this.guard(handler);
-      this.model.on(name, guarded);
-      this.cleanups.push(() => this.model.off(name, guarded));
-    };
     const names = [...settingNames(this.shape.labels.length), "view", "settings_a", "revision"];
-    for (const name of names) on(`change:${name}`, () => this.changed());
-    on("change:frame", () => this.stepped());
-    on("change:clustering", () => this.#setIdle());
-    const arrived = this.guard((index) => index === this.model.get("frame") && this.schedule());
-    this.store.listeners.add(arrived);
-    this.cleanups.push(() => this.store.listeners.delete(arrived));
-    const resized = new ResizeObserver(this.guard(() => this.schedule()));
+    for (const name of names) this.listenToModel(`change:${name}`, () => this.changed());
+    this.listenToModel("change:frame", () => this.stepped());
+    this.listenToModel("change:clustering", () => this.#setIdle());
     const sized = [this.a.box, this.b.box, this.clipRow?.strip, this.scoreRow?.curve, this.histogram].filter(Boolean);
-    for (const element of sized) resized.observe(element);
-    this.cleanups.push(() => resized.disconnect());
+    this.watch(() => this.model.get("frame"), sized);
     const themed = new MutationObserver(this.guard(() => {
       this.theme = null;
       if (this.clipRow) this.clipRow.shows = "";
@@ -58,25 +47,14 @@ export class TunerView extends Paced {
     }));
     themed.observe(document.body, { attributeFilter: ["data-jp-theme-light"] });
     this.cleanups.push(() => themed.disconnect());
-    this.cleanups.push(watchKernel(this.model, () => this.#kernelGone()));
     // All changes of one press of a button or key are one step of undo.
     const begins = (event) => event.repeat || (this.gesture = performance.timeOrigin + event.timeStamp);
     for (const name of ["pointerdown", "keydown"]) this.listenTo(window, name, begins, { capture: true });
   }
 
   dispose() {
-    this.stop();
     this.actions.stop();
-    this.root.remove();
-  }
-
-  send(message) {
-    if (this.gone.hidden) this.model.send(message);
-  }
-
-  #kernelGone() {
-    this.gone.hidden = false;
-    this.store.closed = true;
+    super.dispose();
   }
 
   /** Switch off the controls that do nothing under the chosen clustering. */
