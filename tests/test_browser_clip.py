@@ -24,6 +24,8 @@ from peoplenet_nb.labels import Labels, align, read_labels
 from peoplenet_nb.metrics import match
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.tracks import Scene
+from peoplenet_nb.tuner import label
+from tuner_bare import open_bare
 from tuner_lab import CHROMIUM, Notebook, Panel, Watched, browser, jupyter_lab, write_notebook
 
 pytestmark = [
@@ -395,3 +397,27 @@ def test_tomorrow_it_goes_on_from_there(shown: Shown) -> None:
     shown.notebook.idle()
     assert json.loads((shown.folder / "errors.json").read_text()) == []
     assert shown.page.problems == []
+
+
+def test_a_key_held_down_finishes_one_frame_and_what_is_not_saved_keeps_the_page(shown: Shown) -> None:
+    page = shown.page.context.new_page()
+    panel = label(shown.folder / "run", shown.folder / "video", shown.folder / "bare.json", frames=3)
+    open_bare(page, panel.canvas)
+
+    def asks() -> bool:
+        """Whether the browser asks before it leaves the page."""
+        return not page.evaluate(
+            "() => window.dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+        )
+
+    assert not asks()
+    page.locator(".pnb-labelling").focus()
+    for _ in range(3):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    assert page.evaluate("() => document.querySelector('.pnb-labelling').tunerStats.work().done") == 1
+    assert asks()
+    page.evaluate("() => window.pnbModel.set('saved', 1)")
+    assert not asks()
+    panel.close()
+    page.close()

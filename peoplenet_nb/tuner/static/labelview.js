@@ -87,6 +87,7 @@ export class LabelView extends Paced {
     on(box, "pointercancel", () => this.#let());
     on(box, "pointerleave", () => this.#point(null));
     on(this.root, "keydown", (event) => this.#key(event));
+    on(window, "beforeunload", (event) => !this.#kept && this.gone.hidden && event.preventDefault());
     for (const name of ["change:work", "change:saved"]) {
       this.listenToModel(name, () => {
         this.#take();
@@ -109,6 +110,11 @@ export class LabelView extends Paced {
     }
     this.schedule();
     return result;
+  }
+
+  /** Whether Python has all that was done here on disk. */
+  get #kept() {
+    return this.model.get("saved") >= this.revision;
   }
 
   #go(position) {
@@ -275,8 +281,7 @@ export class LabelView extends Paced {
     const doubt = record.boxes.length - sure;
     const state = record.done ? ", done" : doubt ? `, ${doubt} in doubt` : "";
     setText(this.summary, `Frame ${this.#name(work.position)} (${work.position + 1} of ${work.records.length}): ${sure} boxes${state}.`);
-    const kept = model.get("saved") >= this.revision;
-    setText(this.saved, `${work.done} of ${work.records.length} frames done. ${!kept ? "Saving …" : `${this.revision ? "Saved" : "Each action is saved"} in ${model.get("path")}`}`);
+    setText(this.saved, `${work.done} of ${work.records.length} frames done. ${!this.#kept ? "Saving …" : `${this.revision ? "Saved" : "Each action is saved"} in ${model.get("path")}`}`);
     this.saved.title = model.get("path");
     const active = this.work.selected >= 0 ? work.boxes[work.selected].c : this.drawing;
     for (const [c, button] of this.classButtons) button.setAttribute("aria-pressed", String(c === active));

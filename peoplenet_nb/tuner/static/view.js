@@ -103,10 +103,12 @@ export class TunerView extends Paced {
     const other = held.frame !== shown.frame;
     if (moved) this.inspector.forget();
     if (shown.index < 0) this.#whenStill(); // what was to be sent before had nothing to send
-    this.numbers = numbersOf(model, shape.labels.length);
-    this.settings = settingsFrom(this.numbers);
+    const numbers = numbersOf(model, shape.labels.length);
+    const chosen = JSON.stringify(numbers) !== JSON.stringify(this.numbers);
+    // What was worked out for some settings goes with their object (clip.js): it stays while they are the same.
+    if (chosen) Object.assign(this, { numbers, settings: settingsFrom(numbers) });
     const decoded = (settings) => decodeAt(this.store.clip, index, held.frame, settings);
-    this.result = decoded(this.settings);
+    if (chosen || moved || other) this.result = decoded(this.settings);
     if (compared) this.resultA = decoded(settingsFrom(model.get("settings_a")));
     const key = JSON.stringify([view, compared, zoom]);
     const looks = this.looks !== key;
