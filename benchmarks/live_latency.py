@@ -15,6 +15,7 @@ Three things are measured, each in one go with what it is compared with:
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import sys
 import tempfile
@@ -123,13 +124,13 @@ def main() -> None:
     parser.add_argument("--no-browser", action="store_true")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     options = parser.parse_args()
-    stream = demo_stream()
+    load, stream = os.getloadavg()[0], demo_stream()
     model = pn.PeopleNet.load(options.model)
     run = over_a_stream(model, stream.address, 60 * options.minutes)
     frame = 1e3 / run["fps"]
     fifth = options.minutes * 60 / 5
     lines = [
-        f"Network: {model.file.path.name}, {model.device}. Stream: {stream.note}",
+        f"Network: {model.file.path.name}, {model.device}. Load before: {load:.1f}. Stream: {stream.note}",
         "",
         f"**A run over a stream of {run['fps']:.0f} frames a second**, {options.minutes:g} minutes, the video written. "
         f"A bare inference takes {run['bare']:.1f} ms; of {run['live']['arrived']} frames {run['live']['dropped']} "
