@@ -65,7 +65,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "07": [("frame", "07-people", 760), ("beside", "07-redacted", 520)],
     "08": [("worst", "08-worst", 700), ("compare", "08-before-after", 500)],
     "09": [("compare", "09-compare", 900)],
-    "11": [("batch", "11-batch", 420), ("pictures", "11-clips", 560)],
+    "11": [("pictures", "11-clips", 560)],
 }
 
 
