@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +22,7 @@ from typer.testing import CliRunner
 
 import peoplenet_nb as pn
 from peoplenet_nb.cli.main import app
-from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.serve import Client, Detected, Limits, ServiceError
 from peoplenet_nb.serve.running import check_token, is_loopback, listen, ports_from
 from peoplenet_nb.serve.serverless import make_handler
@@ -70,6 +71,8 @@ def test_ports() -> None:
     with pytest.raises(SettingsError):
         ports_from({"PORT": "http"}, None)
     (taken,) = listen("127.0.0.1", [0])
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # of who never takes his answer
+        assert 0 < taken.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) <= 60_000
     with taken, pytest.raises(SettingsError, match="cannot listen"):
         listen("127.0.0.1", [taken.getsockname()[1]])
 
@@ -171,7 +174,10 @@ def test_the_client_takes_what_people_have(tmp_path) -> None:
         assert found.boxes == client.detect(path).boxes == client.detect(str(path)).boxes
         mine = pn.preset().with_class("person", threshold=1.0)
         assert client.detect(image, mine).counts["person"] == 0
-        assert client.detect(image, thresholds={"person": 1.0}).counts["person"] == 0
+        assert client.detect(image, thresholds={"person": np.float64(1.0)}).counts["person"] == 0
+        for bad in (tmp_path / "nowhere.jpg", image[..., 0]):
+            with pytest.raises(SourceError):
+                client.detect(bad)
         assert (
             cv2.imdecode(np.frombuffer(client.draw(image), np.uint8), cv2.IMREAD_COLOR).shape == image.shape
         )
@@ -225,6 +231,7 @@ def test_runpod_s_handler_answers_as_the_service_does() -> None:
         ({}, "input"),
         (job(), "image"),
         (job(image="!"), "base64"),
+        (job(image="ü"), "base64"),
         (job(image=base64.b64encode(b"text").decode()), "JPEG"),
         (job(image=image[: len(image) // 8 * 4]), "truncated"),
         (job(image="A" * (2 << 20)), "too large"),

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 import requests
 
-from peoplenet_nb.errors import PeopleNetError
+from peoplenet_nb.errors import PeopleNetError, SourceError
 from peoplenet_nb.grids import Grids
+from peoplenet_nb.preprocess import check_frame
 from peoplenet_nb.serve.values import Detected, Problem, Served
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.urls import hide_secrets_in
@@ -98,6 +99,8 @@ class Client:
 
         Raises
         ------
+        SourceError
+            When the file cannot be read, or the frame is no BGR picture.
         ServiceError
             With what the service said, or why it cannot be reached.
         """
@@ -145,7 +148,7 @@ def _query(
     settings: Settings | None, preset: str | None, fit: str | None, thresholds: dict[str, float] | None
 ) -> dict[str, Any]:
     query: dict[str, Any] = {"preset": preset, "fit": fit}
-    query["threshold"] = [f"{label}={value!r}" for label, value in (thresholds or {}).items()]
+    query["threshold"] = [f"{label}={float(value)!r}" for label, value in (thresholds or {}).items()]
     query["settings"] = json.dumps(settings.to_dict()) if settings is not None else None
     return {name: value for name, value in query.items() if value}
 
@@ -154,8 +157,12 @@ def _bytes(image: Picture) -> bytes:
     if isinstance(image, bytes):
         return image
     if isinstance(image, (str, Path)):
-        return Path(image).read_bytes()
-    return np.asarray(cv2.imencode(".png", image)[1]).tobytes()
+        try:
+            return Path(image).expanduser().read_bytes()
+        except OSError as error:
+            step = "check that it exists and may be read."
+            raise SourceError("The image cannot be read", seen=error, next_step=step) from error
+    return np.asarray(cv2.imencode(".png", check_frame(image))[1]).tobytes()
 
 
 def _seconds(text: str) -> float:

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 _SHORTEST_TOKEN = 16
 _SECONDS_TO_CLOSE = 3  # for answers that are still being sent when the process ends
+_UNREAD_MS = 60_000  # after which who takes nothing of his answer is cut off: it is kept in memory for him
 
 
 def is_loopback(host: str) -> bool:
@@ -73,6 +74,8 @@ def listen(host: str, ports: list[int]) -> list[socket.socket]:
         try:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             made.append(socket.create_server((host, port), family=family, backlog=256))
+            if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; connections inherit it
+                made[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD_MS)
         except (OSError, OverflowError) as error:
             for one in made:
                 one.close()
@@ -140,7 +143,9 @@ def run_service(
         log_level=logging.WARNING,
         timeout_graceful_shutdown=_SECONDS_TO_CLOSE,
         timeout_keep_alive=75,  # longer than nginx's 60 s, so that nginx never sends into a closed connection
+        http="h11",  # the other one does not bound the head of a call
         h11_max_incomplete_event_size=1 << 16,
+        ws="none",
     )
     server = Server(config, service)
 

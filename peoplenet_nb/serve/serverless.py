@@ -13,7 +13,6 @@ only when a worker starts, because it wants other versions of what the rest of t
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 import time
 from collections.abc import Callable
@@ -80,7 +79,7 @@ def _answer(loaded: Loaded, gate: Gate, job: dict[str, Any]) -> dict[str, Any]:
         seen = f"{'.'.join(['input', *map(str, first['loc'])])}: {first['msg']}"
         step = 'send {"image": "<base64>"}, and settings, preset, fit, thresholds or draw.'
         raise RefusedError(422, "The job is not as it should be", seen=seen, next_step=step) from None
-    except binascii.Error as error:
+    except ValueError as error:
         step = "send the bytes of the file, encoded: base64 -w0 street.jpg."
         raise RefusedError(422, "The image is no base64", seen=error, next_step=step) from None
     if len(data) > gate.limits.body_bytes:

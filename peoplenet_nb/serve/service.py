@@ -236,22 +236,24 @@ class Service:
             self.failure = error
             failed()
             return
-        seen = last = (_stamp(self.loaded.model.file.path), before)
+        served = tried = last = (_stamp(self.loaded.model.file.path), before)
         while not self._stopping.wait(_LOOKS):
             assert self._loaded is not None
             now = (_stamp(self._loaded.model.file.path), _stamp(self._settings_file))
             settled, last = now == last, now  # a file that is being written is looked at again
-            if now == seen or not settled:
+            if now == tried or not settled:
                 continue
+            tried = now
             try:
-                self.reload(model=now[0] != seen[0])
+                self.reload(model=now[0] != served[0])
+                served = now
                 logger.warning("the model or the settings have changed: the new ones are served now")
             except Exception as error:
-                what = str(error) if isinstance(error, PeopleNetError) else type(error).__name__
-                self._note = f"what was changed is not served: {what}"
+                # The note is for everybody, without a token: no paths, no values.
+                ours = isinstance(error, PeopleNetError)
+                self._note = f"what was changed is not served: {error.what if ours else type(error).__name__}"
                 self.metrics.reload_failures.inc()
-                logger.warning("%s", self._note)
-            seen = now
+                logger.warning("what was changed is not served: %s", error if ours else type(error).__name__)
 
     def _batch_done(self, pictures: int, seconds: float) -> None:
         self.metrics.batch_size.observe(pictures)
