@@ -102,6 +102,7 @@ def test_settings_by_query(service: Running, jpeg: bytes) -> None:
         ({"threshold": "fase=0.1"}, "Unknown class"),
         ({"threshold": "dog=0.1"}, "Unknown class"),
         ({"preset": "best"}, "Unknown preset"),
+        ({"thresholds": "face=0.1"}, "Unknown parameter"),
         ({"fit": "crop"}, "form"),
         ({"draw": "perhaps"}, "form"),
         ({"settings": "{"}, "no JSON"),
@@ -128,6 +129,10 @@ def test_the_picture_comes_back_with_its_boxes(service: Running, jpeg: bytes, im
 def test_grids_are_the_networks_output(service: Running, jpeg: bytes) -> None:
     with Client(service.url) as client:
         got = client.grids(jpeg)
+    form = requests.post(
+        service.url + "/grids", files={"image": jpeg, "settings": (None, "{}")}, timeout=WAIT
+    )
+    assert "no settings" in problem(form, 422).error
     expected = standin().infer(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR))
     assert got.fit == expected.fit
     np.testing.assert_allclose(got.coverage, expected.coverage, atol=1e-5)
@@ -254,13 +259,35 @@ def test_settings_that_change_are_taken_and_broken_ones_are_not(jpeg: bytes, tmp
         assert client.detect(jpeg).counts["person"]
         file.write_text("clustering: [", encoding="utf-8")
         until(lambda: bool(service.service.state.note))
-        assert "YAML" in requests.get(service.url + "/health/ready", timeout=WAIT).json()["note"]
+        told = requests.get(service.url + "/health/ready", timeout=WAIT).json()["note"]
+        assert "YAML" in told
+        assert str(tmp_path) not in told, "whoever has no token reads it, too"
         assert client.detect(jpeg).counts["person"]
         pn.preset(fit="letterbox").with_class("person", threshold=1.0).to_yaml(file)
         until(lambda: not service.service.state.note)
         assert client.detect(jpeg).counts["person"] == 0
         assert client.served().settings["fit"] == "letterbox"
         assert service.service.loaded.model is model  # which was not loaded again
+
+
+def test_a_model_that_came_with_broken_settings_is_served_when_those_are_repaired(tmp_path) -> None:
+    path, file = tmp_path / "model.onnx", tmp_path / "settings.yaml"
+    shutil.copy(STANDIN, path)
+    pn.preset().to_yaml(file)
+    loads: list[pn.PeopleNet] = []
+
+    def load() -> pn.PeopleNet:
+        loads.append(pn.PeopleNet.load(path, device="cpu"))
+        return loads[-1]
+
+    with running(load, lambda: pn.Settings.from_yaml(file), settings_file=file) as service:
+        file.write_text("clustering: [", encoding="utf-8")
+        shutil.copy(STANDIN, tmp_path / "new.onnx")
+        (tmp_path / "new.onnx").replace(path)
+        until(lambda: bool(service.service.state.note) and len(loads) == 2)
+        pn.preset().to_yaml(file)
+        until(lambda: not service.service.state.note)
+        assert service.service.loaded.model is not loads[0]
 
 
 def test_a_model_is_replaced_without_a_lost_call(jpeg: bytes, tmp_path) -> None:

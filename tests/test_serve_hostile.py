@@ -161,6 +161,11 @@ def test_nothing_of_a_large_form_goes_to_a_file(service: Running, monkeypatch: p
         ({"files": {"a": JPEG, "b": JPEG}}, "form"),
         ({"files": {"image": (None, "not a file")}}, "no file"),
         ({"files": {"image": JPEG, "settings": (None, "{" * 70_000)}}, "form"),
+        ({"files": {"image": JPEG, "preset": (None, "tao")}}, "not understood"),
+        (
+            {"files": [("image", JPEG), ("settings", (None, "{}")), ("settings", (None, "{}"))]},
+            "not understood",
+        ),
     ],
 )
 def test_broken_forms(service: Running, more: dict, part: str) -> None:
@@ -240,6 +245,18 @@ def test_a_call_that_takes_too_long_is_given_up_and_not_computed() -> None:
         until(lambda: ask() == 200)  # at the first try, but where the machine is slow
         assert len(engine.batches) <= len(answers) - 2  # at most one of the three had begun
         assert service.service.gate.bytes == 0
+
+
+def test_a_phones_photo_with_its_video_behind_it_is_a_picture(service: Running) -> None:
+    assert post(service, JPEG + bytes(1000) + b"\xff\xda" * 100).status_code == 200
+
+
+def test_a_picture_is_decoded_only_where_there_is_room_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(lambda: gated(Gated(open_=True)), limits=Limits(memory_mb=1)) as tight:
+        large = png(1000, 1000, 1000)
+        monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+        assert post(tight, large).status_code == 429
+        assert tight.service.gate.bytes == 0
 
 
 def test_a_pictures_size_is_read_before_it_is_decoded(

@@ -6,7 +6,6 @@ limit, or to write any of it to disk.
 
 from __future__ import annotations
 
-import io
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,16 +18,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 import peoplenet_nb
-from peoplenet_nb.errors import PeopleNetError, SettingsError
+from peoplenet_nb.errors import PeopleNetError, SettingsError, refuse_unknown
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.serve.calls import Calls, detected, drawn
+from peoplenet_nb.serve.calls import Calls, detected, drawn, npz
 from peoplenet_nb.serve.docspage import docs_html
 from peoplenet_nb.serve.front import Front
 from peoplenet_nb.serve.kserve import add_kserve
 from peoplenet_nb.serve.metrics import CONTENT_TYPE
 from peoplenet_nb.serve.refusals import RefusedError, answer_of
 from peoplenet_nb.serve.service import Service, settings_of
-from peoplenet_nb.serve.uploads import KINDS, picture_and_settings, read_body
+from peoplenet_nb.serve.uploads import KINDS
 from peoplenet_nb.serve.values import Detected, Problem, Served, State
 from peoplenet_nb.settings import PRESETS
 
@@ -195,10 +194,10 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
         draw: Draw = False,
     ) -> Any:
         """Find people, bags and faces in a picture."""
+        refuse_unknown(request.query_params, ("preset", "fit", "threshold", "settings", "draw"), "parameter")
         loaded = service.loaded
         async with calls.entered() as hold:
-            body = await read_body(request, hold, limits, limits.body_bytes)
-            body, own = await picture_and_settings(request, body)
+            body, own = await calls.upload(request, hold)
             if own is not None and settings is not None:
                 step = "send them once."
                 raise SettingsError("Settings came in the form and in the query", next_step=step)
@@ -219,15 +218,15 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
     @app.post("/grids", response_class=Response, **_with_npz(problems))
     async def grids(request: Request, fit: FitName = None) -> Response:
         """Return the network's raw output, as Grids.load reads it, to try settings without the service."""
+        refuse_unknown(request.query_params, ("fit",), "parameter")
         loaded = service.loaded
         async with calls.entered() as hold:
-            body = await read_body(request, hold, limits, limits.body_bytes)
-            body, _ = await picture_and_settings(request, body)
+            body, own = await calls.upload(request, hold)
+            if own is not None:
+                raise SettingsError("The raw output has no settings", next_step="send the picture alone.")
             chosen = loaded.settings.replace(fit=fit) if fit else loaded.settings
             seen = await calls.see(body, loaded, chosen, hold)
-            file = io.BytesIO()
-            seen.grids.write(file)
-            return Response(file.getvalue(), media_type="application/x-npz")
+            return Response(await calls.beside(partial(npz, seen.grids)), media_type="application/x-npz")
 
 
 def _with_jpeg(options: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ one; the loop that talks to clients does neither.
 from __future__ import annotations
 
 import asyncio
+import io
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import TypeVar
 
 import cv2
 import numpy as np
+from starlette.requests import Request
 
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.draw import draw_detections
@@ -29,7 +31,7 @@ from peoplenet_nb.serve.inference import Answer, Job
 from peoplenet_nb.serve.limits import Hold, Limits
 from peoplenet_nb.serve.refusals import RefusedError
 from peoplenet_nb.serve.service import Loaded, Service, hash_of
-from peoplenet_nb.serve.uploads import decode_upload
+from peoplenet_nb.serve.uploads import decode_upload, is_form, parts_of, read_body
 from peoplenet_nb.serve.values import Detected, Times
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Image
@@ -98,6 +100,13 @@ def drawn(image: Image, found: Detected) -> bytes:
     return np.asarray(cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1]).tobytes()
 
 
+def npz(grids: Grids) -> bytes:
+    """Return the answer of /grids."""
+    file = io.BytesIO()
+    grids.write(file)
+    return file.getvalue()
+
+
 class Calls:
     """Answers calls with one service's network, without stopping the loop."""
 
@@ -132,6 +141,13 @@ class Calls:
                     retry_after=max(1.0, gate.calls * gate.seconds_a_call),
                 ) from None
 
+    async def upload(self, request: Request, hold: Hold) -> tuple[bytes, str | None]:
+        """Return the picture of a call, and its settings as text where it is a form that has some."""
+        body = await read_body(request, hold, self.limits, self.limits.body_bytes)
+        if is_form(request.headers):
+            return await self.beside(partial(parts_of, request.headers, body))
+        return body, None
+
     async def beside(self, work: Callable[[], T]) -> T:
         """Run something that takes milliseconds outside of the loop."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
@@ -146,4 +162,5 @@ class Calls:
         """Return what the network sees in a picture."""
         model = loaded.looking(settings)
         prepared = await self.beside(partial(prepare, data, model, hold, self.limits, keep=keep))
-        return seen_in(prepared, await self.network(loaded, prepared.inputs, prepared.fits))
+        made = partial(seen_in, prepared, await self.network(loaded, prepared.inputs, prepared.fits))
+        return await self.beside(made) if model.tiles > 1 else made()  # joining parts takes milliseconds

@@ -25,7 +25,6 @@ from peoplenet_nb.serve.tensors import (
     HEADER,
     MODEL,
     VERSION,
-    as_input,
     most_bytes,
     outputs_of,
     read_infer,
@@ -106,9 +105,8 @@ def add_kserve(
         async with calls.entered() as hold:
             body = await read_body(request, hold, limits, most_bytes(loaded.model.file, limits))
             said = request.headers.get(HEADER)
-            asked, pictures = await calls.beside(partial(read_infer, body, said, loaded, limits))
+            asked, inputs = await calls.beside(partial(read_infer, body, said, loaded, limits))
             del body
-            inputs = as_input(pictures, loaded)
             size = loaded.model.file.network_size
             fits = [Fit.of(size, size, FitMode.STRETCH)] * len(inputs)
             answer = await calls.network(loaded, inputs, fits)

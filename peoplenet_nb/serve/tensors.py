@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from starlette.responses import Response
 
 from peoplenet_nb.onnxfile import ModelFile
+from peoplenet_nb.preprocess import NetworkInput
 from peoplenet_nb.serve.inference import Answer
 from peoplenet_nb.serve.limits import Limits
 from peoplenet_nb.serve.refusals import RefusedError
@@ -59,8 +60,8 @@ def most_bytes(file: ModelFile, limits: Limits) -> int:
     return _HEADER_BYTES + max(4 * limits.max_batch, _DIGITS) * _values_of(file)
 
 
-def read_infer(body: bytes, said: str | None, loaded: Loaded, limits: Limits) -> tuple[Infer, Floats]:
-    """Return a request and its pictures ``(N, 3, H, W)``.
+def read_infer(body: bytes, said: str | None, loaded: Loaded, limits: Limits) -> tuple[Infer, NetworkInput]:
+    """Return a request and its pictures ``(N, 3, H, W)``, as the file that runs takes them.
 
     Parameters
     ----------
@@ -106,7 +107,7 @@ def read_infer(body: bytes, said: str | None, loaded: Loaded, limits: Limits) ->
     for given in [asked.parameters, *(one.parameters for one in tensors)]:
         if odd := next((name for name in _NOT_OFFERED if given.get(name)), ""):
             raise _refuse("That is not offered here", odd, "leave this parameter out.")
-    return asked, pictures
+    return asked, as_input(pictures, loaded)
 
 
 def _pictures(asked: Infer, behind: memoryview, file: ModelFile, limits: Limits) -> Floats:
@@ -141,7 +142,7 @@ def _values(tensor: Tensor, behind: memoryview) -> Floats:
         return np.asarray(tensor.data, np.float32)
 
 
-def as_input(pictures: Floats, loaded: Loaded) -> npt.NDArray[Any]:
+def as_input(pictures: Floats, loaded: Loaded) -> NetworkInput:
     """Return pictures as the file that runs takes them; its variant with a uint8 input takes pixels as bytes."""
     if not loaded.model.runs.channels_last:
         return pictures

@@ -7,23 +7,23 @@ frames are read from its head before a decoder sees it.
 from __future__ import annotations
 
 import asyncio
-import re
+import math
 from collections.abc import AsyncGenerator
 
-from starlette.datastructures import UploadFile
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from peoplenet_nb.serve.limits import Hold, Limits
 from peoplenet_nb.serve.refusals import RefusedError
 from peoplenet_nb.sources.frames import Image
-from peoplenet_nb.sources.stills import decode_image
+from peoplenet_nb.sources.imagesize import JPEG_FRAMES, image_size
+from peoplenet_nb.sources.stills import decode_image, jpeg_markers
 
 KINDS = "JPEG, PNG, WebP or BMP"
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")
-_SOF = re.compile(rb"\xff[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf]..\x08....(.)", re.S)  # ITU-T T.81, B.2.2
 _SETTINGS_BYTES = 1 << 16
-_SCANS = 64  # cameras write 1, progressive JPEGs about 10
+_SOS, _SCANS = 0xDA, 64  # cameras write 1, progressive JPEGs about 10
 
 
 async def read_body(request: Request, hold: Hold, limits: Limits, most: int) -> bytes:
@@ -79,24 +79,26 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 62  # never to a file
 
 
-async def picture_and_settings(request: Request, body: bytes) -> tuple[bytes, str | None]:
-    """Return the picture of a call, and its settings as text where it is a form that has some.
+def is_form(headers: Headers) -> bool:
+    """Return whether a call's body is a form with parts."""
+    return headers.get("content-type", "").lower().startswith("multipart/form-data")
+
+
+def parts_of(headers: Headers, body: bytes) -> tuple[bytes, str | None]:
+    """Return the picture in a form, and its settings as text where it has some.
 
     Raises
     ------
     RefusedError
-        422 when a form is broken, or has no file.
+        422 when the form is broken, has no file, or holds something else.
     """
-    if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return body, None
 
     async def once() -> AsyncGenerator[bytes, None]:
         yield body
 
     try:
-        form = await _InMemory(
-            request.headers, once(), max_files=1, max_fields=4, max_part_size=_SETTINGS_BYTES
-        ).parse()
+        parser = _InMemory(headers, once(), max_files=1, max_fields=4, max_part_size=_SETTINGS_BYTES)
+        form = asyncio.run(parser.parse())  # it waits for nothing: all of the body is here
     except (MultiPartException, KeyError, ValueError) as error:
         raise RefusedError(
             422,
@@ -104,18 +106,23 @@ async def picture_and_settings(request: Request, body: bytes) -> tuple[bytes, st
             seen=getattr(error, "message", type(error).__name__),
             next_step="send one file and at most one part named settings, e.g. curl -F image=@street.jpg.",
         ) from error
-    files = [value for value in form.values() if isinstance(value, UploadFile)]
+    files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
+    texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     if not files:
         raise RefusedError(
             422,
             "The form holds no file",
-            seen=f"{len(form)} parts",
+            seen=f"{len(texts)} parts",
             next_step="send the picture as a file, e.g. curl -F image=@street.jpg.",
         )
-    picture = files[0].file.read()
-    await form.close()
-    settings = form.get("settings")
-    return picture, settings if isinstance(settings, str) else None
+    if [name for name, _ in texts] not in ([], ["settings"]):
+        raise RefusedError(
+            422,
+            "The form holds parts that are not understood",
+            seen=", ".join(name[:32] for name, _ in texts),
+            next_step="send the picture and at most one part named settings; the rest goes into the query.",
+        )
+    return files[0].file.read(), texts[0][1] if texts else None
 
 
 def decode_upload(data: bytes, hold: Hold, limits: Limits) -> Image:
@@ -137,20 +144,23 @@ def decode_upload(data: bytes, hold: Hold, limits: Limits) -> Image:
         )
     if odd := _odd(data):
         raise RefusedError(415, odd, seen=f"{len(data):,} bytes", next_step="send one RGB or grey picture.")
-    image = decode_image(data, "the picture", limits.pixels)
-    hold.take(image.nbytes)
-    return image
+    pixels = math.prod(image_size(data) or (0,))
+    if pixels <= limits.pixels:
+        hold.take(3 * pixels)
+    return decode_image(data, "the picture", limits.pixels)
 
 
 def _odd(data: bytes) -> str:
     """Return why a picture is not what a camera or a browser makes, or nothing."""
     if data.startswith(b"\xff\xd8"):
-        found = _SOF.search(data)
-        if found and found[1][0] == 4:
-            return "The JPEG has four colours (CMYK), which decoders turn into RGB each in its own way"
-        # Each scan walks the whole picture again: a few megabytes of them would keep a core busy for minutes.
-        if data.count(b"\xff\xda") > _SCANS:
-            return f"The JPEG has more than {_SCANS} scans"
+        scans = 0
+        for marker, at in jpeg_markers(data):
+            if marker in JPEG_FRAMES and data[at + 7 : at + 8] == b"\x04":  # ITU-T T.81, B.2.2
+                return "The JPEG has four colours (CMYK), which decoders turn into RGB each in its own way"
+            # Each scan walks the whole picture again: a few megabytes of them would keep a core busy for minutes.
+            scans += marker == _SOS
+            if scans > _SCANS:
+                return f"The JPEG has more than {_SCANS} scans"
     elif data.startswith(b"\x89PNG"):
         if b"acTL" in data[: max(0, data.find(b"IDAT"))]:
             return "The PNG is animated"

@@ -12,7 +12,7 @@ import struct
 _PNM = re.compile(rb"P[1-6](?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s")
 _SIZ = re.compile(rb"\xff\x4f\xff\x51....(.{8})", re.S)  # ITU-T T.800, A.5.1
 _SEGMENT = re.compile(rb"\xff+([^\x00\xff])")
-_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers of ITU-T T.81, B.1.1.3
+JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers of ITU-T T.81, B.1.1.3
 _ALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
 
@@ -65,7 +65,7 @@ def _jpeg(data: bytes) -> tuple[int, int] | None:
     at = 2
     while found := _SEGMENT.search(data, at):
         at, marker = found.end(), found[1][0]
-        if marker in _FRAMES:
+        if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 3)
             return width, height
         if marker not in _ALONE:
