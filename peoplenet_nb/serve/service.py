@@ -250,10 +250,12 @@ class Service:
                 logger.warning("the model or the settings have changed: the new ones are served now")
             except Exception as error:
                 # The note is for everybody, without a token: no paths, no values.
-                ours = isinstance(error, PeopleNetError)
-                self._note = f"what was changed is not served: {error.what if ours else type(error).__name__}"
+                short = whole = type(error).__name__
+                if isinstance(error, PeopleNetError):
+                    short, whole = error.what, str(error)
+                self._note = f"what was changed is not served: {short}"
                 self.metrics.reload_failures.inc()
-                logger.warning("what was changed is not served: %s", error if ours else type(error).__name__)
+                logger.warning("what was changed is not served: %s", whole)
 
     def _batch_done(self, pictures: int, seconds: float) -> None:
         self.metrics.batch_size.observe(pictures)
