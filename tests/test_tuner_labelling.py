@@ -326,6 +326,20 @@ def test_images_go_by_their_names(tmp_path: Path) -> None:
     assert list(panel.labels.frames) == [f"street {i}.png" for i in panel.file.frames]
     assert pn.evaluate(run, panel.path, progress=False).scores["person"].f1.value == 1
     panel.close()
+    cv2.imwrite(str(tmp_path / "in" / "zebra.png"), picture(9))
+    label(run, frames=3).close()  # one more at the end changes no number
+    cv2.imwrite(str(tmp_path / "in" / "alley.png"), picture(9))
+    with pytest.raises(SourceError, match="not the pictures that were run"):
+        label(run, frames=3)
+    for path in sorted((tmp_path / "in").glob("*"))[:7]:
+        path.unlink()
+    with pytest.raises(SourceError, match="not the pictures that were run"):
+        label(run, frames=3)
+
+
+def test_another_video_is_not_labelled_by_a_runs_boxes(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="not the pictures that were run"):
+        label(run, make_video(tmp_path / "v.mkv", 12, (320, 192)))
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ the page says so.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from peoplenet_nb.tuner.guarded import Guarded, guarded
 from peoplenet_nb.tuner.labelfile import LabelFile
 from peoplenet_nb.tuner.pictures import VideoPictures
 from peoplenet_nb.tuner.wire import pack_clip, pack_grids, shape_of
-from peoplenet_nb.video.result import is_run, load_result
+from peoplenet_nb.video.result import RunResult, is_run, load_result
 
 if TYPE_CHECKING:
     from peoplenet_nb.sources import Source
@@ -71,7 +72,7 @@ def label(
     GridsError
         When there are no saved grids, no boxes in them, or frames of several sizes.
     SourceError
-        When there are no pictures.
+        When there are no pictures, or other ones than were run.
     SettingsError
         When the model has no such class, or nothing is to be labelled.
     OutputError
@@ -104,12 +105,25 @@ def label(
         raise GridsError(what, seen=", ".join(first.labels), next_step="use a model with boxes.")
     chosen = tuple(first.labels[:1] if classes is None else classes)
     refuse_unknown(chosen, first.labels, "class", "choose from")
-    names = None
-    if source.info.kind != "video":
-        names = image_names(run) if run else [path.name for path in source.files]
     settings = settings.for_fit(first.fit.mode)
     file = _opened(saved, source.info.name, Path(to).expanduser(), settings, chosen, frames)
+    names = _names(source, run, first.fit.frame_size)
     return Labeller(file, saved, VideoPictures(source, file.frames), names)
+
+
+def _names(source: Source, run: RunResult | None, frame_size: tuple[int, int]) -> list[str] | None:
+    """Return the names of a source's images, None of a video; refuse one that is not what was run."""
+    if source.info.kind == "video":
+        names, same = None, (source.info.width, source.info.height) == frame_size
+    else:
+        names = [path.name for path in source.files]
+        ran = names if run is None else image_names(run)
+        pairs = zip_longest(ran or (), names, fillvalue="")
+        same = ran is not None and all(name in ("", here) for name, here in pairs)
+    if not same:
+        what, fix = "These are not the pictures that were run", "pass the video or folder as it was run."
+        raise SourceError(what, seen=source.info.name, next_step=fix)
+    return names
 
 
 def _opened(
