@@ -13,6 +13,7 @@ from typing import Any
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.tracks import Counts, Scene, count, track_boxes
 from peoplenet_nb.tuner.model import TunerModel
+from peoplenet_nb.video.faint import fainter
 
 FILE = "scene.yaml"
 """Beside the file of the settings."""
@@ -112,6 +113,8 @@ class Drawing:
     def count(self) -> Counts:
         """Follow people through the clip under the settings of the moment; count who crosses and who stays.
 
+        As `peoplenet_nb.track` does: boxes fainter than the thresholds carry tracks on.
+
         Raises
         ------
         SettingsError
@@ -120,7 +123,8 @@ class Drawing:
             Without the library `trackers` (extra ``track``).
         """
         self._check()
-        return count(track_boxes(self._model.detections(), self._times), self.scene)
+        found = self._model.detections(seen=fainter(self._model.settings, self._model.labels))
+        return count(track_boxes(found, self._times), self.scene)
 
     def send_counts(
         self, send: Callable[[dict[str, Any]], None], data: Mapping[str, Any] | None = None

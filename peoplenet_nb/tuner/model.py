@@ -236,9 +236,16 @@ class TunerModel:
         steps = np.clip(np.floor(values * bins), 0, bins - 1).astype(np.int64)
         return np.bincount(steps, minlength=bins)
 
-    def detections(self, settings: Settings | None = None) -> list[Detections]:
-        """Return what is found in each frame of the clip, under the settings chosen now where none are given."""
-        return [self._decode(index, settings or self.settings).detections for index in range(len(self.clip))]
+    def detections(self, settings: Settings | None = None, seen: Settings | None = None) -> list[Detections]:
+        """Return what is found in each frame of the clip, under the settings chosen now where none are given.
+
+        ``seen`` are others for the frames that the network saw.
+        """
+        found = [self._decode(index, settings or self.settings).detections for index in range(len(self.clip))]
+        if seen is not None and seen != (settings or self.settings):
+            for index in range(len(found)) if self._between is None else self._between.keys:
+                found[index] = decode(self.clip[index], seen).detections
+        return found
 
     def counts(self, settings: Settings | None = None) -> npt.NDArray[np.int64]:
         """Return detections per frame and class of the whole clip, ``(F, C)``."""

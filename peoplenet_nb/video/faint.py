@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from peoplenet_nb.cells import CELLS, open_grids
 from peoplenet_nb.decoding import decode
@@ -12,6 +12,15 @@ from peoplenet_nb.video.result import RunResult
 
 FAINT = 0.25
 """Coverage from which boxes carry tracks on: about where F1 is best on ``vtest.avi``."""
+
+
+def fainter(chosen: Settings, labels: Iterable[str], least: float = FAINT) -> Settings:
+    """Return settings whose thresholds of people and faces are ``least``, where they are above it."""
+    low = chosen
+    for name in labels:
+        if name.lower() in ("person", "face"):
+            low = low.with_class(name, threshold=min(chosen.for_class(name).threshold, least))
+    return low
 
 
 def with_faint(
@@ -35,10 +44,7 @@ def with_faint(
         When its ``cells.parquet`` is damaged.
     """
     chosen = Settings.from_dict(result.summary["settings"])
-    labels = [name for name in result.summary["counts"] if name.lower() in ("person", "face")]
-    low = chosen
-    for name in labels:
-        low = low.with_class(name, threshold=min(chosen.for_class(name).threshold, least))
+    low = fainter(chosen, result.summary["counts"], least)
     found = list(frames)
     if low == chosen or not (result.folder / CELLS).is_file():
         return found, False
