@@ -12,7 +12,7 @@ import uuid
 from contextlib import suppress
 from pathlib import Path
 
-from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.files import writing
 from peoplenet_nb.fleet.claims import STATE
 from peoplenet_nb.hardware import available_threads, gpus
@@ -52,6 +52,12 @@ class LocalWorker:
         if code == 0:
             with suppress(OSError):
                 self._log.unlink()
+        if code == os.EX_IOERR:  # it could not even write that
+            raise OutputError(
+                "The output cannot be written",
+                seen=f"{self._log.parent}: a worker could not write its state",
+                next_step="check free space (df -h) and permissions, and start again: the rest is done then.",
+            )
         if code in (0, os.EX_SOFTWARE):  # its state has the error
             return ""
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -79,7 +85,8 @@ class LocalWorker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        _ = self.died  # a log of nothing but success goes
+        with suppress(OutputError):
+            _ = self.died  # a log of nothing but success goes
 
 
 class Local:

@@ -212,7 +212,10 @@ class Start:
         """Take away what only this start needed."""
         with suppress(OSError, PeopleNetError):
             path.unlink(missing_ok=True)
-            for token in self.claims.workers(self.id):
+            seen = self.claims.survey()
+            # By these the next start sees that whoever had a video is gone.
+            held = {self.claims.owner(n, seen.last[n]) for n in seen.last if n not in seen.ended | seen.done}
+            for token in self.claims.workers(self.id).keys() - held:
                 self.claims.worker_file(token).unlink(missing_ok=True)
             self.claims.close()
 

@@ -72,13 +72,14 @@ class Worker:
         self._claim: tuple[str, int] | None = None
         self._loaded: PeopleNet | None = None
         self._ended = threading.Event()
+        self.told = True  #: whether its state says what ended it
 
     def work(self) -> None:
         """Take videos until there is none; what ended it early stands in its state."""
-        self.claims.beat()
         beating = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
         beating.start()
         try:
+            self.claims.beat()
             while not self.stopping.is_set() and (claim := self.claims.take(self.jobs)):
                 self._one(*claim)
         except KeyboardInterrupt:
@@ -89,8 +90,10 @@ class Worker:
             self._ended.set()
             beating.join()
             if self.claims.state.error:
+                self.told = False
                 with suppress(OutputError):  # the disk may be full
                     self.claims.beat()
+                    self.told = True
             else:
                 self.claims.close()
 
@@ -232,7 +235,8 @@ def main() -> None:
     worker = Worker(Path(output), json.loads(read_text(start, 1 << 30)), token)
     threading.Thread(target=_stop_with_parent, args=(worker,), daemon=True).start()
     worker.work()
-    sys.exit(os.EX_SOFTWARE if worker.claims.state.error else 0)
+    code = os.EX_SOFTWARE if worker.told else os.EX_IOERR
+    sys.exit(code if worker.claims.state.error else 0)
 
 
 if __name__ == "__main__":
