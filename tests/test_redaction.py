@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -13,15 +14,19 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 import peoplenet_nb as pn
+from conftest import make_grids
 from crowds import LABELS, SIZE, detections, walkers
+from peoplenet_nb.cells import CELLS, Cells, CellsWriter
 from peoplenet_nb.cli import people as shell
 from peoplenet_nb.cli.main import app
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import OutputError, SettingsError, SourceError
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.redaction import How, What, hide
 from peoplenet_nb.redaction.byhand import ByHand
 from peoplenet_nb.redaction.regions import CORNERS, REGIONS, heads_of, regions_of
 from peoplenet_nb.tracks import track_boxes
+from peoplenet_nb.video.faint import with_faint
 from runs import interrupt_at, run
 from videos import FakeModel, MovingModel, make_video
 
@@ -302,6 +307,22 @@ def test_whom_the_network_saw_faintly_is_hidden_where_cells_were_saved(clip, tmp
     done = pn.redact(saved, progress=False)
     assert {*done.regions["frame"]} == {*range(40)}
     assert not any("--save-grids" in text for text in done.notes)
+
+
+def test_faint_boxes_are_never_fewer_than_those_of_the_run(tmp_path):
+    """Of the two thresholds of the fit auto the lower one counts, whichever the frames had."""
+    grids = make_grids({(0, 10, 20): (0.15, (1, 2, 1, 2))}, fit=Fit.of((600, 800), (960, 544), "auto"))
+    used = pn.Settings(fit="auto", default=pn.ClassSettings(0.2, letterbox_threshold=0.1))
+    writer = CellsWriter(tmp_path / CELLS)
+    writer.add(0, Cells.of(grids))
+    writer.finish()
+    before = pn.decode(grids, used).detections
+    assert len(before) == 1
+    run_of = SimpleNamespace(
+        folder=tmp_path, summary={"settings": used.to_dict(), "counts": dict.fromkeys(grids.labels, 0)}
+    )
+    (found,), _ = with_faint(run_of, [before], [0])
+    assert len(found) == 1
 
 
 def test_what_was_changed_by_hand_is_rendered_again(clip, tmp_path):

@@ -17,6 +17,7 @@ import numpy as np
 
 from peoplenet_nb.errors import OutputError, SettingsError, choose
 from peoplenet_nb.files import write_text, writing
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.redaction.byhand import BY_HAND, ByHand
 from peoplenet_nb.redaction.hiding import How, Image, hide
@@ -224,7 +225,8 @@ def _notes(result: RunResult, what: What, how: How, keep_audio: bool, doubts: in
     """Return what is not hidden, in plain words."""
     notes = []
     if not faint:
-        least = Settings.from_dict(result.summary["settings"]).for_class("person").threshold
+        used, fit = Settings.from_dict(result.summary["settings"]), FitMode(result.summary["model"]["fit"])
+        least = used.for_fit(fit).for_class("person").threshold
         if least > LEAST:
             more = f"a run with --save-grids hides whom the network saw from {LEAST} up"
             notes.append(f"The run took people from {least} up; {more}.")

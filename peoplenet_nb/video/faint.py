@@ -19,7 +19,9 @@ def fainter(chosen: Settings, labels: Iterable[str], least: float = FAINT) -> Se
     low = chosen
     for name in labels:
         if name.lower() in ("person", "face"):
-            low = low.with_class(name, threshold=min(chosen.for_class(name).threshold, least))
+            own = chosen.for_class(name)
+            ours = [t for t in (own.threshold, own.letterbox_threshold) if t is not None]
+            low = low.with_class(name, threshold=min(*ours, least))
     return low
 
 
