@@ -247,6 +247,9 @@ def test_the_command(street: tuple[Path, Path], tmp_path: Path, monkeypatch: pyt
         cli.app, ["evaluate", str(run.folder), "--labels", str(labels), "--threshold", "person=0.99"]
     )
     assert "best F1 1.000" in done.output
+    assert not any("tiles" in note for note in pn.evaluate(run, labels).notes)
+    small = pn.evaluate(run, labels, pn.Settings(tiles=2))
+    assert any("needs another run" in note for note in small.notes), "tiles are nothing that saved cells know"
     assert (
         json.loads(json.dumps(pn.evaluate(run, labels).to_dict()))["classes"]["person"]["f1"]["value"] == 1.0
     )

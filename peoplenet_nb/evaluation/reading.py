@@ -94,6 +94,10 @@ def _of_run(
     run = result.frames_to_pandas()["frame"].tolist()
     aligned = None if labels is None else run_labels(result, labels, classes)
     used, notes = Settings.from_dict(about["settings"]), list[str]()
+    if settings is not None and settings.tiles != used.tiles:
+        notes.append(
+            f"The run was made with tiles: {used.tiles}; {settings.tiles}, as these settings say, needs another run."
+        )
     saved = open_grids(result.folder) if "grids" in about["files"] else None
     if saved is not None and len(saved.frames) < len(run):  # of key frames
         if not raw and settings in (None, used):
