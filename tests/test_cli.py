@@ -25,7 +25,7 @@ from peoplenet_nb.cli.__main__ import main
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.network import Device, Precision
 from peoplenet_nb.ngc import Unreachable
-from peoplenet_nb.settings import Settings
+from peoplenet_nb.settings import Settings, preset
 from peoplenet_nb.sources.frames import Decoder
 from peoplenet_nb.tracks import Tracker
 from peoplenet_nb.video.writer import ENCODERS
@@ -210,6 +210,10 @@ def test_settings_for_another_fit_are_warned_about(
     args = ("detect", images, "--model", model, "--settings", path, "--fit", "letterbox", "--no-progress")
     assert invoke(*args, "-o", tmp_path / "out")[0] == 0
     assert "thresholds belong to a preprocessing" in caplog.text
+    caplog.clear()
+    preset().to_yaml(path)  # which has them for both
+    assert invoke(*args, "-o", tmp_path / "auto")[0] == 0
+    assert "thresholds belong" not in caplog.text
 
 
 def test_a_reader_that_goes_away_is_no_error_of_ours() -> None:

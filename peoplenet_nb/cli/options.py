@@ -211,10 +211,11 @@ def read_settings(
     else:
         settings = Settings.from_yaml(file)
         if fit and choose(FitMode, fit, "fit") != settings.fit:
-            logging.getLogger(__name__).warning(
-                "%s holds thresholds for '%s', used here with '%s': thresholds belong to a preprocessing",
-                *(file, settings.fit, fit),
-            )
+            if settings.fit is not FitMode.AUTO:  # which has them for both
+                logging.getLogger(__name__).warning(
+                    "%s holds thresholds for '%s', used here with '%s': thresholds belong to a preprocessing",
+                    *(file, settings.fit, fit),
+                )
             settings = settings.replace(fit=fit)
     settings = settings if tiles is None else settings.replace(tiles=tiles)
     for text in thresholds or []:

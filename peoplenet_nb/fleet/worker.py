@@ -28,7 +28,6 @@ from peoplenet_nb.errors import (
     SettingsError,
 )
 from peoplenet_nb.files import read_text
-from peoplenet_nb.fit import FitMode
 from peoplenet_nb.fleet.claims import HEARTBEAT_S, Claims
 from peoplenet_nb.fleet.listing import Job, job_of
 from peoplenet_nb.fleet.request import Request, error_data
@@ -154,7 +153,7 @@ class Worker:
 
         return run(
             source,
-            self._model(settings.fit),
+            self._model(),
             settings,
             self.output,
             name=job.name,
@@ -167,8 +166,8 @@ class Worker:
             progress=tick,
         )
 
-    def _model(self, fit: FitMode) -> PeopleNet:
-        """Return the network for a fit; it is loaded once, with the threads that a run takes."""
+    def _model(self) -> PeopleNet:
+        """Return the network, loaded once, with the threads that a run takes; settings choose the fit."""
         if self._loaded is None:
             model = PeopleNet.load(self.request.model, self.request.device, precision=self.request.precision)
             if model.file.sha256 != self.request.model_sha256:
@@ -180,8 +179,7 @@ class Worker:
             self._loaded = (
                 model.with_threads(1) if model.backend.device in (Device.CPU, Device.MNN) else model
             )
-        kept = self._loaded
-        return kept if fit == kept.fit else PeopleNet(kept.file, kept.backend, fit, runs=kept.runs)
+        return self._loaded
 
     def _beat(self) -> None:
         """Say every few seconds that this worker lives; end it at once where a video was taken from it meanwhile."""
