@@ -84,6 +84,9 @@ def test_frames_are_repeated_in_turn_to_fill_a_batch() -> None:
 def test_a_run_does_not_take_batches_that_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Engine(lambda n: 0.0001)  # the larger the better
     assert best_batch(model, (160, 96)) == 32
+    model.tiles = 2  # five pictures a frame
+    assert best_batch(model, (160, 96)) == 6
+    model.tiles = 1
     model.batches.clear()
     assert best_batch(model, (3840, 2160)) == 1
     assert set(model.batches) == {1}

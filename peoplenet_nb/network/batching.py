@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.tiles import LOOKS
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ def best_batch(model: PeopleNet, frame_size: tuple[int, int]) -> int:
     width, height = frame_size
     black = np.zeros((height, width, 3), np.uint8)
     sizes = [size for size in SIZES if size == 1 or size * black.nbytes <= _MOST_BYTES]
-    return probe_batch(model, [black], sizes=sizes, seconds=_RUN_PROBE).best
+    best = probe_batch(model, [black], sizes=sizes, seconds=_RUN_PROBE).best
+    return best if model.tiles == 1 else max(1, best // LOOKS)
 
 
 def _rate(job: Callable[[], object], seconds: float) -> float:

@@ -18,6 +18,8 @@ from peoplenet_nb.grids import Grids
 
 Frame = npt.NDArray[np.uint8]
 
+#: Pictures that the network sees of a frame: it and its parts.
+LOOKS = 5
 _SHARE = 0.6
 _LARGEST = 0.2  # of the frame's width and height: as much as two parts share
 _EDGE = 2.0  # network pixels: a box that ends so near to an inner edge of its part is cut
@@ -37,7 +39,7 @@ def _origins(frame: tuple[int, int], part: tuple[int, int]) -> list[tuple[int, i
 
 def join_all(grids: Sequence[Grids]) -> list[Grids]:
     """Return the grids of each frame, given those of it and of its four parts one after the other."""
-    return [join(grids[i], grids[i + 1 : i + 5]) for i in range(0, len(grids), 5)]
+    return [join(grids[i], grids[i + 1 : i + LOOKS]) for i in range(0, len(grids), LOOKS)]
 
 
 def join(whole: Grids, parts: Sequence[Grids]) -> Grids:
