@@ -21,7 +21,7 @@ from typing import Any
 
 from peoplenet_nb.errors import OutputError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _DEEPEST = 32  # brackets within brackets of a YAML file
 

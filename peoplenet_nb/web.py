@@ -38,7 +38,7 @@ _REASONS = {
     "[45][0-9][0-9] (client|server) error": "the server refuses",
 }
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def number_in(text: str | None) -> int | None:

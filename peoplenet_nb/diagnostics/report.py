@@ -18,7 +18,7 @@ from peoplenet_nb.diagnostics.check import STATUSES, Check, Status
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _COLOURS: dict[Status, str] = {"ok": "#1b7837", "warn": "#b35806", "fail": "#b2182b"}
 

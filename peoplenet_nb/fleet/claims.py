@@ -25,7 +25,7 @@ from typing import Any
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import read_text, write_new, write_text, writing
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 STATE = ".batch"  #: the folder of all this, in the output folder of a batch
 STALE_S = (
@@ -111,9 +111,9 @@ class Claims:
     """
 
     def __init__(self, output: Path, token: str, tries: int = 2, stale_s: float = STALE_S) -> None:
-        self.folder = output / STATE
+        self.folder: Path = output / STATE
         self.token, self.tries, self.stale_s = token, tries, stale_s
-        self.state = WorkerState()
+        self.state: WorkerState = WorkerState()
         self._claims, self._done = self.folder / "claims", self.folder / "done"
         self._mine = self.worker_file(token)
         self._machine = self.state.machine

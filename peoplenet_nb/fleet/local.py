@@ -25,7 +25,7 @@ class LocalWorker:
     """A worker in a process of its own."""
 
     def __init__(self, output: Path, start: Path, environment: dict[str, str]) -> None:
-        self.token = f"w-{uuid.uuid4().hex[:12]}"
+        self.token: str = f"w-{uuid.uuid4().hex[:12]}"
         self._log = output / STATE / "workers" / f"{self.token}.log"
         # The checkout this process runs from comes first, also where another one is installed.
         paths = [str(Path(__file__).resolve().parents[2]), os.environ.get("PYTHONPATH", "")]
@@ -112,7 +112,7 @@ class Local:
         )
         if workers is not None and workers < 1:
             raise SettingsError("There is at least one worker", seen=workers, next_step="choose 1 or more.")
-        self.workers = workers or len(self._gpus) or max(1, cores // _CORES)
+        self.workers: int = workers or len(self._gpus) or max(1, cores // _CORES)
         self._cores = max(1, cores // self.workers)
 
     def begin(self, place: int) -> LocalWorker:

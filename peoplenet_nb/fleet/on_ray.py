@@ -54,7 +54,7 @@ class RayWorker:
 
     def __init__(self, ray: Any, kind: Any, *given: Any) -> None:
         self._ray = ray
-        self.token = f"r-{uuid.uuid4().hex[:12]}"
+        self.token: str = f"r-{uuid.uuid4().hex[:12]}"
         output, start, cores = given
         self._state = output / STATE / "workers" / f"{self.token}.json"
         self._actor = kind.remote(str(output), start, self.token, cores)
@@ -152,7 +152,7 @@ class OnRay:
         have = self._ray.cluster_resources()
         on_gpu = device in ("auto", "cuda", "tensorrt") and have.get("GPU", 0) >= 1
         cores = _GPU_CORES if on_gpu else _CORES
-        self.workers = workers or max(1, int(have["GPU"] if on_gpu else have.get("CPU", 1) // cores))
+        self.workers: int = workers or max(1, int(have["GPU"] if on_gpu else have.get("CPU", 1) // cores))
         self._cores = cores if on_gpu else max(1, min(cores, int(have.get("CPU", 1) // self.workers)))
         self._kind = ray.remote(_Actor).options(
             num_cpus=min(cores, have.get("CPU", 1) / self.workers),

@@ -64,9 +64,9 @@ class Start:
 
     def __init__(self, output: Path, request: Request, jobs: list[Job], tries: int, stale_s: float) -> None:
         self.output, self.request = output, request
-        self.id = f"c-{uuid.uuid4().hex[:12]}"
-        self.jobs = {job.name: job for job in jobs}
-        self.claims = Claims(output, self.id, tries, stale_s)
+        self.id: str = f"c-{uuid.uuid4().hex[:12]}"
+        self.jobs: dict[str, Job] = {job.name: job for job in jobs}
+        self.claims: Claims = Claims(output, self.id, tries, stale_s)
         self.open: list[str] = []
         self._began = time.monotonic()
         self._records: dict[str, dict[str, Any]] = {}
@@ -87,7 +87,7 @@ class Start:
             if name in done:
                 self.claims.begin_again(name)
             self.open.append(name)
-        self.before = len(self._records)
+        self.before: int = len(self._records)
 
     def write_start(self) -> Path:
         """Write the file of this start for its workers: it may hold passwords, so nobody else reads it."""

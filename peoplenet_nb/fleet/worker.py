@@ -40,7 +40,7 @@ from peoplenet_nb.urls import hide_secrets_in
 from peoplenet_nb.video import run
 from peoplenet_nb.video.result import RunResult
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Wrong with every video; the rest of the list is not to be put aside for it.
 _COMMON = (SettingsError, DeviceError, ModelError, InstallationError)
@@ -63,11 +63,11 @@ class Worker:
 
     def __init__(self, output: Path, start: dict[str, Any], token: str) -> None:
         self.output = output
-        self.request = Request(**start["request"])
+        self.request: Request = Request(**start["request"])
         self.jobs: dict[str, Job] = {job["name"]: job_of(job) for job in start["jobs"]}
-        self.claims = Claims(output, token, start["tries"], start["stale_s"])
+        self.claims: Claims = Claims(output, token, start["tries"], start["stale_s"])
         self.claims.state.start = start["id"]
-        self.stopping = threading.Event()
+        self.stopping: threading.Event = threading.Event()
         self._claim: tuple[str, int] | None = None
         self._loaded: PeopleNet | None = None
         self._ended = threading.Event()

@@ -77,7 +77,7 @@ class BrowserCamera(SliderPanel):
 
     def __init__(self, model: PeopleNet, settings: Settings | None = None) -> None:
         note = "stand-in network" if model.is_standin else ""
-        self.canvas = LiveCanvas(model.labels, mode="camera", note=note)
+        self.canvas: LiveCanvas = LiveCanvas(model.labels, mode="camera", note=note)
         self.still: Still | None = None
         self.last: Still | None = None
         super().__init__(model, settings, _USUAL, [self.canvas])

@@ -33,11 +33,11 @@ class LiveCanvas(anywidget.AnyWidget):
     _esm = _read("live.js")
     _css = style_sheet("tuner") + _read("live.css")
 
-    mode = t.Unicode("stream").tag(sync=True)
+    mode: t.Unicode[str, str | bytes] = t.Unicode("stream").tag(sync=True)
     """``stream``: pictures come from Python; ``camera``: from the browser."""
     labels: Any = t.List().tag(sync=True)
     colours: Any = t.List().tag(sync=True)
-    note = t.Unicode("").tag(sync=True)
+    note: t.Unicode[str, str | bytes] = t.Unicode("").tag(sync=True)
     """A line on the picture, e.g. that the network is the stand-in."""
 
     def __init__(self, labels: Sequence[str], **more: Any) -> None:

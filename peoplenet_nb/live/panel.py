@@ -94,14 +94,16 @@ class LivePanel(SliderPanel):
         scene: Scene | None = None,
     ) -> None:
         note = "stand-in network" if model.is_standin else ""
-        self.canvas = LiveCanvas(model.labels, mode="stream", note=note)
+        self.canvas: LiveCanvas = LiveCanvas(model.labels, mode="stream", note=note)
         self._changes = threading.Condition()
         self._asked: Mapping[str, Any] | None = None  # what the page waits for
         self._stale = False  # the settings changed since the last picture
         self._side, self._sent = _MOST // 2, 0.0
         self._people: dict[str, Any] = {"tracks": None, "lines": []}
         super().__init__(model, settings, (source.info.width, source.info.height), [self.canvas])
-        self.watching = Watching(source, self.model, self.settings, output, follow=follow, scene=scene)
+        self.watching: Watching = Watching(
+            source, self.model, self.settings, output, follow=follow, scene=scene
+        )
         self.watching.on_frame(self._wake)
         self.canvas.on_msg(self._on_message)
         for target in (self._serve, self._follow) if self.watching.follow else (self._serve,):

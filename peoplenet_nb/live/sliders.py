@@ -43,7 +43,9 @@ class SliderPanel(w.VBox, Guarded):  # type: ignore[misc]
         grids = self.model.infer(np.zeros((size[1], size[0], 3), np.uint8))
         self._tuning = TunerModel([grids], settings)
         dead = [head.label for head in model.dead_heads]
-        self.controls = Controls(model.labels, preset_numbers(model.labels, grids.fit.mode), 1, dead)
+        self.controls: Controls = Controls(
+            model.labels, preset_numbers(model.labels, grids.fit.mode), 1, dead
+        )
         self._has_boxes, self._showing = grids.boxes is not None, False
         column = w.VBox(list(left))
         column.add_class("pnb-left")

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from peoplenet_nb.network.model import PeopleNet
 from peoplenet_nb.network.tiles import LOOKS
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 SIZES = (1, 2, 4, 8, 16, 32)
 # A larger batch must be this much faster to be worth its memory and its wait for the first frame.

@@ -32,7 +32,7 @@ from peoplenet_nb.onnxfile import ModelFile, TensorInfo, read_model_file
 from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.sources import open_source
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # FP32 by Winograd rounds more than a plain convolution: on `vtest.avi` up to 1e-3 in coverage and 0.05 pixels.
 _COVERAGE, _PIXELS = 5e-3, 0.5

@@ -35,7 +35,7 @@ from peoplenet_nb.settings import Settings, preset
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 Frame = npt.NDArray[np.uint8]
 

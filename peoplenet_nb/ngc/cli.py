@@ -36,7 +36,7 @@ _STALLED = 600.0  # seconds without a new byte on disk
 _LEAST_RATE = 10_000  # bytes a second on average, once it has run that long
 _POLL = 0.2
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def install(client: Client, cache: Path, version: str = CLI_VERSION, moved: Moved = lambda _: None) -> Path:

@@ -20,7 +20,7 @@ from peoplenet_nb.ngc.errors import Account, Destination, Secret
 from peoplenet_nb.ngc.listing import DEFAULT_VERSION, checked_version
 from peoplenet_nb.ngc.record import ModelRecord
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def download(

@@ -31,7 +31,7 @@ _SPARE = 8 << 20  # bytes that stay free: a disk that is full to the last byte b
 _LARGEST = 2 << 30  # bytes of a file whose size NGC does not list
 _GRACE = 300.0  # seconds until a file that comes slower than `web.LEAST_RATE` is given up
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 Moved = Callable[[int], object]
 

@@ -23,7 +23,7 @@ from peoplenet_nb.ngc.errors import MODEL
 from peoplenet_nb.ngc.listing import DEFAULT_VERSION, VERSIONS
 from peoplenet_nb.ngc.record import ModelRecord
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 # Names that NGC gives, the default's first; a folder may hold models derived from them as well.
 _ORIGINALS = tuple(dict.fromkeys(known.model for known in VERSIONS.values()))

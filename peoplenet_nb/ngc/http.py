@@ -29,7 +29,7 @@ AUTH = "https://authn.nvidia.com/token"
 TIMEOUT = (10.0, 60.0)  # seconds to connect, seconds without a byte
 _LARGEST_ANSWER = 4 << 20  # bytes of a listing
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def checked_base(url: str, destination: Destination) -> str:

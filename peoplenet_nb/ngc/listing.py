@@ -22,7 +22,7 @@ from peoplenet_nb.ngc.errors import CATALOG, MODEL, ROWS, Unreachable
 if TYPE_CHECKING:
     from peoplenet_nb.ngc.http import Client
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from peoplenet_nb.html_tables import note, pairs
 RECORD_NAME = "peoplenet-nb-record.json"
 _TEXTS = ("version", "sha256", "verified", "source_url", "via", "fetched_at")
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def json_object(text: str | bytes) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _LONGEST_PAUSE = 30.0
 Auth = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def safe_redirect(source: str, target: str) -> bool:

@@ -25,7 +25,7 @@ from peoplenet_nb.ngc.listing import Listing, RemoteFile
 from peoplenet_nb.ngc.record import FileEntry, ModelRecord
 from peoplenet_nb.urls import hide_secrets
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class Stage:

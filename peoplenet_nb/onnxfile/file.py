@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from onnx import ModelProto
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 STANDIN_KEY = "peoplenet_nb.standin"
 _INTEGERS = "The network computes in integers where it can."

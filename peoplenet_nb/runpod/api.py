@@ -23,7 +23,7 @@ from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.ngc.errors import Secret
 from peoplenet_nb.web import TimeLimitedAdapter, number_in, read_up_to, reason_of
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 BASE = "https://api.runpod.io/v2"
 _TIMES = (5.0, 20.0)  # seconds to connect, and between two bytes

@@ -27,7 +27,7 @@ from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.runpod.api import Pods
 from peoplenet_nb.web import read_up_to
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _LOOK_S = 15.0  # between two looks
 _WARNING_S = 60.0  # of the countdown

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from peoplenet_nb.serve.metrics import Metrics
 from peoplenet_nb.serve.refusals import RefusedError, answer_of
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _DRAINED, _SECONDS = 64 << 20, 2.0  # of a body that nobody wants any more
 

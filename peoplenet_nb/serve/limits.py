@@ -115,7 +115,7 @@ class Gate:
         self.limits = limits
         self.calls = 0
         self.bytes = 0
-        self.seconds_a_call = 0.1  #: of the network lately; kept up to date by who runs it
+        self.seconds_a_call: float = 0.1  #: of the network lately; kept up to date by who runs it
         self.lock = threading.Lock()
 
     @contextmanager

@@ -25,27 +25,29 @@ class Metrics:
 
     def __init__(self) -> None:
         own = self.registry = CollectorRegistry()
-        self.calls = Counter(
+        self.calls: Counter = Counter(
             "peoplenet_calls", "Calls answered, by route and HTTP status", ["route", "status"], registry=own
         )
-        self.call_seconds = Histogram(
+        self.call_seconds: Histogram = Histogram(
             "peoplenet_call_seconds",
             "Time from a call's head to its answer's end",
             ["route"],
             buckets=_SECONDS,
             registry=own,
         )
-        self.received = Counter(
+        self.received: Counter = Counter(
             "peoplenet_received_bytes", "Bytes of the bodies of calls that were answered", registry=own
         )
-        self.boxes = Counter("peoplenet_boxes", "Boxes found by /detect, by class", ["label"], registry=own)
-        self.batch_size = Histogram(
+        self.boxes: Counter = Counter(
+            "peoplenet_boxes", "Boxes found by /detect, by class", ["label"], registry=own
+        )
+        self.batch_size: Histogram = Histogram(
             "peoplenet_batch_size", "Pictures in a batch", buckets=(1, 2, 4, 8, 16, 32), registry=own
         )
-        self.network_seconds = Histogram(
+        self.network_seconds: Histogram = Histogram(
             "peoplenet_network_seconds", "Time of a batch in the network", buckets=_SECONDS, registry=own
         )
-        self.reload_failures = Counter(
+        self.reload_failures: Counter = Counter(
             "peoplenet_reload_failures",
             "Changed model or settings files that could not be used",
             registry=own,

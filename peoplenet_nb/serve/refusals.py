@@ -17,7 +17,7 @@ from peoplenet_nb.errors import GridsError, PeopleNetError, SettingsError, Sourc
 from peoplenet_nb.serve.values import Problem
 from peoplenet_nb.sources.stills import ImageTooLargeError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class RefusedError(PeopleNetError):

@@ -20,7 +20,7 @@ from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.serve.app import make_app
 from peoplenet_nb.serve.service import Service
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _SHORTEST_TOKEN = 16
 _SECONDS_TO_CLOSE = 3  # for answers that are still being sent when the process ends

@@ -28,7 +28,7 @@ from peoplenet_nb.serve.refusals import RefusedError
 from peoplenet_nb.serve.values import Served, State
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FRAME = (1280, 720)  # what batches are probed with
 _LOOKS = 0.5  # seconds between two looks at the files
@@ -150,9 +150,9 @@ class Service:
         settings_file: Path | None = None,
         limits: Limits | None = None,
     ) -> None:
-        self.limits = limits or Limits()
-        self.gate = Gate(self.limits)
-        self.metrics = Metrics()
+        self.limits: Limits = limits or Limits()
+        self.gate: Gate = Gate(self.limits)
+        self.metrics: Metrics = Metrics()
         self.metrics.follow(self)
         self.failure: Exception | None = None  #: why nothing could be loaded at the start
         self._load, self._read, self._settings_file = load, read, settings_file

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from peoplenet_nb.errors import SourceError
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _LOOK_S = 0.5  # how often a waiting reader looks at the clock
 _MOST_GAPS = 10_000  # kept; a camera that comes and goes every minute for a week
@@ -103,11 +103,11 @@ class Feed:
     ) -> None:
         self._connect, self._limits, self._buffer, self._name = connect, limits, buffer, name
         now = datetime.now(UTC)
-        self.began = began or now  #: wall-clock time of second 0
+        self.began: datetime = began or now  #: wall-clock time of second 0
         self._zero = time.monotonic() - max(0.0, (now - self.began).total_seconds())
         self._seconds = seconds
-        self.arrived = first  #: frames that came
-        self.dropped = 0  #: those of them that a newer one replaced
+        self.arrived: int = first  #: frames that came
+        self.dropped: int = 0  #: those of them that a newer one replaced
         self.gaps: list[Gap] = []
         self._last_s: float = self.now_s if last_s is None else last_s  # when the last frame came
         self._first = True  # no frame came yet
@@ -117,7 +117,7 @@ class Feed:
         self._error: BaseException | None = None
         self._over = threading.Event()
         self._changed = threading.Condition()  # reentrant: Ctrl-C may call `stop` from within any method
-        self.thread = threading.Thread(target=self._read, name="stream", daemon=True)
+        self.thread: threading.Thread = threading.Thread(target=self._read, name="stream", daemon=True)
 
     @property
     def now_s(self) -> float:

@@ -34,7 +34,7 @@ from peoplenet_nb.sources.playlists import (
 from peoplenet_nb.urls import hide_secrets
 from peoplenet_nb.web import pieces_in_time, reason_of
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _RECONNECT = {"reconnect": "1", "reconnect_delay_max": "5", "rw_timeout": "30000000"}
 _HEAD = 64  # bytes that tell what it is; a server may send them one by one

@@ -22,7 +22,7 @@ from peoplenet_nb.errors import SourceError
 from peoplenet_nb.urls import hide_secrets
 from peoplenet_nb.web import TimeLimitedAdapter, pieces, read_up_to, reason_of, too_slow
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 MARK = b"#EXTM3U"
 #: What FFmpeg may read the videos of a playlist through: no file of this machine.

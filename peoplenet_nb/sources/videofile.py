@@ -26,7 +26,7 @@ from peoplenet_nb.sources.pixels import VideoPixels
 from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of
 from peoplenet_nb.urls import hide_secrets_in
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # A fixed number: what a decoder makes of a damaged stretch depends on its threads, and a continued run must
 # see the same frames. Four are enough for 4K, and bound the frames in flight.

@@ -20,7 +20,7 @@ from peoplenet_nb.errors import InstallationError, SourceError
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.urls import hide_secrets, hide_secrets_in
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 COOKIES = "PEOPLENET_YOUTUBE_COOKIES"
 

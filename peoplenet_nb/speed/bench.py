@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from peoplenet_nb.network.model import PeopleNet
     from peoplenet_nb.video import RunResult
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 COLUMNS = (
     *("device", "precision", "batch", "variant", "fps", "bare_fps", "ratio", "first_s", "peak_mb"),

@@ -23,7 +23,7 @@ from peoplenet_nb.network.variants import TIMES, Agreement, Target, Variant, int
 from peoplenet_nb.onnxfile import ModelFile, read_model_file
 from peoplenet_nb.speed.int8 import METHODS, quantize
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def build_uint8(source: ModelFile, *, target: Target = Target.CPU, force: bool = False) -> Variant:

@@ -31,7 +31,7 @@ from peoplenet_nb.video.runfolder import STAGES
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _WORTH_SAYING = 1.2  # a batch that gains less is not worth the wait for its first frame
 

@@ -32,7 +32,7 @@ from peoplenet_nb.tracks import KeyFrames
 if TYPE_CHECKING:
     import pandas as pd
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # Paired runs of the same thing differ by that much on a shared machine: less is no reason for anything.
 MARGIN = 1.05

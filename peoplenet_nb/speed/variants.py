@@ -19,7 +19,7 @@ from peoplenet_nb.sources import Source
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.speed.build import build_int8, build_uint8
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 @dataclass

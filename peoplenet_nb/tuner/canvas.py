@@ -36,14 +36,14 @@ class ClipCanvas(anywidget.AnyWidget):
     _esm = module_source()
     _css = style_sheet("tuner")
 
-    shape = t.Dict().tag(sync=True)
-    jpeg = t.Bytes(b"").tag(sync=True)
-    grids = t.Bytes(b"").tag(sync=True)
-    first_frame = t.Int(0).tag(sync=True)
-    has_pictures = t.Bool(False).tag(sync=True)
-    clip = t.Bytes(b"").tag(sync=True)
+    shape: t.Dict[str, Any] = t.Dict().tag(sync=True)
+    jpeg: t.Bytes = t.Bytes(b"").tag(sync=True)
+    grids: t.Bytes = t.Bytes(b"").tag(sync=True)
+    first_frame: t.Int[int, int] = t.Int(0).tag(sync=True)
+    has_pictures: t.Bool[bool, bool | int] = t.Bool(False).tag(sync=True)
+    clip: t.Bytes = t.Bytes(b"").tag(sync=True)
     frame_names: Any = t.List().tag(sync=True)
-    between = t.Dict({}).tag(sync=True)
+    between: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.between.Between.to_browser`, where the clip has frames that the network did not see."""
 
     def answer(self, position: int, grids: Grids, pictures: VideoPictures | None) -> None:
@@ -64,11 +64,11 @@ class LabelCanvas(ClipCanvas):
 
     classes: Any = t.List().tag(sync=True)
     """Those that are labelled, by number."""
-    work = t.Dict().tag(sync=True)
+    work: t.Dict[str, Any] = t.Dict().tag(sync=True)
     """``revision``, which counts actions, and ``records``: of each frame its ``boxes`` and whether it is ``done``."""
-    saved = t.Int(0).tag(sync=True)
+    saved: t.Int[int, int] = t.Int(0).tag(sync=True)
     """The last revision that is on disk."""
-    path = t.Unicode("").tag(sync=True)
+    path: t.Unicode[str, str | bytes] = t.Unicode("").tag(sync=True)
 
 
 class TunerCanvas(ClipCanvas):
@@ -78,34 +78,34 @@ class TunerCanvas(ClipCanvas):
     `wire.numbers_of` of the settings.
     """
 
-    floor = t.Float(0.0).tag(sync=True)
-    fps = t.Float(10.0).tag(sync=True)
-    truth = t.Dict({}).tag(sync=True)
+    floor: t.Float[float, int | float] = t.Float(0.0).tag(sync=True)
+    fps: t.Float[float, int | float] = t.Float(10.0).tag(sync=True)
+    truth: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.truth.to_browser`, where there are labels."""
-    scene = t.Dict({}).tag(sync=True)
+    scene: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
     """Lines and zones, as `peoplenet_nb.tuner.drawing.Drawing.to_browser` has them."""
 
-    frame = t.Int(0).tag(sync=True)
-    view = t.Dict(VIEW).tag(sync=True)
-    settings_a = t.Dict({}).tag(sync=True)
-    state = t.Dict({}).tag(sync=True)
-    revision = t.Int(0).tag(sync=True)
+    frame: t.Int[int, int] = t.Int(0).tag(sync=True)
+    view: t.Dict[str, Any] = t.Dict(VIEW).tag(sync=True)
+    settings_a: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
+    state: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
+    revision: t.Int[int, int] = t.Int(0).tag(sync=True)
     """Counts what Python chose; a state that was on its way meanwhile names an older one."""
 
-    nms_iou = t.Float(0.5).tag(sync=True)
-    eps = t.Float(0.3).tag(sync=True)
-    min_samples = t.Float(1.0).tag(sync=True)
-    top_k = t.Int(0).tag(sync=True)
-    more = t.Dict({}).tag(sync=True)
+    nms_iou: t.Float[float, int | float] = t.Float(0.5).tag(sync=True)
+    eps: t.Float[float, int | float] = t.Float(0.3).tag(sync=True)
+    min_samples: t.Float[float, int | float] = t.Float(1.0).tag(sync=True)
+    top_k: t.Int[int, int] = t.Int(0).tag(sync=True)
+    more: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
     """Per-class numbers that have no slider."""
-    clustering = t.Int(0).tag(sync=True)
-    flavour = t.Int(0).tag(sync=True)
-    score = t.Int(0).tag(sync=True)
+    clustering: t.Int[int, int] = t.Int(0).tag(sync=True)
+    flavour: t.Int[int, int] = t.Int(0).tag(sync=True)
+    score: t.Int[int, int] = t.Int(0).tag(sync=True)
 
     # What does nothing under the chosen clustering. Kept by the browser, so that it holds without a kernel too.
-    idle_nms = t.Bool(False).tag(sync=True)
-    idle_dbscan = t.Bool(False).tag(sync=True)
-    idle_score = t.Bool(False).tag(sync=True)
+    idle_nms: t.Bool[bool, bool | int] = t.Bool(False).tag(sync=True)
+    idle_dbscan: t.Bool[bool, bool | int] = t.Bool(False).tag(sync=True)
+    idle_score: t.Bool[bool, bool | int] = t.Bool(False).tag(sync=True)
 
     def __init__(self, shape: Mapping[str, Any], numbers: Mapping[str, Any], **more: Any) -> None:
         names = [f"{name}_{c}" for name in PER_CLASS for c in range(len(shape["labels"]))]

@@ -47,7 +47,7 @@ class Controls:
         dead: Sequence[str],
         floor: float = 0.0,
     ) -> None:
-        self.labels = tuple(labels)
+        self.labels: tuple[str, ...] = tuple(labels)
         self._marks = {name: traits_of(numbers) for name, numbers in presets.items()}
         self.tied: dict[str, Any] = {}
         self._rows: dict[str, Any] = {}
@@ -66,16 +66,16 @@ class Controls:
         self._menu("clustering", "clustering", ("NMS", "DBSCAN", "hybrid"))
         self._menu("flavour", "DBSCAN of", ("TAO (coverage)", "DeepStream (count)"))
         self._menu("score", "score", ("best cell", "sum of cells"))
-        self.frame = _row(w.IntSlider(0, 0, max(1, frames - 1), description="frame", readout=True))
+        self.frame: Any = _row(w.IntSlider(0, 0, max(1, frames - 1), description="frame", readout=True))
         presets_menu = [("choose …", ""), *((name, name) for name in PRESETS)]
         tip = "Load a preset's numbers"
-        self.preset = _row(w.Dropdown(options=presets_menu, description="preset", tooltip=tip))
-        self.undo = _button("Undo", "Take the last change back (key z)")
-        self.redo = _button("Redo", "Do it again (key y)")
-        self.reset = _button("Reset", "Back to the preset or file loaded last")
-        self.path = _row(w.Text(str(settings_file()), description="file"))
-        self.save = _button("Save", "Write the settings to this file")
-        self.load = _button("Load", "Take the settings from this file")
+        self.preset: Any = _row(w.Dropdown(options=presets_menu, description="preset", tooltip=tip))
+        self.undo: Any = _button("Undo", "Take the last change back (key z)")
+        self.redo: Any = _button("Redo", "Do it again (key y)")
+        self.reset: Any = _button("Reset", "Back to the preset or file loaded last")
+        self.path: Any = _row(w.Text(str(settings_file()), description="file"))
+        self.save: Any = _button("Save", "Write the settings to this file")
+        self.load: Any = _button("Load", "Take the settings from this file")
         self.note, self.code = w.HTML(), w.HTML()
         self.code.add_class("pnb-code")
         self.path.observe(lambda _: self.write_note(f"Save writes {self.file()}"), names="value")

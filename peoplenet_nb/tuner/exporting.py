@@ -99,15 +99,19 @@ class ExportMenu(w.Accordion):  # type: ignore[misc]
     """
 
     def __init__(self, model: TunerModel, guard: Guard) -> None:
-        self.export = Export(model)
+        self.export: Export = Export(model)
         self._shown: object = None
         programs = [("choose …", ""), *((str(target), str(target)) for target in Target)]
         self.target = w.Dropdown(options=programs, description="for", layout=w.Layout(width="250px"))
-        self.nearest = _button("Take the nearest", "Export the nearest settings that this program can do")
-        self.measure = _button("Measure", "Count the boxes of this clip that the program loses and gains")
-        self.folder = w.Text(_folder_for(""), description="folder", layout=w.Layout(flex="1 1 260px"))
-        self.write = _button("Write", "Write the files into this folder")
-        self.replace = _button("Replace", "Write over the files that are there")
+        self.nearest: Any = _button(
+            "Take the nearest", "Export the nearest settings that this program can do"
+        )
+        self.measure: Any = _button(
+            "Measure", "Count the boxes of this clip that the program loses and gains"
+        )
+        self.folder: Any = w.Text(_folder_for(""), description="folder", layout=w.Layout(flex="1 1 260px"))
+        self.write: Any = _button("Write", "Write the files into this folder")
+        self.replace: Any = _button("Replace", "Write over the files that are there")
         self.text, self.note = w.HTML(), w.HTML()
         self.text.add_class("pnb-export")
         self.target.observe(guard(self._choose), names="value")

@@ -26,13 +26,13 @@ class KernelPicture(w.VBox):  # type: ignore[misc]
 
     def __init__(self, model: TunerModel, first: bytes, pictures: VideoPictures | None) -> None:
         self._model, self._first, self._pictures = model, first, pictures
-        self.image = w.Image(format="jpeg", layout=w.Layout(width="100%"))
-        self.toggles = [
+        self.image: Any = w.Image(format="jpeg", layout=w.Layout(width="100%"))
+        self.toggles: list[Any] = [
             w.ToggleButton(value, description=name, layout=w.Layout(width="auto"))
             for name, value in VIEW.items()
             if isinstance(value, bool) and name not in ("compare", "verdicts")
         ]
-        self.note = w.HTML()
+        self.note: Any = w.HTML()
         super().__init__([w.HBox(self.toggles), self.image, self.note])
 
     def draw(self) -> None:

@@ -174,7 +174,7 @@ class Labeller(w.VBox, Guarded):  # type: ignore[misc]
         first = self._grids[0]
         self._model_labels = first.labels
         self._numbers = [first.labels.index(name) for name in file.classes]
-        self.canvas = LabelCanvas(
+        self.canvas: LabelCanvas = LabelCanvas(
             shape=shape_of(first),
             jpeg=pictures.first(),
             grids=pack_grids(self._grids[0]),

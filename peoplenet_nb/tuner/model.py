@@ -51,10 +51,11 @@ class TunerModel:
     def __init__(self, clip: Sequence[Grids], settings: Settings, between: Between | None = None) -> None:
         if not len(clip):
             raise GridsError("There is nothing to tune on", seen="no frames", next_step="pass raw grids.")
-        self.clip, self._between = clip, between
+        self.clip: Sequence[Grids] = clip
+        self._between = between
         self._index = 0
         self._grids = clip[0]
-        self.labels = self._grids.labels
+        self.labels: tuple[str, ...] = self._grids.labels
         settings = self._check(settings)
         self._history = [settings]
         self._at = 0

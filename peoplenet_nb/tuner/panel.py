@@ -74,10 +74,10 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         self._pictures = pictures
         self._showing = False
         frames, grids = len(model.clip), model.grids
-        self.controls = Controls(
+        self.controls: Controls = Controls(
             model.labels, preset_numbers(model.labels, grids.fit.mode), frames, dead, grids.floor
         )
-        self.canvas = TunerCanvas(
+        self.canvas: TunerCanvas = TunerCanvas(
             shape_of(grids, dead),
             numbers_of(model.settings, model.labels),
             jpeg=picture,
@@ -93,18 +93,20 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},
         )
-        self.drawing = Drawing(
+        self.drawing: Drawing = Drawing(
             model, times or range(frames), functools.partial(self.canvas.set_trait, "scene")
         )
         self._links = [] if fallback else self.controls.tie(self.canvas)
         if truth and not fallback:
             self._links += self.controls.tie_best(self.canvas)
-        self.kernel_picture = KernelPicture(model, picture, pictures)
+        self.kernel_picture: KernelPicture = KernelPicture(model, picture, pictures)
         top = [self.controls.frame] if frames > 1 else []
         left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])
         left.add_class("pnb-left")
         row = w.HBox([left, self.controls.box()], layout=w.Layout(flex_flow="row wrap"))
-        self.exports = ExportMenu(model, lambda action: functools.partial(self._on_button, action))
+        self.exports: ExportMenu = ExportMenu(
+            model, lambda action: functools.partial(self._on_button, action)
+        )
         below = [] if grids.boxes is None else [self.exports]  # no program clusters coverage alone
         super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, row, *below])
         self._listen()

@@ -24,7 +24,7 @@ from peoplenet_nb.errors import SourceError
 if TYPE_CHECKING:
     from peoplenet_nb.sources import Source
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 LONGEST_SIDE = 1280
 """Pixels; a panel shows no more."""
@@ -63,7 +63,7 @@ class VideoPictures:
         step = math.gcd(*(frame - frames[0] for frame in frames)) or 1
         source = spec if isinstance(spec, Source) else open_source(spec, progress=False)
         self._source = source.sampled(step, None, frames[0])
-        self.fps = self._source.info.fps / step if self._source.info.fps else None
+        self.fps: float | None = self._source.info.fps / step if self._source.info.fps else None
         """How many of these frames a second has; None where the source does not say."""
         self._left = tempfile.TemporaryDirectory(prefix="peoplenet-tuner-", ignore_cleanup_errors=True)
         self._folder = Path(self._left.name)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from peoplenet_nb.video.result import RunResult
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 class RunInterrupted(KeyboardInterrupt):

@@ -30,7 +30,7 @@ from peoplenet_nb.video.typed import typed
 
 __all__ = ["STAGES", "Manifest", "OtherRunError", "Part", "RunFolder"]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 _MANIFEST, _PARTS = "run.json", "parts"

@@ -42,7 +42,7 @@ from peoplenet_nb.video.summary import finish_run
 from peoplenet_nb.video.work import Watch
 from peoplenet_nb.video.writer import choose_encoder
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 __all__ = ["run"]
 

@@ -19,7 +19,7 @@ from peoplenet_nb.urls import hide_secrets
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.running import run
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 # What is wrong with the request and would be wrong with every source.
 _COMMON = (SettingsError, DeviceError, ModelError, InstallationError)

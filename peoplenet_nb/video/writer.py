@@ -34,7 +34,7 @@ __all__ = [
     "planes_of",
 ]
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 ENCODERS = ("auto", "x264", "nvenc")
 _LEAST_SIDE = 16  # pixels; one macroblock, below which encoders refuse

@@ -15,7 +15,7 @@ from pathlib import Path
 
 _LONGEST_REASON = 400
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _LIBRARY = {
     "CUDAExecutionProvider": "libonnxruntime_providers_cuda.so",

@@ -29,7 +29,7 @@ from peoplenet_nb.network.devices import Device, Precision
 from peoplenet_nb.network.engines.arrays import Array, Outputs, as_outputs
 from peoplenet_nb.onnxfile import ModelFile
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 _STDOUT = 1
 _WORDS = re.compile(rb"The device supports: |MNN use ")

@@ -21,7 +21,7 @@ from peoplenet_nb.network.engines.loader import gist, preload, refusal
 from peoplenet_nb.network.engines.providers import PROVIDER, provider_options
 from peoplenet_nb.onnxfile import ModelFile
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 
 def check_provider(device: Device) -> None:

@@ -20,7 +20,7 @@ from peoplenet_nb.network.engines.buffers import MAX_BATCH
 from peoplenet_nb.onnxfile import ModelFile
 from peoplenet_nb.paths import cache_dir
 
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 
 PROVIDER = {
     Device.CPU: "CPUExecutionProvider",
