@@ -112,7 +112,9 @@ class Claims:
 
     def __init__(self, output: Path, token: str, tries: int = 2, stale_s: float = STALE_S) -> None:
         self.folder: Path = output / STATE
-        self.token, self.tries, self.stale_s = token, tries, stale_s
+        self.token: str = token
+        self.tries: int = tries
+        self.stale_s: float = stale_s
         self.state: WorkerState = WorkerState()
         self._claims, self._done = self.folder / "claims", self.folder / "done"
         self._mine = self.worker_file(token)

@@ -63,7 +63,8 @@ class Start:
     """One start of a batch: which videos are open, which workers run, how far it is."""
 
     def __init__(self, output: Path, request: Request, jobs: list[Job], tries: int, stale_s: float) -> None:
-        self.output, self.request = output, request
+        self.output: Path = output
+        self.request: Request = request
         self.id: str = f"c-{uuid.uuid4().hex[:12]}"
         self.jobs: dict[str, Job] = {job.name: job for job in jobs}
         self.claims: Claims = Claims(output, self.id, tries, stale_s)

@@ -50,7 +50,9 @@ class Client:
     def __init__(
         self, destination: Destination, account: Account, *, api: str, auth: str, retries: int, backoff: float
     ) -> None:
-        self.destination, self.retries, self.backoff = destination, retries, backoff
+        self.destination: Destination = destination
+        self.retries: int = retries
+        self.backoff: float = backoff
         self.api, self._auth = checked_base(api, destination), checked_base(auth, destination)
         self._key, self._org, self._team = account
         self._token: Secret | None = None

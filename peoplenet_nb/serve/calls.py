@@ -111,7 +111,8 @@ class Calls:
     """Answers calls with one service's network, without stopping the loop."""
 
     def __init__(self, service: Service) -> None:
-        self.service, self.limits = service, service.limits
+        self.service: Service = service
+        self.limits: Limits = service.limits
         self._threads = ThreadPoolExecutor(available_threads(), "peoplenet-decode")
 
     def close(self) -> None:

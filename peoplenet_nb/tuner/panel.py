@@ -69,7 +69,8 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         dead: Sequence[str] = (),
         fallback: bool = False,
     ) -> None:
-        self.model, self.fallback = model, fallback
+        self.model: TunerModel = model
+        self.fallback: bool = fallback
         self._begin_guarding()
         self._pictures = pictures
         self._showing = False

@@ -48,7 +48,8 @@ class OrtBackend:
         precision: Precision = Precision.FP32,
     ) -> None:
         self._runs = runs
-        self.device, self.precision = device, precision
+        self.device: Device = device
+        self.precision: Precision = precision
         self.threads: int = threads or available_threads()
         self._outputs = [tensor for tensor in (runs.coverage, runs.boxes) if tensor is not None]
         self._bound: BufferedRunner | None = None
