@@ -128,6 +128,16 @@ def test_counts_are_those_of_decoding_and_matching_each_setting_anew() -> None:
                 assert (counts.hits[u, i], counts.false[u, i]) == (hits, false)
 
 
+def test_numbers_that_are_tried_hold_for_classes_with_numbers_of_their_own() -> None:
+    own = preset("default").with_class("person", nms_iou=0.9, eps=0.1)
+    tried = [settings for settings, _ in clusterings(own, ("person",), thresholds_only=False)]
+    assert tried[0].own("person", "nms_iou") == 0.9, "that of before is among them"
+    assert {s.own("person", "nms_iou") for s in tried[1:]} >= {0.3, 0.5, 0.7}
+    for settings in tried[1:]:
+        assert settings.own("person", "nms_iou") == settings.nms_iou
+        assert settings.own("person", "eps") == settings.eps
+
+
 def test_a_recall_that_is_asked_for_is_reached_with_the_best_precision() -> None:
     clip = noisy(120, real=0.5, false=0.4)
     found = recommend(clip, goal="recall=0.9")

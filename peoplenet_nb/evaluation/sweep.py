@@ -84,18 +84,20 @@ def clusterings(
         summed = settings.clustering is Clustering.DBSCAN and settings.score is Score.SUM
         return _SUMS if summed else _THRESHOLDS
 
+    first = base
     if base.clustering is Clustering.NMS:
-        yield opened(base, LEAST), scores(base)
+        first = opened(base, LEAST)
     else:
-        kept = base
         for label in classes:
-            kept = kept.with_class(label, min_confidence=0.0)
-        yield kept, scores(base)
+            first = first.with_class(label, min_confidence=0.0)
+    yield first, scores(base)
     if thresholds_only:
         return
+    for label in classes:  # a number of its own would stand in place of each that is tried
+        base = base.with_class(label, nms_iou=None, eps=None, min_samples=None)
     for iou in _NMS_IOUS:
-        if (base.clustering, base.nms_iou) != (Clustering.NMS, iou):
-            yield opened(base.replace(clustering=Clustering.NMS, nms_iou=iou), LEAST), _THRESHOLDS
+        if (made := opened(base.replace(clustering=Clustering.NMS, nms_iou=iou), LEAST)) != first:
+            yield made, _THRESHOLDS
     # No summed scores: they rank by size, and what they gain on one kind of pictures they lose on the next.
     dbscan = base.replace(clustering=Clustering.DBSCAN, flavour=Flavour.TAO, score=Score.MAX)
     for eps, least, threshold in product(_EPS, _MIN_SAMPLES, _DBSCAN_THRESHOLDS):
