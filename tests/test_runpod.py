@@ -21,7 +21,7 @@ from peoplenet_nb.paths import cache_dir, outputs_dir
 from peoplenet_nb.runpod import PodError, Pods, StopWhenIdle, cost, duration_s, idle, space
 from peoplenet_nb.runpod import api as api_module
 from peoplenet_nb.runpod.clean import remove
-from peoplenet_nb.runpod.prices import TFLOPS, compare, tflops
+from peoplenet_nb.runpod.prices import TFLOPS, compare, known_gpu
 from runs import run
 from videos import make_video
 
@@ -159,7 +159,16 @@ def test_gpus_are_compared_and_it_is_said_what_is_measured(server, monkeypatch):
     ],
 )
 def test_gpus_are_known_by_their_whole_names(name, known):
-    assert tflops(name) == (TFLOPS[known] if known else None)
+    assert known_gpu(name) == known
+
+
+def test_a_gpu_is_not_measured_because_its_name_is_part_of_anothers(monkeypatch):
+    monkeypatch.setattr("peoplenet_nb.runpod.prices.gpus", lambda: (Gpu("NVIDIA L40S", "580.1", 48000, 8.9),))
+    offers = [api_module.GpuOffer(name, None, {"secure": 1.0}) for name in ("L4", "L40S", "RTX A4000")]
+    rows, _ = compare(offers, 1e6, 400.0)
+    assert {row["gpu"]: row["speed"] for row in rows} == {
+        "L40S": "measured", "L4": "estimated", "RTX A4000": "estimated"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(

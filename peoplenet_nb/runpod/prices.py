@@ -189,12 +189,12 @@ def compare(
     """Return what a number of frames costs on each GPU, cheapest first, and what to know of that."""
     here = next((gpu.name for gpu in gpus()), "")
     measured = fps or (measured_fps() if here else None)
-    own, notes = tflops(here), []
+    own, notes = known_gpu(here), []
     if measured and own:
         notes.append(
             f"Measured: {measured:.0f} frames per second on this {here}; others by their arithmetic (FP32)."
         )
-        share = measured * _FLOP / (own * 1e12)
+        share = measured * _FLOP / (TFLOPS[own] * 1e12)
     else:
         share = _SHARE
         notes.append(
@@ -204,12 +204,12 @@ def compare(
     rows: list[dict[str, Any]] = []
     unknown = []
     for offer in offers:
-        power = tflops(offer.name)
-        same = bool(here) and power is not None and _plain(offer.name) in _plain(here)
-        if power is None:
+        kind = known_gpu(offer.name)
+        if kind is None:
             unknown.append(offer.name)
             continue
-        speed = measured if same and measured else power * 1e12 * share / _FLOP
+        same = kind == own
+        speed = measured if same and measured else TFLOPS[kind] * 1e12 * share / _FLOP
         for cloud, price in offer.prices.items():
             hours = frames / speed / 3600
             rows.append(
@@ -242,11 +242,11 @@ def measured_fps(folder: Path | None = None) -> float | None:
     return median(found) if found else None
 
 
-def tflops(name: str) -> float | None:
-    """Return the FP32 arithmetic of a GPU, by its name."""
+def known_gpu(name: str) -> str | None:
+    """Return which of the GPUs in `TFLOPS` a name means."""
     plain = _plain(name)
     fitting = [known for known in TFLOPS if re.search(rf"(^|\s){re.escape(_plain(known))}(\s|$)", plain)]
-    return TFLOPS[max(fitting, key=len)] if fitting else None
+    return max(fitting, key=len, default=None)
 
 
 def _plain(name: str) -> str:
