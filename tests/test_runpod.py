@@ -348,6 +348,18 @@ def test_whoever_works_keeps_the_pod(server, quick, monkeypatch, tmp_path, what)
     assert any(words[what] in text for text in said)
 
 
+def test_a_pod_that_cannot_be_stopped_is_tried_again_for_a_while(server, quick):
+    server.answers = [(500, {}, {})] * 3
+    _, said, stopped = watch()
+    assert stopped
+    assert sum("tried again in 60 s" in text for text in said) == 3
+    assert "was stopped by RunPod's API" in said[-1]
+    server.answers = [(500, {}, {})] * 10
+    with pytest.raises(PodError, match="billed on"):
+        watch()
+    assert not server.answers
+
+
 def test_keep_it_begins_anew_and_ending_stops_nothing(server, quick):
     watching = StopWhenIdle("10s", warning=5.0)
     said = []

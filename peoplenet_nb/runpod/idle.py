@@ -24,13 +24,14 @@ from peoplenet_nb.errors import PeopleNetError, SettingsError
 from peoplenet_nb.files import read_text
 from peoplenet_nb.html_tables import note
 from peoplenet_nb.paths import outputs_dir
-from peoplenet_nb.runpod.api import Pods
+from peoplenet_nb.runpod.api import PodError, Pods
 from peoplenet_nb.web import read_up_to
 
 logger: logging.Logger = logging.getLogger(__name__)
 
 _LOOK_S = 15.0  # between two looks
 _WARNING_S = 60.0  # of the countdown
+_TRIES, _AGAIN_S = 10, 60.0  # to stop the pod
 _GPU_BUSY = 5  # per cent
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _DEEPEST = ("*", "*/*", "*/*/*")
@@ -193,7 +194,7 @@ class StopWhenIdle:
         Raises
         ------
         PodError
-            When it could not be stopped.
+            When it could not be stopped, tried for ten minutes.
         """
         last, marked = monotonic(), time()
         while not self._ended.is_set():
@@ -219,8 +220,19 @@ class StopWhenIdle:
         if self._dry_run:
             say(f"dry run: {self._pod} would be stopped now (stopped, not terminated; its volume stays)")
         else:
-            say(f"{self._pod} was stopped by {self._pods.stop(self._pod)}; its volume stays, and is billed")
+            say(f"{self._pod} was stopped by {self._stop(say)}; its volume stays, and is billed")
         return True
+
+    def _stop(self, say: Callable[[str], object]) -> str:
+        """Stop the pod and return by what; a failure may pass, and giving up at once costs a night."""
+        for _ in range(_TRIES - 1):
+            try:
+                return self._pods.stop(self._pod)
+            except PodError as error:
+                say(f"{error.what}; tried again in {_AGAIN_S:.0f} s")
+                if self._kept.wait(_AGAIN_S):  # somebody is there
+                    raise
+        return self._pods.stop(self._pod)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         import ipywidgets as widgets
