@@ -76,8 +76,8 @@ def test_what_is_shown_of_a_box_comes_from_within_it(how):
 # ---------------------------------------------------------------- regions
 
 
-def looked(count: int, lost=(), begins=(), what="head", extra=None, **options):
-    """One who walks and is lost for some frames; ``extra`` are rows of more boxes, by frame."""
+def looked(count: int, lost=(), begins=(), what="head", extra=None, shifted=0.0, **options):
+    """One who walks and is lost for some frames; ``extra`` are rows of more boxes, by frame; tracks lie ``shifted``."""
     frames, times = [], [i / 10 for i in range(count)]
     for i, time in enumerate(times):
         found = walkers(ONE, time) if i not in lost else Detections.empty(LABELS)
@@ -86,6 +86,7 @@ def looked(count: int, lost=(), begins=(), what="head", extra=None, **options):
         both = {n: np.concatenate([getattr(found, n), getattr(more, n)]) for n in columns}
         frames.append(replace(more, **both))
     tracks = track_boxes(frames, times, begins=begins)
+    tracks = replace(tracks, xyxy=tracks.xyxy + shifted)
     return regions_of(tracks, frames, SIZE, What(what), begins=begins, **options)
 
 
@@ -114,6 +115,15 @@ def test_gaps_are_filled_and_tracks_held_where_somebody_walks_on(what):
     assert {*by_origin["held"]} >= {1, 5, 34, 38}
     none, _ = looked(60, lost, what=what, hold=0)
     assert sorted(set(none["frame"])) == list(range(6, 34))
+
+
+@pytest.mark.parametrize("what", ["head", "face", "person"])
+def test_what_was_found_is_hidden_also_where_the_smoothed_box_left_it(what):
+    regions, _ = looked(20, what=what, shifted=30.0)
+    assert all(covers(regions, frame, true_head(frame)) for frame in range(20))
+    assert all(covers(regions, frame, true_head(frame) + 30) for frame in range(20))
+    near, _ = looked(20, what=what, shifted=0.5)
+    assert not near.duplicated(["frame", "part", "track"]).any(), "once where one covers the other"
 
 
 def test_nothing_is_held_over_a_cut_nor_filled():
@@ -211,6 +221,13 @@ def test_boxes_are_added_and_taken_away(tmp_path):
     assert mine["x1"].tolist() == pytest.approx([10, 20, 30, 40, 50, 60])
     assert {*regions["frame"]} - {*changed[changed["part"] != "by hand"]["frame"]} == {12, 13, 14}
     assert changed["frame"].is_monotonic_increasing
+    shown_then = read(
+        tmp_path, "hide:\n- {from: 0.55, to: 0.699, box: [1, 1, 5, 5]}"
+    )  # as tables round times
+    mine = shown_then.changed(regions, at, times + 0.0003)
+    assert mine[mine["part"] == "by hand"]["frame"].tolist() == [5, 6]
+    beside = shown_then.changed(regions, at, times - 0.0006)
+    assert beside[beside["part"] == "by hand"]["frame"].tolist() == [5, 6, 7], "0.6994 stands there as 0.699"
     everywhere = read(tmp_path, "show:\n- {box: [0, 0, 640, 480]}").changed(regions, at, times)
     assert len(everywhere) == 0
 

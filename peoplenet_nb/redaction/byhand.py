@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BY_HAND = "redact.yaml"
+_ROUNDED_S = 0.001
 _TEMPLATE = """\
 # What you add to a redacted video or take away from it; then run `peoplenet-nb redact` again. This file is yours: it is
 # read and never written over. Times are seconds of the video; a box is [left, top, right, bottom] in its pixels.
@@ -113,8 +114,10 @@ class ByHand:
         tables = [regions[~gone]]
         for part in self.hidden:
             assert part.box is not None
-            at = np.flatnonzero((times >= part.first) & (times <= part.last))
-            share = (times[at] - part.first) / max(part.last - part.first, 1e-9)
+            # From the frame that is on the screen at that moment; tables round times to a thousandth.
+            first, stop = np.searchsorted(times, [part.first + _ROUNDED_S, part.last + _ROUNDED_S], "right")
+            at = np.arange(max(0, int(first) - 1), int(stop))
+            share = np.clip((times[at] - part.first) / max(part.last - part.first, 1e-9), 0, 1)
             begin, end = np.array(part.box), np.array(part.then or part.box)
             table = pd.DataFrame(begin + share[:, None] * (end - begin), columns=CORNERS)
             table["frame"], table["time_s"], table["track"] = frames[at], times[at], 0

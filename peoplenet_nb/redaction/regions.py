@@ -54,6 +54,7 @@ class _Boxes:
     at: Ints
     track: Ints
     xyxy: Floats
+    seen: Floats  #: as they were found, where tracks were smoothed since
     origin: list[str]
 
 
@@ -99,14 +100,18 @@ def regions_of(
     people, faces = (
         _held(_boxes(tracks, frames, label), hold, shots, frame_size) for label in ("person", "face")
     )
-    parts = [
-        _rows(people, what, np.ones(len(people.at), bool)),
-        _rows(faces, What.FACE, np.ones(len(faces.at), bool)),
-    ]
-    if what is not What.PERSON:
-        heads = heads_of(people.xyxy)
-        shown = ~_with_face(people, faces) if what is What.FACE else np.ones(len(people.at), bool)
-        parts[0] = _rows(_Boxes(people.at, people.track, heads, people.origin), What.HEAD, shown)
+    everybody = np.ones(len(people.at), bool)
+    parts = []
+    for boxes, part, which in (
+        (people, What.PERSON, everybody)
+        if what is What.PERSON
+        else (people, What.HEAD, ~_with_face(people, faces) if what is What.FACE else everybody),
+        (faces, What.FACE, np.ones(len(faces.at), bool)),
+    ):
+        calm, seen = (heads_of(b) if part is What.HEAD else b for b in (boxes.xyxy, boxes.seen))
+        # What was found is hidden too where the smoothed box left it.
+        left = which & ~_within(seen, grown_by(calm, margin, frame_size), frame_size)
+        parts += [_rows(boxes, calm, part, which), _rows(boxes, seen, part, left)]
     regions = pd.concat([part for part in parts if len(part)] or parts)
     grown = grown_by(regions[CORNERS].to_numpy(np.float64), margin, frame_size)
     regions[CORNERS] = grown
@@ -131,6 +136,13 @@ def grown_by(boxes: Floats, margin: float, frame_size: tuple[int, int]) -> Float
     return np.clip(grown, 0, [*frame_size, *frame_size])
 
 
+def _within(boxes: Floats, others: Floats, frame_size: tuple[int, int]) -> np.ndarray:
+    """Tell of each box whether what of it is in the frame lies within the other."""
+    inside = np.clip(boxes, 0, [*frame_size, *frame_size])
+    within: np.ndarray = ((inside[:, :2] >= others[:, :2]) & (inside[:, 2:] <= others[:, 2:])).all(axis=1)
+    return within
+
+
 def _boxes(tracks: Tracks, frames: Sequence[Detections], label: str) -> _Boxes:
     """Return the boxes of a class: those of tracks, and each that is of none as a track below 0."""
     mine = tracks.of_class(label)
@@ -139,12 +151,17 @@ def _boxes(tracks: Tracks, frames: Sequence[Detections], label: str) -> _Boxes:
     classes = np.concatenate([np.zeros(0, np.int64), *(found.class_id for found in frames)])
     alone = np.setdiff1d(np.flatnonzero(np.isin(classes, wanted)), mine.detection)
     place = np.repeat(np.arange(len(frames)), [len(found) for found in frames])[alone]
-    boxes = np.concatenate([np.zeros((0, 4)), *(found.xyxy for found in frames)])[alone]
+    boxes = np.concatenate([np.zeros((0, 4)), *(found.xyxy for found in frames)])
     number = np.concatenate([mine.track, -1 - np.arange(len(alone))])
-    at, boxes = np.concatenate([at, place]), np.concatenate([mine.xyxy, boxes])
+    seen = mine.xyxy.astype(np.float64)
+    known = mine.detection >= 0
+    seen[known] = boxes[mine.detection[known]]
+    at, seen = np.concatenate([at, place]), np.concatenate([seen, boxes[alone]])
+    calm = np.concatenate([mine.xyxy, boxes[alone]])
     order = np.lexsort((at, number))
-    found = np.concatenate([mine.detection >= 0, np.ones(len(alone), bool)])[order]
-    return _Boxes(at[order], number[order], boxes[order], [_FOUND if one else _GAP for one in found])
+    found = np.concatenate([known, np.ones(len(alone), bool)])[order]
+    origin = [_FOUND if one else _GAP for one in found]
+    return _Boxes(at[order], number[order], calm[order], seen[order], origin)
 
 
 def _held(boxes: _Boxes, hold: int, shots: Ints, frame_size: tuple[int, int]) -> _Boxes:
@@ -167,14 +184,15 @@ def _held(boxes: _Boxes, hold: int, shots: Ints, frame_size: tuple[int, int]) ->
             track.append(np.full(len(steps), boxes.track[edge]))
             corners.append(boxes.xyxy[edge] + moved)
     more = sum(map(len, at[1:]))
-    whole = np.concatenate(corners)
-    return _Boxes(np.concatenate(at), np.concatenate(track), whole, [*boxes.origin, *[_HELD] * more])
+    whole, seen = np.concatenate(corners), np.concatenate([boxes.seen, *corners[1:]])
+    origin = [*boxes.origin, *[_HELD] * more]
+    return _Boxes(np.concatenate(at), np.concatenate(track), whole, seen, origin)
 
 
-def _rows(boxes: _Boxes, part: What, which: np.ndarray) -> pd.DataFrame:
+def _rows(boxes: _Boxes, corners: Floats, part: What, which: np.ndarray) -> pd.DataFrame:
     import pandas as pd
 
-    table = pd.DataFrame(boxes.xyxy, columns=CORNERS)
+    table = pd.DataFrame(corners, columns=CORNERS)
     table["at"], table["track"], table["part"] = boxes.at, np.maximum(boxes.track, 0), str(part)
     table["origin"] = boxes.origin
     return table[which]
