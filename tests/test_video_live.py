@@ -8,18 +8,21 @@ import os
 import signal
 import threading
 import time
+from datetime import UTC, datetime
+from unittest.mock import MagicMock
 
 import pytest
 from typer.testing import CliRunner
 
 from live_streams import QUICK, Server, make_pictures, quick, require_gstreamer, wait_for
 from peoplenet_nb.cli.main import app
-from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.errors import SettingsError, SourceError
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.feed import Feed, Gap
 from peoplenet_nb.video import livelog, running
 from peoplenet_nb.video.manifest import Live, Manifest, Part
 from peoplenet_nb.video.mp4 import check_video
+from peoplenet_nb.video.original import original_of
 from runs import interrupt_at, run
 from videos import FakeModel, make_video
 
@@ -52,6 +55,8 @@ def test_a_live_run_ends_in_time_with_a_video_as_long_as_the_clock_says(clip, tm
     assert lines(result.folder / "gaps.csv") == []
     assert f"{live['dropped']} were dropped" in str(result)
     assert "p95" in result._repr_html_()
+    with pytest.raises(SourceError, match="live stream, whose pictures are gone"):
+        original_of(result)
 
 
 def test_a_slow_network_sees_fewer_frames_and_never_older_ones(clip, tmp_path):
@@ -90,14 +95,33 @@ def test_a_live_run_that_was_killed_goes_on_with_its_clock(clip, tmp_path, monke
         with pytest.raises(SystemExit):
             run(open_source(clip, live=True, seconds=0.8), tmp_path, part_seconds=0.2)
     time.sleep(0.5)
-    result = run(open_source(clip, live=True, seconds=3.0), tmp_path, part_seconds=0.2, resume=True)
+    source, came = open_source(clip, live=True, seconds=60.0), []
+
+    def tick():
+        came.append(None)
+        if len(came) >= 10:
+            source.end()
+
+    result = run(source, tmp_path, part_seconds=0.2, resume=True, progress=tick)
     rows, (gap,) = lines(result.frames_table), lines(result.folder / "gaps.csv")
     numbers = [int(row["frame"]) for row in rows]
     assert numbers == sorted(set(numbers))
     assert gap["reason"] == "the run was interrupted"
-    assert 0.3 < float(gap["seconds"]) < 2.9
-    assert 1.5 < float(rows[-1]["time_s"]) < 3.2
+    assert 0.3 < float(gap["seconds"]) < 20
+    times = [float(row["time_s"]) for row in rows]
+    assert {float(gap["begins_s"]), float(gap["ends_s"])} <= {*times}, "from the last frame to the next"
+    assert len({*times}) == len(times)
     assert check_video(result.video, len(rows)).problems == ()
+
+
+def test_a_clock_that_goes_on_never_stands_still():
+    parts = [Part("00000", 0, 9, 600.0, ends_s=600.4, wall_s=590.0)]  # its first frame came after ten minutes
+    manifest = Manifest({}, parts=parts, origin_s=1.0, live=Live("2026-11-27T10:00:00+00:00"))
+    source = MagicMock()
+    livelog.read_on(source, manifest)
+    assert source.after.return_value.since.call_args.args[1] == pytest.approx(601.4)
+    put_back = Feed(lambda: iter(()), QUICK, began=datetime.now(UTC), last_s=601.4)
+    assert put_back.now_s >= 601.4
 
 
 def test_only_of_what_is_live_the_last_seconds_are_kept(clip, tmp_path):

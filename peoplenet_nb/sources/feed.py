@@ -104,7 +104,8 @@ class Feed:
         self._connect, self._limits, self._buffer, self._name = connect, limits, buffer, name
         now = datetime.now(UTC)
         self.began: datetime = began or now  #: wall-clock time of second 0
-        self._zero = time.monotonic() - max(0.0, (now - self.began).total_seconds())
+        # Never before the last frame: a machine's clock may have been put back since.
+        self._zero = time.monotonic() - max(0.0, last_s or 0.0, (now - self.began).total_seconds())
         self._seconds = seconds
         self.arrived: int = first  #: frames that came
         self.dropped: int = 0  #: those of them that a newer one replaced

@@ -59,7 +59,7 @@ def read_on(source: Source, manifest: Manifest) -> Source:
     if live is None:
         return rest
     live.dropped_before, live.gaps_before = live.dropped, live.gaps
-    return rest.since(datetime.fromisoformat(live.began), manifest.origin_s + last.begins_s + last.wall_s)
+    return rest.since(datetime.fromisoformat(live.began), manifest.origin_s + last.ends_s)
 
 
 def update(manifest: Manifest, feed: Feed) -> None:

@@ -19,6 +19,7 @@ class Part:
     first: int
     last: int
     begins_s: float
+    ends_s: float = 0.0  #: time of the last frame, on the clock of ``begins_s``
     frames: int = 0
     cut: bool = False  #: whether a shot ends with it
     interpolated: int | None = None  #: None where an earlier version wrote it, whose tables do not tell

@@ -32,11 +32,15 @@ def original_of(result: RunResult, source: str | Path | None = None) -> Source:
     Raises
     ------
     SourceError
-        When it is not there, or has changed since.
+        When it is not there, or has changed since, or was live.
     OutputError
         When the run does not say what it was over.
     """
     summary, path = result.summary, result.folder / "run.json"
+    if summary.get("live"):
+        what = "The run was over a live stream, whose pictures are gone"
+        step = "record the stream to a file with another program, and run over that."
+        raise SourceError(what, seen=summary["source"]["spec"], next_step=step)
     try:
         known = json.loads(read_text(path, _LARGEST_MANIFEST))["fingerprint"]["source"]
         sampling: dict[str, Any] = summary["sampling"]

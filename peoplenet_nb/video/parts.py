@@ -76,7 +76,7 @@ class PartWriter:
                 self._cells.add(frame.index, Cells.of(done.grids), time_s=frame.time_s, begins=done.begins)
             elif self._cells is not None:
                 self._cells.add_between(frame.index, frame.time_s)
-        part.last, part.cut = frame.index, done.last
+        part.last, part.ends_s, part.cut = frame.index, time_s - manifest.origin_s, done.last
         part.frames += 1
         part.interpolated = (part.interpolated or 0) + (not done.inferred)
         for label, number in counts.items():

@@ -171,7 +171,7 @@ def run(
             logger.info("%s is complete", path)
             return load_result(path)
         if not manifest.parts:
-            manifest.encoder, manifest.video_size = encoder, size
+            manifest.encoder, manifest.video_size, manifest.live = encoder, size, None
         # What was finished before is read over without being converted to pixels.
         rest = read_on(source, manifest) if manifest.parts else source
         pipeline = Pipeline(
