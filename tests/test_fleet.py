@@ -241,6 +241,17 @@ def test_a_worker_from_which_a_video_was_taken_ends_at_once(tmp_path, here, monk
     assert ended.is_set()
 
 
+def test_the_log_of_a_worker_holds_no_password(tmp_path, here, monkeypatch, caplog):
+    def broken(address, **_):
+        raise RuntimeError(f"cannot open {address}")
+
+    monkeypatch.setattr(worker, "open_source", broken)
+    failures = run("rtsp://me:s3cret@host/street", tmp_path / "out").failures
+    assert "cannot open" in f"{failures}"
+    assert "cannot open" in caplog.text
+    assert "s3cret" not in f"{failures} {caplog.text}"
+
+
 def test_two_machines_begin_apart(tmp_path, here, monkeypatch):
     clips = [make_video(tmp_path / f"{n}.mp4", 2 + n) for n in range(6)]
     orders = []

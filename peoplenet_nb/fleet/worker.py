@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class Worker:
                 with suppress(OutputError):
                     self.claims.leave(name, number)
                 raise
-            logger.warning("%s failed: %s", name, hide_secrets_in(str(error), job.source), exc_info=True)
+            logger.warning("%s failed: %s", name, hide_secrets_in(traceback.format_exc(), job.source))
             self.claims.fail(name, number, hide_secrets_in(_reason(error), job.source))
         else:
             summary = result.summary

@@ -109,7 +109,7 @@ class LiveSource(VideoFile):
     ) -> None:
         self._time_limits = (limits.open_s, limits.frame_s / 2)  # PyAV's clock for packets fires at twice
         self.limits, self.buffer, self.seconds = limits, Buffer(buffer), seconds
-        self._shown = spec or str(path)
+        self._shown = spec or hide_secrets(str(path))
         self._shared = SimpleNamespace(feed=None)  # by all copies of this source
         self._earlier: dict[str, Any] = {}
         super().__init__(
