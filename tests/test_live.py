@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -166,8 +167,15 @@ class TestPanel:
         finally:
             first.close()
         second = watch("demo", standin)
-        second.close()
-        assert second is not first
+        try:
+            assert second is not first
+            second.model = SimpleNamespace(file=None)
+            third = watch("demo", standin)
+            third.close()
+            assert third is not second
+            assert not second.watching.running
+        finally:
+            second.close()
 
 
 class TestWatching:

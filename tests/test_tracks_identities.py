@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from peoplenet_nb.cli.main import app
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import InstallationError, OutputError, SettingsError, SourceError
 from peoplenet_nb.tracks import Tracker, track_boxes
+from peoplenet_nb.video import tracking
 from runs import run
 from videos import FakeModel, MovingModel, make_video
 
@@ -344,3 +346,9 @@ def test_detect_follows_people_too(tmp_path):
     assert (tmp_path / "clip" / "tracks.csv").exists()
     done = CliRunner().invoke(app, [*command, "--overwrite", "--scene", str(tmp_path / "none.yaml")])
     assert (done.exit_code, "cannot be read" in done.output) == (1, True)
+
+
+def test_times_that_do_not_rise_are_those_of_the_frames_that_were_taken():
+    result = SimpleNamespace(summary={"source": {"fps": 25.0}, "sampling": {"every": 5}})
+    assert tracking._rising([0.0, 0.0, 1.0], result) == pytest.approx([0.0, 0.2, 0.4])
+    assert tracking._rising([0.0, 0.1, 1.0], result) == [0.0, 0.1, 1.0]

@@ -68,6 +68,8 @@ def watch(
         return there
     if not isinstance(source, Source):
         source = open_source(source, live=True)
+    if there is not None:  # nobody could stop it any more
+        there.close()
     panel = LivePanel(source, model or PeopleNet.load(), settings, output, follow=follow, scene=scene)
     _panels[key] = panel
     panel.watching.start()

@@ -291,5 +291,5 @@ def _rising(times: list[float], result: RunResult) -> list[float]:
     """Return the times; where they do not rise (a damaged video), those of the frame rate."""
     if all(np.isfinite(times)) and (np.diff(times) > 0).all():
         return times
-    rate = (result.summary["source"]["fps"] or 25.0) / max(1, result.summary["source"].get("every", 1))
+    rate = (result.summary["source"]["fps"] or 25.0) / result.summary["sampling"]["every"]
     return [i / rate for i in range(len(times))]
