@@ -139,8 +139,8 @@ def grown_by(boxes: Floats, margin: float, frame_size: tuple[int, int]) -> Float
 def _within(boxes: Floats, others: Floats, frame_size: tuple[int, int]) -> np.ndarray:
     """Tell of each box whether what of it is in the frame lies within the other."""
     inside = np.clip(boxes, 0, [*frame_size, *frame_size])
-    within: np.ndarray = ((inside[:, :2] >= others[:, :2]) & (inside[:, 2:] <= others[:, 2:])).all(axis=1)
-    return within
+    within = (inside[:, :2] >= others[:, :2]) & (inside[:, 2:] <= others[:, 2:])
+    return np.asarray(within.all(axis=1))
 
 
 def _boxes(tracks: Tracks, frames: Sequence[Detections], label: str) -> _Boxes:
