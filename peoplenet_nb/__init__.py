@@ -64,7 +64,7 @@ if TYPE_CHECKING:  # the same names once more, for type checkers; a test holds t
     from peoplenet_nb.video import run as run
     from peoplenet_nb.video import track as track
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # ONNX Runtime, once it is imported, keeps a device id and queued events for Microsoft under the user's cache otherwise.
 _os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
