@@ -503,6 +503,9 @@ def test_the_files_tell_the_difference_on_a_run(tmp_path: Path) -> None:
     assert other.difference is None
     assert "Not measured" in other.notes[1]
     assert "lost" not in other.row()
+    parts = export_settings(preset("default").replace(tiles=2), "deepstream", nearest=True, run=folder)
+    assert parts.difference is None, "the run has boxes of parts of frames, which there nobody looks at"
+    assert "Not measured" in parts.notes[1]
     assert made.row()["lost"] == made.difference.lost.total()
     with pytest.raises(GridsError):
         export_settings(preset("default"), "deepstream", run=tmp_path)

@@ -195,6 +195,8 @@ def export_settings(
             f"Not measured on a run: its frames are {ran}ed, and there they are {near.fit}ed.",
             *notes,
         )
+    elif run is not None and near.tiles != settings.tiles:
+        notes = ("Not measured on a run: it has what parts of frames gave, and there are none.", *notes)
     elif run is not None:
         difference = expected_difference(settings, near, target, run)
         notes = (f"Measured on a run: {difference}.", *notes)
