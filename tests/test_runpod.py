@@ -164,7 +164,7 @@ def test_gpus_are_known_by_their_whole_names(name, known):
 
 def test_a_gpu_is_not_measured_because_its_name_is_part_of_anothers(monkeypatch):
     monkeypatch.setattr("peoplenet_nb.runpod.prices.gpus", lambda: (Gpu("NVIDIA L40S", "580.1", 48000, 8.9),))
-    offers = [api_module.GpuOffer(name, None, {"secure": 1.0}) for name in ("L4", "L40S", "RTX A4000")]
+    offers = [api_module.GpuOffer(name, {"secure": 1.0}) for name in ("L4", "L40S", "RTX A4000")]
     rows, _ = compare(offers, 1e6, 400.0)
     assert {row["gpu"]: row["speed"] for row in rows} == {
         "L40S": "measured", "L4": "estimated", "RTX A4000": "estimated"

@@ -56,7 +56,6 @@ class GpuOffer:
     """A kind of GPU in the catalogue."""
 
     name: str
-    memory_gb: float | None
     prices: dict[str, float]  #: USD an hour, by cloud: ``secure``, ``community``
     available: str = ""
 
@@ -272,8 +271,7 @@ def _offers(data: Any) -> Iterator[GpuOffer]:
         }
         if name and prices:
             available = row.get("availability")
-            memory = _first(row, "memoryInGb", "memoryGb", "memory", "vram")
-            yield GpuOffer(name, memory, prices, str(available)[:40] if isinstance(available, str) else "")
+            yield GpuOffer(name, prices, str(available)[:40] if isinstance(available, str) else "")
 
 
 def _said(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from peoplenet_nb.detections import Detections
 
@@ -137,8 +137,6 @@ class Wanted(BaseModel):
 
 class Infer(BaseModel):
     """KServe's inference request (Open Inference Protocol v2)."""
-
-    model_config = ConfigDict(extra="ignore")
 
     id: str | None = None
     parameters: dict[str, Any] = {}
