@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.sources.names import folder_name, unique_names
 from peoplenet_nb.sources.stills import videos_in
-from peoplenet_nb.urls import hide_secrets
+from peoplenet_nb.urls import hide_secrets, hide_secrets_in
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.running import run
 
@@ -105,7 +106,8 @@ def run_all(
         except _COMMON:
             raise
         except Exception as error:
-            logger.info("%s failed", source_or_failure.info.spec, exc_info=True)
+            told = hide_secrets_in(traceback.format_exc(), source_or_failure.opened)
+            logger.info("%s failed: %s", source_or_failure.info.spec, told)
             yield Failure(source_or_failure.info.spec, error)
 
 
