@@ -112,7 +112,8 @@ SHAPES = {
 
 
 def grids_of(size: tuple[int, int], labels: tuple[str, ...] = GRIDS.labels) -> Grids:
-    return Grids(GRIDS.coverage, GRIDS.boxes, Fit.of(size, (960, 544), "stretch"), labels)
+    fit = "letterbox" if size[0] / size[1] < 1.45 else "stretch"  # as the fit auto has it
+    return Grids(GRIDS.coverage, GRIDS.boxes, Fit.of(size, (960, 544), fit), labels)
 
 
 def over_a_frame(

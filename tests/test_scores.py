@@ -162,7 +162,7 @@ def test_the_demo_clip_scores_as_by_cocos_program() -> None:
 
 @pytest.mark.real
 def test_the_real_video_scores_as_by_cocos_program(shared: Path, real_model_path: Path) -> None:
-    model = PeopleNet.load(real_model_path, device="cpu")
+    model = PeopleNet.load(real_model_path, device="cpu", fit="stretch")
     source = open_source(str(shared / "data" / "vtest.avi"), every=80)
     frames = [(frame.index, decode(model.infer(frame.image), LOW).detections) for frame in source]
     labels = align(read_labels(shared / "data" / "vtest_gt.txt"), None)

@@ -39,7 +39,7 @@ _LOST = (Fate.SUPPRESSED, Fate.MERGED, Fate.NOISE)
 
 
 def _at_threshold(grids: Grids, threshold: float) -> Decoded:
-    return decode(grids, Settings(default=ClassSettings(threshold=threshold)))
+    return decode(grids, Settings(fit=grids.fit.mode, default=ClassSettings(threshold=threshold)))
 
 
 def _frame_boxes(grids: Grids, decoded: Decoded, class_id: int) -> npt.NDArray[np.float64]:
