@@ -162,6 +162,12 @@ def test_a_face_stands_for_the_head_only_where_it_was_found_in_it():
     assert all(covers(regions, i, face(i)[:4]) for i in range(10, 20))
     low, _ = looked(30, extra={i: [face(i, 70)] for i in range(10, 20)}, what="face")
     assert set(low[low["frame"] == 15]["part"]) == {"face", "head"}, "a face at the knee is somebody else's"
+    behind = {i: walkers(ONE, i / 10).xyxy[0] + [8, 4, 8, 4] for i in range(10, 20)}
+    both = {i: [face(i), (*box, 0.8, 0)] for i, box in behind.items()}
+    two, _ = looked(30, extra=both, what="face")
+    (head,) = two[(two["frame"] == 15) & (two["part"] == "head")][CORNERS].to_numpy()
+    other = heads_of(behind[15][None].astype(float))[0]
+    assert ((head[:2] <= other[:2]) & (head[2:] >= other[2:])).all(), "one face is not that of two people"
     heads, _ = looked(30, extra=extra, what="head")
     assert set(heads[heads["frame"] == 15]["part"]) == {"face", "head"}
 

@@ -199,18 +199,23 @@ def _rows(boxes: _Boxes, corners: Floats, part: What, which: np.ndarray) -> pd.D
 
 
 def _with_face(people: _Boxes, faces: _Boxes) -> np.ndarray:
-    """Return for each person's box whether a face was found in its upper part (or lies in a gap of one)."""
-    certain = np.array([origin != _HELD for origin in faces.origin], bool)
-    order = np.argsort(faces.at, kind="stable")
-    order = order[certain[order]]
-    at, middles = faces.at[order], ((faces.xyxy[:, :2] + faces.xyxy[:, 2:]) / 2)[order]
-    upper = people.xyxy.copy()
+    """Return for each person's box whether a face was found in its upper part (or lies in a gap of one).
+
+    Where several people are in front of each other, a face is that of the one whose head is nearest.
+    """
+    order = np.argsort(people.at, kind="stable")
+    at, upper, heads = people.at[order], people.xyxy.copy(), heads_of(people.xyxy)
     upper[:, 3] = upper[:, 1] + _FACE_BELOW * (upper[:, 3] - upper[:, 1])
-    bounds = np.column_stack([np.searchsorted(at, people.at, side) for side in ("left", "right")])
+    bounds = np.column_stack([np.searchsorted(at, faces.at, side) for side in ("left", "right")])
+    middles, tops = ((boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (faces.xyxy, heads))
     inside = np.zeros(len(people.at), bool)
     for i in np.flatnonzero(bounds[:, 1] > bounds[:, 0]).tolist():
-        here = middles[slice(*bounds[i])]
-        inside[i] = ((here >= upper[i, :2]) & (here <= upper[i, 2:])).all(axis=1).any()
+        if faces.origin[i] == _HELD:
+            continue
+        here, middle = order[slice(*bounds[i])], middles[i]
+        here = here[((middle >= upper[here, :2]) & (middle <= upper[here, 2:])).all(axis=1)]
+        if len(here):
+            inside[here[np.abs(tops[here] - middle).sum(axis=1).argmin()]] = True
     return inside
 
 
