@@ -36,7 +36,7 @@ from peoplenet_nb.sources import Frame
 
 GRIDS = random_grids(3)
 FRAME = np.full((720, 1280, 3), 120, np.uint8)
-SETTINGS = Settings()
+SETTINGS = Settings(fit="auto")
 FIELD = ReceptiveField(731, 731, 16, 34)
 HEADS = (
     HeadHealth("person", 6.8, 4.1, True, "its weights are of the usual size"),
