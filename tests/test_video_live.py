@@ -46,7 +46,7 @@ def test_a_live_run_ends_in_time_with_a_video_as_long_as_the_clock_says(clip, tm
     summary = result.summary
     assert summary["complete"]
     live, rows = summary["live"], lines(result.frames_table)
-    assert live["arrived"] > summary["frames"] > 10
+    assert live["arrived"] > summary["frames"] > 3
     assert 0 < live["dropped"] <= live["arrived"] - summary["frames"]
     times = [float(row["time_s"]) for row in rows]
     check = check_video(result.video, len(rows))
