@@ -166,6 +166,9 @@ show_next_steps() {
     first=${first:-$HOME_DIR/notebooks} first=${first#"$root/"}
     tell ""
     tell "PeopleNet is ready. Next:"
+    # A shell that does not know of it would look for models in the usual home, and write there.
+    [ "$HOME_DIR" = "$(PEOPLENET_HOME="" find_home)" ] ||
+        tell "  in each new shell:  export PEOPLENET_HOME=$(printf '%q' "$HOME_DIR")"
     if [ -n "${RUNPOD_POD_ID:-}" ] && port_8888_answers; then
         tell "  open  $page  (if it is already open, reload the page)"
         tell "        and in it $first, kernel PeopleNet"

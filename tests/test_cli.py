@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import pty
 import subprocess
@@ -322,7 +323,27 @@ def test_help_fits_80_columns_and_nothing_is_cut(command: str, monkeypatch: pyte
     assert max(map(len, output.splitlines())) <= 80
     assert "..." not in output.partition("\n\n")[2], "the usage aside"
     assert "<" not in output.partition("Options:")[2], "choices and names, not kinds such as <str>"
-    assert "Example: peoplenet-nb " + command in output or not command
+    assert output.splitlines()[-1].startswith("  Example: peoplenet-nb " + command) or not command
+
+
+def test_a_batch_on_the_stand_in_says_so_before_it_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PEOPLENET_SHARED", raising=False)
+    code, output = invoke("batch", tmp_path / "nowhere", "-o", tmp_path / "out")
+    assert code == 1
+    assert "not NVIDIA's PeopleNet" in output
+    assert "(stand-in of the demo clip)" in output
+
+
+def test_retries_of_the_network_are_told_only_when_asked_for() -> None:
+    noisy = logging.getLogger("urllib3.connectionpool")
+    level = logging.getLogger("urllib3").level
+    try:
+        assert invoke("notebooks")[0] == 2  # any command
+        assert not noisy.isEnabledFor(logging.WARNING)
+    finally:
+        logging.getLogger("urllib3").setLevel(level)
 
 
 def test_the_list_of_commands_shows_whole_sentences_in_a_terminal_of_80_columns() -> None:

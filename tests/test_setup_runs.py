@@ -205,6 +205,8 @@ def test_taking_the_kernel_over_from_another_home_is_reported(machine: Machine) 
     second = machine.setup(PEOPLENET_HOME=str(machine.folder / "second home"))
     assert f"the kernel PeopleNet used another environment: {machine.home}/venv/bin/python" in second.stdout
     assert f"it now uses {machine.folder}/second home/venv/bin/python" in second.stdout
+    quoted = f"{machine.folder}/second home".replace(" ", "\\ ")
+    assert f"in each new shell:  export PEOPLENET_HOME={quoted}\n" in second.stdout
 
 
 # ------------------------------------------------------------------------------ failing, and continuing

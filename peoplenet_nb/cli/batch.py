@@ -84,8 +84,16 @@ def batch(
     """
     from peoplenet_nb.diagnostics import require_single_distributions
     from peoplenet_nb.fleet import batch as run_batch
+    from peoplenet_nb.network import resolve_model
+    from peoplenet_nb.network.model import STANDIN_WARNING
+    from peoplenet_nb.onnxfile import read_model_file
 
     require_single_distributions()
+    # The workers load it, each for itself and without a word: here it is told once.
+    file = read_model_file(resolve_model(model))
+    if model is None and file.standin:
+        say(f"WARNING: There is no PeopleNet on this machine. {STANDIN_WARNING}", err=True)
+    say(f"model: {file.path}{'  (stand-in of the demo clip)' if file.standin else ''}")
     result = run_batch(
         sources,
         output,

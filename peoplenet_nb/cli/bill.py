@@ -46,7 +46,7 @@ def stop_when_idle(
         path_option("--folder", metavar="FOLDER", about="Where runs write. Left out: the home's outputs."),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+        bool, typer.Option("--dry-run", help="Watch and say what would be done; stop nothing.")
     ] = False,
 ) -> None:
     """Stop this pod when nobody works on it.

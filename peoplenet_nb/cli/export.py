@@ -115,7 +115,9 @@ def compare(
     ],
     picture: Annotated[
         Path | None,
-        path_option("--picture", metavar="FILE", about="Write the first ten differing boxes as a picture."),
+        path_option(
+            "--picture", metavar="FILE", about="Write the first ten differing boxes as a picture (.jpg)."
+        ),
     ] = None,
     settings: Annotated[
         Path | None,

@@ -30,7 +30,7 @@ _COMMANDS = (
     (people.track, "track out/street"),
     (people.redact, "redact out/street --what head"),
     (proof.evaluate, "evaluate street.mp4 --labels street.json --worst errors/"),
-    (proof.recommend, "recommend out/street --labels street.json -o street.yaml"),
+    (proof.recommend, "recommend out/street --labels street.json -o new.yaml"),
     (runs.demo, "demo --frames 60"),
     (model.download, "download"),
     (model.describe, "describe"),
@@ -69,5 +69,7 @@ def main(
     handler = logging.StreamHandler()
     handler.setFormatter(LogLines("%(levelname)s: %(message)s"))
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
+    if not verbose:  # its retries; what came of them is told by the command
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
     if sys.stdout.encoding and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]

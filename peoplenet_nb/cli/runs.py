@@ -185,8 +185,6 @@ def demo(
 
     chosen = preset("default")
     loaded = load(model, device, chosen)
-    if loaded.is_standin:
-        say("PeopleNet is not downloaded: the small stand-in network, trained for this clip only, is used.")
     folder = (output or outputs_dir()) / ("demo-standin" if loaded.is_standin else "demo-peoplenet")
     source = open_source(demo_clip(), frames=frames)
     again = partial(run, source, loaded, chosen, folder, save_grids=True, progress=progress)

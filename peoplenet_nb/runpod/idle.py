@@ -206,7 +206,8 @@ class StopWhenIdle:
                 last, marked = monotonic(), time()
             idle = monotonic() - last
             left = self._after - idle
-            what = doing or f"nothing goes on for {idle:.0f} s"
+            # Whole minutes: the shell writes a line for each text that is new.
+            what = doing or f"nothing goes on for {idle // 60:.0f} min"
             if left > self._warning:
                 say(f"{what}; {self._pod} {self._would} stopped after {self._after / 60:g} min of that")
                 self._kept.wait(min(look_s, left - self._warning))

@@ -23,7 +23,7 @@ class RunInterrupted(KeyboardInterrupt):
 
     def __init__(self, result: RunResult) -> None:
         self.result = result
-        super().__init__(f"{result.folder} holds what was finished; resume=True continues it")
+        super().__init__(f"{result.folder} holds what was finished; --resume (resume=True) continues it")
 
 
 @contextmanager
