@@ -462,9 +462,10 @@ def test_tracks_without_their_library_are_refused_before_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "trackers", None)
-    code, output = invoke("detect", tmp_path / "none.mp4", "--track")
-    assert code == 1
-    assert "Tracks need the library" in output
+    for args in (("detect", tmp_path / "none.mp4", "--track"), ("track", tmp_path), ("redact", tmp_path)):
+        code, output = invoke(*args)
+        assert code == 1
+        assert "Tracks need the library" in output
 
 
 def test_an_export_into_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:

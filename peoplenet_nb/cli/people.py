@@ -45,8 +45,10 @@ def say_tracks(
     progress: bool = True,
 ) -> None:
     """Follow people through a run, and print who was there, and who crossed and stayed; draw it if wanted."""
+    from peoplenet_nb.tracks.identities import tracking_library
     from peoplenet_nb.video import track as follow
 
+    tracking_library()  # before the video is read for its cuts
     tracked = follow(run, tracker=tracker, gap_s=gap_s, smooth_s=smooth_s, trim_at=trim_at, source=source)
     say(tracked)
     counts = tracked.count(scene) if scene is not None else None
@@ -136,6 +138,9 @@ def redact(
     can be recognised.
     """
     from peoplenet_nb.redaction import redact as hide
+    from peoplenet_nb.tracks.identities import tracking_library
+
+    tracking_library()  # before the video is read for its cuts
 
     say(
         hide(
