@@ -336,14 +336,16 @@ def test_a_batch_on_the_stand_in_says_so_before_it_starts(
     assert "(stand-in of the demo clip)" in output
 
 
-def test_retries_of_the_network_are_told_only_when_asked_for() -> None:
-    noisy = logging.getLogger("urllib3.connectionpool")
-    level = logging.getLogger("urllib3").level
-    try:
-        assert invoke("notebooks")[0] == 2  # any command
-        assert not noisy.isEnabledFor(logging.WARNING)
-    finally:
-        logging.getLogger("urllib3").setLevel(level)
+@pytest.mark.parametrize("verbose", [False, True])
+def test_retries_of_the_network_are_told_only_when_asked_for(
+    verbose: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers: list[logging.Handler] = []
+    monkeypatch.setattr(logging, "basicConfig", lambda **given: handlers.extend(given["handlers"]))
+    invoke(*["-v"] * verbose, "notebooks")  # any command
+    retry = logging.LogRecord("urllib3.connectionpool", logging.WARNING, "", 0, "Retrying", None, None)
+    ours = logging.LogRecord("peoplenet_nb.ngc", logging.WARNING, "", 0, "Something", None, None)
+    assert [bool(handlers[0].filter(record)) for record in (retry, ours)] == [verbose, True]
 
 
 def test_the_list_of_commands_shows_whole_sentences_in_a_terminal_of_80_columns() -> None:

@@ -68,8 +68,8 @@ def main(
     """Set up logging for whatever command follows."""
     handler = logging.StreamHandler()
     handler.setFormatter(LogLines("%(levelname)s: %(message)s"))
-    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
     if not verbose:  # its retries; what came of them is told by the command
-        logging.getLogger("urllib3").setLevel(logging.ERROR)
+        handler.addFilter(lambda record: not record.name.startswith("urllib3"))
+    logging.basicConfig(level=logging.INFO if verbose else logging.WARNING, handlers=[handler])
     if sys.stdout.encoding and sys.stdout.encoding.lower() not in ("utf-8", "utf8"):
         sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
