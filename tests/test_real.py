@@ -24,13 +24,13 @@ Clip = list[tuple[Grids, Truth]]
 
 @pytest.fixture(scope="module", params=["stretch", "letterbox"])
 def clip(request: pytest.FixtureRequest, shared: Path, real_model_path: Path) -> Clip:
-    """Raw output and ground truth of every 4th frame from the first."""
+    """Raw output and ground truth of every 12th frame from the first."""
     truth = read_labels(shared / "data" / "vtest_gt.txt").truth("person")
     model = PeopleNet.load(real_model_path, device="cpu", fit=request.param)
-    frames = open_source(str(shared / "data" / "vtest.avi"), every=4)
+    frames = open_source(str(shared / "data" / "vtest.avi"), every=12)
     made = [(model.infer(frame.image), truth[frame.index]) for frame in frames]
-    assert len(made) == 199
-    assert sum(len(boxes) for _, boxes in made) == 1123  # and 42 that are marked to be ignored
+    assert len(made) == 67
+    assert sum(len(boxes) for _, boxes in made) == 380  # and some that are marked to be ignored
     return made
 
 
@@ -41,7 +41,7 @@ def test_average_precision_of_people(clip: Clip) -> None:
     curve = precision_recall([(d.xyxy, d.confidence, truth) for d, truth in found])
     assert curve.average_precision >= 0.91, f"{mode}: AP {curve.average_precision:.3f}"
     strict = precision_recall([(d.xyxy, d.confidence, truth) for d, truth in found], iou=0.75)
-    assert strict.average_precision >= {"stretch": 0.28, "letterbox": 0.3}[mode]
+    assert strict.average_precision >= {"stretch": 0.26, "letterbox": 0.27}[mode]
     assert curve.best()[0] >= 0.93
 
 
