@@ -62,7 +62,6 @@ def test_it_builds_without_a_warning(tmp_path: Path) -> None:
         "mkdocs",
         "build",
         "--strict",
-        "--quiet",
         "--site-dir",
         str(tmp_path / "site"),
     ]

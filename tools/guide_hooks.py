@@ -52,16 +52,16 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     folder = posixpath.dirname(page.file.src_uri)
 
     def other(link: re.Match[str]) -> str:
-        text, target = link.groups()
+        text, target, anchor = link.groups(default="")
         name = posixpath.normpath(posixpath.join(folder, target))
         if not name.startswith("../"):
             return link[0]
         name = re.sub(r"^notebooks/(\w+)\.ipynb$", r"notebooks/\1.md", name.removeprefix("../"))
         name = "results.md" if name == "benchmarks/RESULTS.md" else name
         there = files.get_file_from_path(name)
-        return f"[{text}]({posixpath.relpath(name, folder or '.')})" if there else text
+        return f"[{text}]({posixpath.relpath(name, folder or '.')}{anchor})" if there else text
 
-    return re.sub(r"(?<!!)\[([^\]]+)\]\((\.\./[^)#]+)\)", other, markdown)
+    return re.sub(r"(?<!!)\[([^\]]+)\]\((\.\./[^)#]+)(#[^)]*)?\)", other, markdown)
 
 
 def notebooks() -> list[Path]:
@@ -98,7 +98,7 @@ def executed(path: Path, home: Path) -> tuple[str, dict[str, bytes]]:
     for picture in resources["outputs"]:
         body = body.replace(f"]({picture})", f"]({path.stem}/{picture})")
     # Links between notebooks become links between their pages.
-    body = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.md)", body)
+    body = re.sub(r"\]\((\d\d_\w+)\.ipynb\)", r"](\1.md)", body).replace("](../docs/", "](../")
     first, _, rest = body.partition("\n")
     return f"{first}\n\n{NOTE}{rest}", resources["outputs"]
 
