@@ -23,6 +23,8 @@ from peoplenet_nb.errors import OutputError
 
 logger: logging.Logger = logging.getLogger(__name__)
 
+_PIECES, _PIECE = 64, 1 << 20  # how much of a large file its fingerprint reads: 64 times 1 MiB
+
 _DEEPEST = 32  # brackets within brackets of a YAML file
 
 
@@ -36,6 +38,19 @@ def sha256_of(path: str | Path) -> str:
     """
     with Path(path).open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def fingerprint_of(path: Path) -> str:
+    """Return size and hash of a file; above 64 MiB, of so many spread over it and of the time of its last change."""
+    status = path.stat()
+    size, large = status.st_size, status.st_size > _PIECES * _PIECE
+    digest = hashlib.sha256(str(status.st_mtime_ns).encode() if large else b"")
+    with path.open("rb") as stream:
+        for piece in range(_PIECES):
+            if large:
+                stream.seek(piece * (size - _PIECE) // (_PIECES - 1))
+            digest.update(stream.read(_PIECE))
+    return f"{size}:{digest.hexdigest()[:32]}"
 
 
 def read_text(path: str | Path, most: int = 1 << 20) -> str:

@@ -14,8 +14,8 @@ import pytest
 
 from forbidding import forbidden
 from peoplenet_nb.errors import SettingsError, SourceError
+from peoplenet_nb.files import fingerprint_of
 from peoplenet_nb.sources import open_source
-from peoplenet_nb.sources.frames import fingerprint_of
 from videos import damage, make_sound, make_video, number_of, picture
 
 

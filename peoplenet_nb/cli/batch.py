@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from peoplenet_nb.cli.options import (
-    DECODERS,
-    ENCODERS,
     EXIT_ERROR,
     Batch,
+    DecoderName,
     DeviceName,
+    Draw,
+    EncoderName,
     Every,
     FitName,
     Frames,
@@ -21,6 +22,7 @@ from peoplenet_nb.cli.options import (
     PrecisionName,
     PresetName,
     Progress,
+    SaveGrids,
     SettingsFile,
     Thresholds,
     one_of,
@@ -47,18 +49,12 @@ def batch(
     threshold: Thresholds = None,
     every: Every = 1,
     frames: Frames = None,
-    save_grids: Annotated[
-        bool, typer.Option("--save-grids", help="Keep what the network saw (cells.parquet), for the tuner.")
-    ] = False,
-    video: Annotated[
-        bool, typer.Option(help="Write the videos or images with boxes drawn on them.", show_default=False)
-    ] = True,
+    save_grids: SaveGrids = False,
+    video: Draw = True,
     frames_at_once: Batch = None,
     keyframes: KeyFramesName = "off",
-    decoder: Annotated[str, one_of("--decoder", DECODERS, "What decodes videos.")] = "cpu",
-    encoder: Annotated[
-        str, one_of("--encoder", ENCODERS, "What writes the videos. auto: nvenc where it opens.")
-    ] = "auto",
+    decoder: DecoderName = "cpu",
+    encoder: EncoderName = "auto",
     workers: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Processes. Left out: one for each GPU, else for each core."),

@@ -61,6 +61,17 @@ def path_option(*flags: str, metavar: str, about: str) -> Any:
     return typer.Option(*flags, metavar=metavar, help=about, parser=path)
 
 
+SaveGrids = Annotated[
+    bool, typer.Option("--save-grids", help="Keep what the network saw (cells.parquet), for the tuner.")
+]
+Draw = Annotated[
+    bool,
+    typer.Option(
+        "--video/--no-video", help="Write videos or images with boxes drawn on them.", show_default=False
+    ),
+]
+DecoderName = Annotated[str, one_of("--decoder", DECODERS, "What decodes videos.")]
+EncoderName = Annotated[str, one_of("--encoder", ENCODERS, "What writes videos. auto: nvenc where it opens.")]
 Model = Annotated[
     str | None,
     typer.Option(

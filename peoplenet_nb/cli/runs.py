@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from peoplenet_nb.cli.options import (
-    DECODERS,
-    ENCODERS,
     EXIT_ERROR,
     Batch,
     BufferName,
+    DecoderName,
     DeviceName,
+    Draw,
+    EncoderName,
     Every,
     FitName,
     For,
@@ -27,11 +28,11 @@ from peoplenet_nb.cli.options import (
     PrecisionName,
     PresetName,
     Progress,
+    SaveGrids,
     SettingsFile,
     Thresholds,
     Tiles,
     complain,
-    one_of,
     path_option,
     read_settings,
     say,
@@ -77,12 +78,8 @@ def detect(
     tiles: Tiles = None,
     every: Every = 1,
     frames: Frames = None,
-    save_grids: Annotated[
-        bool, typer.Option("--save-grids", help="Keep what the network saw (cells.parquet), for the tuner.")
-    ] = False,
-    video: Annotated[
-        bool, typer.Option(help="Write the video or images with boxes drawn on them.", show_default=False)
-    ] = True,
+    save_grids: SaveGrids = False,
+    video: Draw = True,
     batch: Batch = None,
     keyframes: KeyFramesName = "off",
     follow: Annotated[
@@ -92,10 +89,8 @@ def detect(
         ),
     ] = False,
     scene: Scene = None,
-    decoder: Annotated[str, one_of("--decoder", DECODERS, "What decodes videos.")] = "cpu",
-    encoder: Annotated[
-        str, one_of("--encoder", ENCODERS, "What writes the video. auto: nvenc where it opens.")
-    ] = "auto",
+    decoder: DecoderName = "cpu",
+    encoder: EncoderName = "auto",
     live: Live = False,
     seconds: For = None,
     keep: Keep = None,

@@ -55,7 +55,7 @@ def serve(
         float, typer.Option(metavar="N", help="Most pixels of a picture, in millions.")
     ] = 50.0,
     queue: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Calls that may be in the house at once.")
+        int, typer.Option(min=1, metavar="N", help="Calls that may be in progress at once.")
     ] = 64,
     memory_mb: Annotated[
         float, typer.Option(metavar="MIB", help="What all calls may hold together.")

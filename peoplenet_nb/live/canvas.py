@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,10 @@ import traitlets as t
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.draw import hex_colour
-from peoplenet_nb.tuner.bundle import style_sheet
+from peoplenet_nb.tuner.bundle import STATIC, joined, style_sheet
 
 _STATIC = Path(__file__).resolve().parent / "static"
-
-
-@cache
-def _read(name: str) -> str:
-    return (_STATIC / name).read_text(encoding="utf-8")
+_MODULES = ("liveview", "camera", "stream", "live")  # each after the ones it uses
 
 
 class LiveCanvas(anywidget.AnyWidget):
@@ -30,8 +25,8 @@ class LiveCanvas(anywidget.AnyWidget):
     ``state`` and ``echo``. Of each kind one is under way at a time, so that nothing piles up behind a slow network.
     """
 
-    _esm = _read("live.js")
-    _css = style_sheet("tuner") + _read("live.css")
+    _esm = joined([STATIC / "kernel.js", *(_STATIC / f"{name}.js" for name in _MODULES)])
+    _css = style_sheet("tuner") + (_STATIC / "live.css").read_text(encoding="utf-8")
 
     mode: t.Unicode[str, str | bytes] = t.Unicode("stream").tag(sync=True)
     """``stream``: pictures come from Python; ``camera``: from the browser."""

@@ -137,7 +137,7 @@ class Calls:
                 raise RefusedError(
                     503,
                     f"The call was not answered within {self.limits.seconds:g} s",
-                    seen=f"{gate.calls} calls in the house",
+                    seen=f"{gate.calls} calls in progress",
                     next_step="try again later; where it stays so, send fewer at once, or raise --seconds.",
                     retry_after=max(1.0, gate.calls * gate.seconds_a_call),
                 ) from None

@@ -67,7 +67,7 @@ form.addEventListener('submit', async (event) => {
 _ABOUT = {
     "body_mb": "MiB of a body",
     "megapixels": "millions of pixels of a picture",
-    "queue": "calls in the house at once",
+    "queue": "calls in progress at once",
     "memory_mb": "MiB that all calls hold together",
     "seconds": "seconds of a call",
     "upload_seconds": "seconds for a body to come",

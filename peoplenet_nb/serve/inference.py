@@ -2,7 +2,7 @@
 
 One decision to know: a picture waits for others only where the device gains from batches (`best_batch`), and never
 longer than a few milliseconds from when it came; what has piled up meanwhile goes together anyway. The queue itself
-has no bound, because the gate has one: what is not in the house cannot be in the queue.
+has no bound, because the gate has one: what is not in progress cannot be in the queue.
 """
 
 from __future__ import annotations

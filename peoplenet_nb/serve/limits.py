@@ -1,6 +1,6 @@
 """What the service takes, and the gate that holds it to that.
 
-One decision to know: what is bounded is everything that is in the house, read, waiting or computed, in calls and in
+One decision to know: what is bounded is everything that is in progress, read, waiting or computed, in calls and in
 bytes. Whoever comes when it is full is told so at once, before his picture is read.
 """
 
@@ -28,7 +28,7 @@ class Limits:
     megapixels : float
         Most pixels of a picture, in millions, looked at before it is decoded.
     queue : int
-        Calls that may be in the house at once.
+        Calls that may be in progress at once.
     memory_mb : float
         MiB that all of them may hold: bodies, decoded pictures, inputs of the network.
     seconds : float
@@ -109,7 +109,7 @@ class Hold:
 
 
 class Gate:
-    """Counts the calls in the house and the bytes that they hold, and refuses more than the limits say."""
+    """Counts the calls in progress and the bytes that they hold, and refuses more than the limits say."""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

@@ -7,7 +7,6 @@ ones build on them) but never converted to pixels; those that are given are conv
 from __future__ import annotations
 
 import copy
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
@@ -29,8 +28,6 @@ from peoplenet_nb.sources.feed import Feed
 from peoplenet_nb.sources.names import folder_name
 
 Image = npt.NDArray[np.uint8]
-
-_PIECES, _PIECE = 64, 1 << 20  # how much of a large file its fingerprint reads: 64 times 1 MiB
 
 
 class Decoder(StrEnum):
@@ -289,16 +286,3 @@ class Source(ABC):
         if info.fps:
             facts.append(("frames per second", f"{info.fps:.4g}"))
         return pairs(facts) + "".join(note(text) for text in info.notes)
-
-
-def fingerprint_of(path: Path) -> str:
-    """Return size and hash of a file; above 64 MiB, of so many spread over it and of the time of its last change."""
-    status = path.stat()
-    size, large = status.st_size, status.st_size > _PIECES * _PIECE
-    digest = hashlib.sha256(str(status.st_mtime_ns).encode() if large else b"")
-    with path.open("rb") as stream:
-        for piece in range(_PIECES):
-            if large:
-                stream.seek(piece * (size - _PIECE) // (_PIECES - 1))
-            digest.update(stream.read(_PIECE))
-    return f"{size}:{digest.hexdigest()[:32]}"

@@ -163,3 +163,12 @@ def turned(image: Image, turn: Any) -> Image:
     if flip_x or flip_y:
         image = np.asarray(cv2.flip(image, -1 if flip_x and flip_y else int(flip_x)), np.uint8)
     return image
+
+
+def early_end(stated: int | None, duration: float | None, count: int, last_s: float) -> str:
+    """Return a sentence where a video ends before the frames or seconds that it states; nothing where it does not."""
+    if stated is not None and count < stated - max(2, stated // 50):
+        return f"The video is incomplete: it states {stated} frames and {count} could be reached."
+    if stated is None and duration is not None and last_s < 0.95 * duration - 1.0:
+        return f"The video is incomplete: it states {duration:.1f} s and breaks off at {last_s:.1f} s."
+    return ""

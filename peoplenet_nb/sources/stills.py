@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.files import fingerprint_of
+from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo
 from peoplenet_nb.sources.imagesize import image_size
 from peoplenet_nb.sources.repair import some
 

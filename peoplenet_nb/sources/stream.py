@@ -77,14 +77,16 @@ class LiveSource(VideoFile):
 
     Parameters
     ----------
-    path, name, spec, fingerprint, options, playlist
-        As in `VideoFile`; a `Path` is played at its own pace, again and again.
+    path : Path or str
+        An address; a `Path` is played at its own pace, again and again.
     limits : Limits
         When the stream counts as gone.
     buffer : Buffer or str
         What becomes of frames that nobody takes in time.
     seconds : float, optional
         How long to read; until `end` when left out.
+    **described
+        Name, spec, fingerprint, options and playlist, as in `VideoFile`.
 
     Raises
     ------
@@ -98,28 +100,17 @@ class LiveSource(VideoFile):
         self,
         path: Path | str,
         *,
-        name: str = "",
-        spec: str = "",
-        fingerprint: str = "",
-        options: Any = None,
-        playlist: Any = None,
         limits: Limits = _LIMITS,
         buffer: Buffer | str = Buffer.DROP_OLDEST,
         seconds: float | None = None,
+        **described: Any,
     ) -> None:
         self._time_limits = (limits.open_s, limits.frame_s / 2)  # PyAV's clock for packets fires at twice
         self.limits, self.buffer, self.seconds = limits, Buffer(buffer), seconds
-        self._shown = spec or hide_secrets(str(path))
+        self._shown: str = described.get("spec") or hide_secrets(str(path))
         self._shared = SimpleNamespace(feed=None)  # by all copies of this source
         self._earlier: dict[str, Any] = {}
-        super().__init__(
-            path,
-            name=name,
-            spec=spec,
-            fingerprint=fingerprint or f"live:{self._shown}",
-            options=options,
-            playlist=playlist,
-        )
+        super().__init__(path, **{"fingerprint": f"live:{self._shown}"} | described)
         info = self.info
         info.frame_count = info.duration_s = None
         if not info.fps or info.fps > _FASTEST:

@@ -20,10 +20,11 @@ from av.codec.hwaccel import HWAccel
 from av.error import ExitError, FFmpegError
 
 from peoplenet_nb.errors import SourceError
-from peoplenet_nb.sources.frames import Candidate, Decoder, Source, SourceInfo, fingerprint_of
+from peoplenet_nb.files import fingerprint_of
+from peoplenet_nb.sources.frames import Candidate, Decoder, Source, SourceInfo
 from peoplenet_nb.sources.not_a_video import not_a_video
 from peoplenet_nb.sources.pixels import VideoPixels
-from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, some, turn_of
+from peoplenet_nb.sources.repair import UPRIGHT, Clock, Damage, FrameCounter, early_end, some, turn_of
 from peoplenet_nb.urls import hide_secrets_in
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -96,9 +97,8 @@ class VideoFile(Source):
         return self._container(None)
 
     def _input(self) -> tuple[Any, Any]:
-        return (
-            self._playlist.open() if self._playlist else (self._target, None)
-        )  # and how it opens what that names
+        """Return what FFmpeg opens, and how it opens what that names."""
+        return self._playlist.open() if self._playlist else (self._target, None)
 
     def _container(self, hwaccel: HWAccel | None) -> Any:
         file, io_open = self._input()
@@ -282,7 +282,7 @@ class VideoFile(Source):
             behind = some(clock.backward, "timestamp")
             notes["back"] = f"{behind} ran backwards and stand behind the frame before."
         if count is not None:
-            notes["end"] = self._early_end(count, clock.last or 0.0)
+            notes["end"] = early_end(info.frame_count, info.duration_s, count, clock.last or 0.0)
         if clock.variable and not damage and not notes.get("end"):
             apart = f"{clock.shortest * 1e3:.0f} to {clock.longest * 1e3:.0f} ms between frames"
             notes["vfr"] = f"The frame rate varies ({apart}); times are kept as they are."
@@ -293,11 +293,3 @@ class VideoFile(Source):
                 self._notes[topic] = text
                 info.notes.append(text)
                 logger.info("%s: %s", info.name, text)
-
-    def _early_end(self, count: int, last_s: float) -> str:
-        stated, duration = self.info.frame_count, self.info.duration_s
-        if stated is not None and count < stated - max(2, stated // 50):
-            return f"The video is incomplete: it states {stated} frames and {count} could be reached."
-        if stated is None and duration is not None and last_s < 0.95 * duration - 1.0:
-            return f"The video is incomplete: it states {duration:.1f} s and breaks off at {last_s:.1f} s."
-        return ""

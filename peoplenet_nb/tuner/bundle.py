@@ -7,6 +7,7 @@ There is no build step. The files are plain ES modules that import each other; j
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -26,17 +27,18 @@ MODULES = tuple(
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 
 
-def _read(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8")
+def joined(files: Iterable[Path]) -> str:
+    """Return ES modules, each after the ones it uses, as the text of one that imports nothing."""
+    return "\n".join(_IMPORT.sub("", path.read_text(encoding="utf-8")) for path in files)
 
 
 @cache
 def module_source() -> str:
     """Return the whole of the browser's part as the text of one ES module that imports nothing."""
-    return "\n".join(_IMPORT.sub("", _read(name)) for name in MODULES)
+    return joined(STATIC / name for name in MODULES)
 
 
 @cache
 def style_sheet(name: str) -> str:
     """Return the style sheet of the canvas ("tuner") or of the panel around it ("panel")."""
-    return _read(f"{name}.css")
+    return (STATIC / f"{name}.css").read_text(encoding="utf-8")

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from peoplenet_nb.decoding import COVERAGE_ONLY
 from peoplenet_nb.errors import OutputError, SourceError, printable
@@ -38,7 +37,7 @@ from peoplenet_nb.video.parts import PartWriter, image_names
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.runfolder import RunFolder
-from peoplenet_nb.video.summary import finish_run
+from peoplenet_nb.video.summary import describe_run, finish_run
 from peoplenet_nb.video.work import Watch
 from peoplenet_nb.video.writer import choose_encoder
 
@@ -242,7 +241,9 @@ class _Run:
                     next_step="watch it for longer." if self.source.live else "choose a smaller start.",
                 )
             complete = not self.pipeline.stopped_early or self.source.live
-            result = finish_run(self.folder, self.model.labels, self._summary(), complete=complete)
+            notes = [*self.notes, *self.folder.manifest.notes]
+            about = describe_run(self.source, self.pipeline, self.settings, notes)
+            result = finish_run(self.folder, self.model.labels, about, complete=complete)
         if (pressed and not self.source.live) or not complete:
             raise RunInterrupted(result)
         return result
@@ -289,28 +290,3 @@ class _Run:
 
     def _part(self) -> PartWriter:
         return PartWriter(self.folder, self.source, self.model.labels, self.image_names)
-
-    def _summary(self) -> dict[str, Any]:
-        info, model = self.source.info, self.model
-        return {
-            "source": {
-                key: getattr(info, key)
-                for key in ("name", "spec", "kind", "width", "height", "fps", "frame_count", "rotation")
-            },
-            "sampling": {key: getattr(self.source, key) for key in ("every", "frames", "start")},
-            "model": {
-                "file": model.file.path.name,
-                "sha256": model.file.sha256,
-                "standin": model.is_standin,
-                "device": model.device,
-                "providers": list(model.providers),
-                "precision": str(model.precision),
-                "fit": str(model.fit),
-                "workers": self.pipeline.workers,
-                "batch": self.pipeline.batch,
-                "threads_per_worker": model.backend.threads,
-            },
-            "keyframes": str(self.pipeline.keyframes),
-            "settings": self.settings.to_dict(),
-            "notes": [*self.notes, *self.folder.manifest.notes],
-        }

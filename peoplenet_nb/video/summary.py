@@ -20,16 +20,46 @@ from typing import Any
 from peoplenet_nb.cells import CELLS, join_cells
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import atomic, write_text, writing
+from peoplenet_nb.settings import Settings
+from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.video.livelog import GAPS, summary_of, write_gaps
 from peoplenet_nb.video.mp4 import VideoCheck, check_video, join_videos
 from peoplenet_nb.video.parts import COLUMNS
+from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, result_of
 from peoplenet_nb.video.runfolder import STAGES, Manifest, RunFolder
 from peoplenet_nb.video.writer import padding_note
 
 _ENGINES = ("onnxruntime", "onnxruntime-gpu", "MNN", "openvino")
 _PACKAGES = ("peoplenet-nb", "av", "numpy", "opencv-python", "opencv-python-headless", *_ENGINES)
+
+
+def describe_run(source: Source, pipeline: Pipeline, settings: Settings, notes: list[str]) -> dict[str, Any]:
+    """Return what a summary holds of source, model and settings."""
+    info, model = source.info, pipeline.model
+    return {
+        "source": {
+            key: getattr(info, key)
+            for key in ("name", "spec", "kind", "width", "height", "fps", "frame_count", "rotation")
+        },
+        "sampling": {key: getattr(source, key) for key in ("every", "frames", "start")},
+        "model": {
+            "file": model.file.path.name,
+            "sha256": model.file.sha256,
+            "standin": model.is_standin,
+            "device": model.device,
+            "providers": list(model.providers),
+            "precision": str(model.precision),
+            "fit": str(model.fit),
+            "workers": pipeline.workers,
+            "batch": pipeline.batch,
+            "threads_per_worker": model.backend.threads,
+        },
+        "keyframes": str(pipeline.keyframes),
+        "settings": settings.to_dict(),
+        "notes": notes,
+    }
 
 
 def finish_run(
