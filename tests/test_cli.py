@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pty
+import shutil
 import subprocess
 import sys
 import termios
@@ -23,6 +24,7 @@ from onnx_builder import detectnet, write
 from peoplenet_nb.cli import main as cli
 from peoplenet_nb.cli import options, people
 from peoplenet_nb.cli.__main__ import main
+from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.network import Device, Precision
 from peoplenet_nb.ngc import Unreachable
@@ -110,16 +112,16 @@ def test_describe_and_settings(model: Path, tmp_path: Path) -> None:
     [
         (["detect", "no-such.mp4"], ["No such", "no-such.mp4"]),
         (["detect", "x.mp4", "--preset", "tlt"], ["Unknown preset", "deepstream"]),
-        (["detect", "x.mp4", "--model", "none"], ["No such model", "none"]),
+        (["detect", "demo", "--model", "none"], ["No such model", "none"]),
         (["detect", "x.mp4", "--settings", "a.yaml", "--preset", "tao"], ["exclude each other"]),
         (["settings", "--from", "a.txt", "--preset", "tao"], ["--from takes everything"]),
         (["detect", "x.mp4", "--settings", "none.yaml"], ["No such settings file"]),
-        (["detect", "x.mp4", "--device", "tpu"], ["Unknown device", "openvino"]),
+        (["detect", "demo", "--device", "tpu"], ["Unknown device", "openvino"]),
         (["detect", "x.mp4", "--resume", "--overwrite"], ["exclude each other"]),
         (["settings", "-o", "/proc/none/s.yaml"], ["cannot be written"]),
         (["optimise", "--int8", "no-such.mp4"], ["No such", "no-such.mp4"]),
         (["optimise", "--device", "npu"], ["Unknown device", "tensorrt"]),
-        (["detect", "x.mp4", "--device", "cpu", "--precision", "fp16"], ["does not compute", "fp32, int8"]),
+        (["detect", "demo", "--device", "cpu", "--precision", "fp16"], ["does not compute", "fp32, int8"]),
         (["detect", "x.mp4", "--device", "cpu", "--decoder", "cuvid"], ["Unknown decoder", "nvdec"]),
         (["detect", "x.mp4", "--threshold", "0.4"], ["class and a number", "'0.4'", "face=0.1"]),
         (["detect", "x.mp4", "--threshold", "face=low"], ["class and a number", "'face=low'"]),
@@ -134,6 +136,27 @@ def test_errors_are_three_lines_and_exit_code_one(args: list[str], words: list[s
     assert [line[:8] for line in lines] == ["error: " + lines[0][7], "  seen: ", "  next: "], output
     for word in words:
         assert word in output
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["detect", "none.mp4"], "No such file"),
+        (["report", "none.mp4"], "No such file"),
+        (["detect", "demo", "--keyframes", "often"], "often"),
+        (["detect", "demo", "-o", "out"], "already holds results"),
+    ],
+)
+def test_what_is_wrong_with_source_or_output_is_told_before_a_model_is_loaded(
+    args: list[str], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    held = tmp_path / "out" / demo_clip().stem / "detections.csv"
+    held.parent.mkdir(parents=True)
+    held.write_text("")
+    monkeypatch.setattr("peoplenet_nb.network.PeopleNet.load", lambda *_, **__: pytest.fail("loaded"))
+    code, output = invoke(*args)
+    assert (code, words in output) == (1, True), output
 
 
 def test_what_nobody_expected_is_three_lines_too(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -481,6 +504,8 @@ def test_notebooks_writes_copies_and_refuses_what_is_no_folder(tmp_path: Path) -
     originals = Path(__file__).parents[1] / "notebooks"
     copies = {path.name: path.read_bytes() for path in (tmp_path / "mine").glob("*.ipynb")}
     assert copies == {path.name: path.read_bytes() for path in originals.glob("*.ipynb")} != {}
+    (start,) = [line for line in output.splitlines() if line.endswith(f" lab {tmp_path / 'mine'}")]
+    assert shutil.which(start.split()[0]), start
     (tmp_path / "file").write_text("a file")
     code, output = invoke("notebooks", tmp_path / "file")
     assert code == 1

@@ -17,7 +17,7 @@ from peoplenet_nb.cli import main as cli
 from peoplenet_nb.decoding import decode
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.draw import PALETTE
-from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.errors import OutputError, SettingsError, SourceError
 from peoplenet_nb.export import Format, FrameBoxes, compare, export_detections
 from peoplenet_nb.export.agreeing import nearest_to
 from peoplenet_nb.labels import Labels, read_labels
@@ -348,6 +348,8 @@ def test_a_run_is_compared_with_a_kitti_dump_and_reasons_are_told(tmp_path: Path
     assert "No pictures" in found._repr_html_()
     with pytest.raises(OutputError, match="not the folder of a run"):
         compare(dump, a)
+    with pytest.raises(SourceError, match="nothing to compare with"):
+        compare(a, tmp_path / "none")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -207,6 +208,13 @@ def test_nobody_is_followed_over_a_cut():
     assert [tracks.frame[tracks.of(n)].tolist() for n in (1, 2)] == [[*range(10)], [*range(10, 20)]]
 
 
+def test_the_video_of_a_run_is_found_from_another_folder(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(clip.parent)
+    result = run(Path(clip.name), tmp_path, MovingModel())
+    monkeypatch.chdir(tmp_path)
+    assert pn.track(result.folder).notes == ()
+
+
 def test_cuts_of_a_run_are_looked_for_in_its_video(clip, tmp_path, monkeypatch):
     result = run(clip, tmp_path, MovingModel())
     seen = []
@@ -320,8 +328,11 @@ def test_a_scene_is_counted_on_a_run(clip, tmp_path):
     assert "door" in done.output
     with pytest.raises(SettingsError, match="another size"):
         tracked.count(scene.scaled((320, 192)))
-    pn.track(result, tracker="sort")
+    again = pn.track(result, tracker="sort")
     assert not (result.folder / "crossings.csv").exists(), "its tracks have other numbers now"
+    assert "Removed" in str(again)
+    assert "crossings.csv, visits.csv, presence.csv;" in str(again)
+    assert pn.track(result).notes == ()
 
 
 def test_detect_follows_people_too(tmp_path):

@@ -6,7 +6,7 @@ import cv2
 import pandas as pd
 import pytest
 
-from peoplenet_nb.errors import DeviceError
+from peoplenet_nb.errors import DeviceError, SettingsError
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.video import several
 from videos import FakeModel, make_video, picture
@@ -32,6 +32,23 @@ def test_a_run_that_fails_does_not_stop_the_others(tmp_path):
     failure, result = run_all(*clips, output=tmp_path / "out")
     assert "already holds results" in str(failure.error)
     assert result.summary["complete"]
+
+
+def test_the_model_is_loaded_once_and_only_for_what_can_be_run(tmp_path):
+    clips, loads = [make_video(tmp_path / f"{name}.mp4", 5) for name in ("a", "b")], []
+
+    def outcomes(*sources, **options):
+        given = {"output": tmp_path / "out", "progress": False, **options}
+        return list(several.run_all(sources, lambda: loads.append(1) or FakeModel(), Settings(), **given))
+
+    run_all(clips[0], output=tmp_path / "out")
+    missing, held = outcomes(tmp_path / "none.mp4", clips[0])
+    assert ("No such" in str(missing.error), "already holds" in str(held.error)) == (True, True)
+    with pytest.raises(SettingsError, match="often"):
+        outcomes(clips[1], keyframes="often")
+    assert loads == []
+    assert [result.summary["complete"] for result in outcomes(*clips, overwrite=True)] == [True, True]
+    assert loads == [1]
 
 
 def test_what_is_wrong_for_all_sources_ends_it_at_once(tmp_path):

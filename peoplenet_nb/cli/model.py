@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -78,7 +80,16 @@ def notebooks(
     with writing(folder):
         for line in copy_notebooks(notebooks_dir(), folder):
             say(line)
-    say(f"The notebooks are in {folder}. Open them with: jupyter lab {shlex.quote(str(folder))}")
+    say(f"The notebooks are in {folder}. Open them with:")
+    lab = Path(sys.executable).with_name("jupyter")
+    if not lab.exists():
+        say("  pip install 'peoplenet-nb[notebooks]'  (JupyterLab is not here yet)")
+    if not Path(sys.prefix, "share/jupyter/kernels/peoplenet").is_dir():
+        python = shlex.quote(sys.executable)
+        say(f"  {python} -m ipykernel install --sys-prefix --name peoplenet --display-name PeopleNet")
+    # Another Python's JupyterLab would not know the kernel.
+    known = not lab.exists() or shutil.which("jupyter") == str(lab)
+    say(f"  {'jupyter' if known else shlex.quote(str(lab))} lab {shlex.quote(str(folder))}")
 
 
 def doctor() -> None:

@@ -121,7 +121,7 @@ def detect(
         tracking_library()
     outcomes = run_all(
         sources,
-        load(model, device, chosen, precision),
+        partial(load, model, device, chosen, precision),
         chosen,
         output,
         every=every,
@@ -226,8 +226,8 @@ def report(
     from peoplenet_nb.video.parts import write_image
 
     chosen = read_settings(settings, preset_name, fit, threshold)
-    loaded = load(model, device, chosen)
     opened = open_source(source, every=every, frames=frames)
+    loaded = load(model, device, chosen)
     for frame in opened:
         title = f"=== frame {frame.index} at {frame.time_s:.2f} s"
         result = report_frame(loaded.infer(frame.image), chosen, title=title)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from peoplenet_nb.cells import CELLS, open_grids
-from peoplenet_nb.errors import OutputError, PeopleNetError
+from peoplenet_nb.errors import OutputError, PeopleNetError, SourceError
 from peoplenet_nb.export.agreeing import MOST_FRAMES, Agreement, Boxes, nearest_to
 from peoplenet_nb.export.difference import matched
 from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
@@ -226,6 +226,9 @@ def _boxes(b: str | Path | RunResult, ours: FoundFrames) -> tuple[dict[int, Boxe
             for frame in other.walk()
         }
         return runs, Settings.from_dict(run.summary["settings"])
+    if not (path := Path(b).expanduser()).exists():
+        step = "name the folder of a run, or boxes of another program: a file, or a folder with one for each frame."
+        raise SourceError("There is nothing to compare with", seen=path, next_step=step)
     frames = list(ours.walk())
     labels = read_labels(b, ours.labels, size=frames[0].size)
     aligned = align(labels, None if ours.video else [frame.name for frame in frames])

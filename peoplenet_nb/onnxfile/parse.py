@@ -41,7 +41,9 @@ def parse(path: Path) -> tuple[int, str, ModelProto]:
         raise ModelError(what, seen=path, next_step="Name the .onnx file in it.")
     if not path.exists():
         what = "There is no such model file"
-        raise ModelError(what, seen=path, next_step="Fetch it: peoplenet-nb download.")
+        raise ModelError(
+            what, seen=path, next_step="Check the path, or fetch PeopleNet: peoplenet-nb download."
+        )
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -22,8 +22,13 @@ def drop_added(folder: Path) -> None:
             path.unlink()
 
 
-def drop_tracks(folder: Path, names: Collection[str] = (TRACKS, TRACKED, *COUNTED, DRAWN)) -> None:
-    """Remove what was told from a run, or from its tracks, that is another one now."""
-    if all((folder / name).is_file() for name in (TRACKS, TRACKED)):  # one of them alone is somebody's own
-        for name in names:
-            (folder / name).unlink(missing_ok=True)
+def drop_tracks(folder: Path, names: Collection[str] = (TRACKS, TRACKED, *COUNTED, DRAWN)) -> list[str]:
+    """Remove what was told from a run, or from its tracks, that is another one now; return the names that went."""
+    if not all(
+        (folder / name).is_file() for name in (TRACKS, TRACKED)
+    ):  # one of them alone is somebody's own
+        return []
+    gone = [name for name in names if (folder / name).exists()]
+    for name in gone:
+        (folder / name).unlink()
+    return gone

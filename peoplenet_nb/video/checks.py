@@ -20,6 +20,7 @@ from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.settings import Settings, bind
 from peoplenet_nb.sources.frames import Decoder, Source
 from peoplenet_nb.tracks import KeyFrames
+from peoplenet_nb.video.runfolder import refuse_results
 
 _APART_BYTES = 256 << 20  # of decoded frames from one key frame to the next
 
@@ -49,6 +50,31 @@ def run_path(output: str | Path, name: str) -> Path:
     except OSError:  # RunFolder says what is wrong
         pass
     return path
+
+
+def before_loading(
+    source: Source,
+    path: Path,
+    *,
+    keyframes: KeyFrames | str | int = "off",
+    keep: float | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> tuple[KeyFrames, list[str]]:
+    """Refuse what can be refused before a network is loaded; return what `key_frames_for` says.
+
+    Raises
+    ------
+    SettingsError, SourceError
+        As `check_keep` and `key_frames_for`.
+    OutputError
+        When the run's folder holds results, and is neither to be continued nor begun anew.
+    """
+    check_keep(source, keep)
+    chosen = key_frames_for(source, keyframes)
+    if not (resume or overwrite):
+        refuse_results(path)
+    return chosen
 
 
 def fitted(model: PeopleNet, settings: Settings, source: Source) -> PeopleNet:

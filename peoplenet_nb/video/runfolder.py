@@ -103,30 +103,24 @@ class RunFolder:
     def _claim(self, fingerprint: dict[str, Any], resume: bool, overwrite: bool) -> Manifest:
         # Through JSON, so that tuples and numbers compare as they will be read back.
         fingerprint = json.loads(json.dumps(fingerprint))
-        results = [name for name in _FILES if (self.path / name).exists()]
-        manifest = self._load() if _MANIFEST in results and not overwrite else None
-        # A run that failed or was killed before its first part was whole leaves nothing to continue or to lose.
-        empty = manifest is not None and results == [_MANIFEST] and not manifest.parts
-        if overwrite and (other := self._known().source) and self._source and other != self._source:
+        if not (resume or overwrite):
+            refuse_results(self.path)
+        results = _results(self.path)
+        manifest = None if overwrite else _manifest(self.path, results)
+        if overwrite and (other := _known(self.path).source) and self._source and other != self._source:
             raise OutputError(
                 "The folder holds the results of another source, which --overwrite (overwrite=True) does not replace",
                 seen=f"{self.path}: {other}, not {self._source}",
                 next_step="choose another --output, or delete the folder.",
             )
-        if overwrite or empty or not results:
+        if overwrite or _nothing_in(results, manifest):
             with writing(self.path):
                 self._clear()
             if not overwrite:
                 self._refuse_taken()
             return Manifest(fingerprint, self._source, images=self._images)
-        if manifest is None or not resume:
-            of = self._known().source
-            resumable = "continue with --resume (resume=True), " if manifest else ""
-            raise OutputError(
-                "The output folder already holds results",
-                seen=f"{self.path}: {', '.join(results)}{f' of {of}' if of else ''}",
-                next_step=f"{resumable}begin anew with --overwrite (overwrite=True), or choose another --output.",
-            )
+        if manifest is None:
+            raise _taken(self.path, results)
         default = {"keyframes": "off"}
         changed = _differences(default | manifest.fingerprint, default | fingerprint)
         if changed:
@@ -162,44 +156,6 @@ class RunFolder:
         logger.warning("Part %s of %s %s; the run goes on before it", part.name, self.path, reason)
         return False
 
-    def _known(self) -> Manifest:
-        """Return what is recorded in the folder; nothing where that cannot be read."""
-        try:
-            return self._load()
-        except OutputError:
-            return Manifest({})
-
-    def _load(self) -> Manifest:
-        try:
-            data = json.loads(read_text(self.path / _MANIFEST, _LARGEST_MANIFEST))
-            data = {_FORMAT: data}[data.pop("format")]  # another format is a KeyError
-            # Until parts were written they named their own images.
-            named = [name for part in data["parts"] for name in part.pop("images", [])]
-            manifest: Manifest = typed(data, Manifest, "it")
-            manifest.images += typed(named, list[str], "it.images")
-            self._check(manifest)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            what, seen = "The manifest of the run cannot be read", f"{self.path / _MANIFEST}: {error}"
-            raise OutputError(what, seen=seen, next_step="begin anew with --overwrite.") from error
-        return manifest
-
-    @staticmethod
-    def _check(manifest: Manifest) -> None:
-        """Raise a ValueError for names and numbers that no run writes."""
-        labels = manifest.parts[0].counts.keys() if manifest.parts else {}.keys()
-        for number, part in enumerate(manifest.parts, manifest.removed):
-            names = [part.name, *(name.partition(".")[0] for name in part.files)]
-            if set(names) != {f"{number:05d}"} or not all(map(_PART_FILE.fullmatch, part.files)):
-                raise ValueError(f"part {number} is called {part.name[:40]!r}, with files {list(part.files)}")
-            if not part.frames or part.last < part.first:
-                raise ValueError(f"part {number} has {part.frames} frames, {part.first} to {part.last}")
-        if any(
-            counts.keys() != labels for part in manifest.parts for counts in (part.counts, part.frames_with)
-        ):
-            raise ValueError("its parts count different classes")
-        if manifest.video_size and not min(manifest.video_size):
-            raise ValueError(f"the video is {manifest.video_size}")
-
     def files(self, ending: str) -> list[Path]:
         """Return the finished parts' files of one kind, by what follows the part's name; not every part has one."""
         named = ((f"{part.name}.{ending}", part) for part in self.manifest.parts)
@@ -222,7 +178,7 @@ class RunFolder:
 
     def _clear(self) -> None:
         """Remove what the run in this folder wrote: nothing that its manifest does not name, nothing through links."""
-        manifest = self._known()
+        manifest = _known(self.path)
         for path in (self.path / name for name in _FILES):
             path.unlink(missing_ok=True)
         if manifest.parts:
@@ -240,6 +196,79 @@ class RunFolder:
     def release(self) -> None:
         """Let other processes write to the folder."""
         self._lock.close()
+
+
+def refuse_results(path: Path) -> None:
+    """Refuse a folder that holds the results of a run.
+
+    Raises
+    ------
+    OutputError
+        When it does, or its record cannot be read.
+    """
+    with writing(path):
+        results = _results(path)
+    if not _nothing_in(results, _manifest(path, results)):
+        raise _taken(path, results)
+
+
+def _results(path: Path) -> list[str]:
+    return [name for name in _FILES if (path / name).exists()]
+
+
+def _nothing_in(results: list[str], manifest: Manifest | None) -> bool:
+    """Return whether there is nothing to continue or to lose: a run that ended before its first part was whole too."""
+    return not results or (manifest is not None and results == [_MANIFEST] and not manifest.parts)
+
+
+def _taken(path: Path, results: list[str]) -> OutputError:
+    of = _known(path).source
+    resumable = "continue with --resume (resume=True), " if _MANIFEST in results else ""
+    return OutputError(
+        "The output folder already holds results",
+        seen=f"{path}: {', '.join(results)}{f' of {of}' if of else ''}",
+        next_step=f"{resumable}begin anew with --overwrite (overwrite=True), or choose another --output.",
+    )
+
+
+def _known(path: Path) -> Manifest:
+    """Return what is recorded in a folder; nothing where that cannot be read."""
+    try:
+        return _manifest(path, [_MANIFEST]) or Manifest({})
+    except OutputError:
+        return Manifest({})
+
+
+def _manifest(path: Path, results: list[str]) -> Manifest | None:
+    if _MANIFEST not in results:
+        return None
+    try:
+        data = json.loads(read_text(path / _MANIFEST, _LARGEST_MANIFEST))
+        data = {_FORMAT: data}[data.pop("format")]  # another format is a KeyError
+        # Until parts were written they named their own images.
+        named = [name for part in data["parts"] for name in part.pop("images", [])]
+        manifest: Manifest = typed(data, Manifest, "it")
+        manifest.images += typed(named, list[str], "it.images")
+        _check(manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what, seen = "The manifest of the run cannot be read", f"{path / _MANIFEST}: {error}"
+        raise OutputError(what, seen=seen, next_step="begin anew with --overwrite.") from error
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise a ValueError for names and numbers that no run writes."""
+    labels = manifest.parts[0].counts.keys() if manifest.parts else {}.keys()
+    for number, part in enumerate(manifest.parts, manifest.removed):
+        names = [part.name, *(name.partition(".")[0] for name in part.files)]
+        if set(names) != {f"{number:05d}"} or not all(map(_PART_FILE.fullmatch, part.files)):
+            raise ValueError(f"part {number} is called {part.name[:40]!r}, with files {list(part.files)}")
+        if not part.frames or part.last < part.first:
+            raise ValueError(f"part {number} has {part.frames} frames, {part.first} to {part.last}")
+    if any(counts.keys() != labels for part in manifest.parts for counts in (part.counts, part.frames_with)):
+        raise ValueError("its parts count different classes")
+    if manifest.video_size and not min(manifest.video_size):
+        raise ValueError(f"the video is {manifest.video_size}")
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

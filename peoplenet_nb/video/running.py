@@ -23,11 +23,10 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.tracks import KeyFrames
 from peoplenet_nb.video.checks import (
-    check_keep,
+    before_loading,
     check_request,
     fingerprint,
     fitted,
-    key_frames_for,
     notes_on,
     run_path,
 )
@@ -147,13 +146,14 @@ def run(
         source = open_source(
             source, every=every, frames=frames, start=start, progress=progress is True, seconds=seconds
         )
+    path = run_path(output or outputs_dir(), name or source.info.stem)
+    chosen, more_notes = before_loading(
+        source, path, keyframes=keyframes, keep=keep, resume=resume, overwrite=overwrite
+    )
     if model is None:
         model = PeopleNet.load()
     settings = settings or preset(fit=model.fit)
     model = fitted(model, settings, source)
-    check_keep(source, keep)
-    chosen, more_notes = key_frames_for(source, keyframes)
-    path = run_path(output or outputs_dir(), name or source.info.stem)
     check_request(source, model, settings, path)
     info = source.info
     size = (info.width, info.height) if video and info.kind == "video" else None

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import DeviceError, InstallationError, ModelError, SettingsError, SourceError
 from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.sources.names import folder_name, unique_names
 from peoplenet_nb.sources.stills import videos_in
 from peoplenet_nb.urls import hide_secrets, hide_secrets_in
+from peoplenet_nb.video.checks import before_loading, run_path
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.running import run
 
@@ -24,6 +26,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 
 # What is wrong with the request and would be wrong with every source.
 _COMMON = (SettingsError, DeviceError, ModelError, InstallationError)
+_EARLY = ("keyframes", "keep", "resume", "overwrite")  # what `before_loading` looks at
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Failure:
 
 def run_all(
     sources: Iterable[str | Path],
-    model: PeopleNet | None = None,
+    model: PeopleNet | Callable[[], PeopleNet] | None = None,
     settings: Settings | None = None,
     output: str | Path | None = None,
     *,
@@ -59,7 +62,9 @@ def run_all(
     ----------
     sources : iterable of str or Path
         What `peoplenet_nb.sources.open_source` takes, and folders of videos, each of which is a source.
-    model, settings, output, every, frames, start, progress
+    model : PeopleNet or callable, optional
+        The network, or what loads it: that is called before the first source that can be run.
+    settings, output, every, frames, start, progress
         As in `peoplenet_nb.video.run`.
     decoder, live, seconds, buffer
         As in `open_source`.
@@ -102,6 +107,10 @@ def run_all(
             yield source_or_failure
             continue
         try:
+            if callable(model):
+                early = {option: options[option] for option in _EARLY if option in options}
+                before_loading(source_or_failure, run_path(output or outputs_dir(), name), **early)
+                model = model()
             yield run(source_or_failure, model, settings, output, name=name, progress=progress, **options)
         except _COMMON:
             raise

@@ -42,7 +42,8 @@ def describe_run(source: Source, pipeline: Pipeline, settings: Settings, notes: 
         "source": {
             key: getattr(info, key)
             for key in ("name", "spec", "kind", "width", "height", "fps", "frame_count", "rotation")
-        },
+        }
+        | {"spec": _lasting(info.spec)},
         "sampling": {key: getattr(source, key) for key in ("every", "frames", "start")},
         "model": {
             "file": model.file.path.name,
@@ -60,6 +61,11 @@ def describe_run(source: Source, pipeline: Pipeline, settings: Settings, notes: 
         "settings": settings.to_dict(),
         "notes": notes,
     }
+
+
+def _lasting(spec: str) -> str:
+    """Return what was asked for such that a file is found from another folder too."""
+    return spec if "://" in spec or not Path(spec).exists() else str(Path(spec).absolute())
 
 
 def finish_run(

@@ -194,7 +194,10 @@ def track(
     for name, table in tables.items():
         write_table(table, result.folder / name)
     with writing(result.folder):
-        drop_tracks(result.folder, (*COUNTED, DRAWN))  # they name tracks of before
+        gone = drop_tracks(result.folder, (*COUNTED, DRAWN))  # they name tracks of before
+    if gone:
+        again = "counting (--scene) and drawing (--video) make them anew"
+        notes += (f"Removed, because they tell of the tracks before: {', '.join(gone)}; {again}.",)
     return TrackedRun(result, tracks, result.folder / TRACKS, result.folder / TRACKED, notes)
 
 
