@@ -26,17 +26,25 @@ from runs import run
 from videos import make_video
 
 KEY = "rpa_very-secret-key-of-the-pod"
-POD = {"id": "pod1", "cost": 0.44, "gpu": {"displayName": "RTX 4090", "count": 1}, "containerDiskInGb": 20}
-POD |= {"volumeInGb": 50, "networkVolume": {"size": 100}}
+# As the examples of RunPod's own OpenAPI description have them (https://api.runpod.io/v2/openapi.json, 2.0.0).
+POD = {
+    "id": "pod1", "name": "mine", "status": "RUNNING", "cloud": "SECURE", "cost": 0.44, "locked": False, "disk": 20,
+    "gpu": {"id": "NVIDIA GeForce RTX 4090", "count": 1},
+    "mounts": {"network": [{"volumeId": "vol1", "path": "/workspace"}], "persistent": {"size": 50, "path": "/data"}},
+}  # fmt: skip
+VOLUME = {"id": "vol1", "name": "set", "size": 100, "dataCenter": "US-KS-2", "type": "STANDARD"}
 CATALOGUE = {
-    "data": [
-        {"id": "NVIDIA GeForce RTX 4090", "displayName": "RTX 4090", "memoryInGb": 24,
+    "gpus": [
+        {"id": "NVIDIA GeForce RTX 4090", "name": "RTX 4090", "memory": 24, "secure": True, "community": True,
          "price": {"secure": 0.69, "community": 0.34, "serverless": 1.1}, "availability": "HIGH"},
-        {"id": "NVIDIA L4", "displayName": "L4", "memoryInGb": 24, "price": {"secure": 0.43, "community": None}},
-        {"id": "new", "displayName": "RTX 9999", "price": {"secure": 9.0}},
-        {"id": "broken", "price": "free"}, None, 7,
+        {"id": "NVIDIA L4", "name": "L4", "memory": 24, "secure": True, "community": False,
+         "price": {"secure": 0.43, "community": 0.01}},  # a price of a cloud that has none
+        {"id": "new", "name": "RTX 9999", "secure": True, "price": {"secure": 9.0}},
+        {"id": "broken", "secure": True, "price": "free"}, None, 7,
     ]
 }  # fmt: skip
+UNAUTHORIZED = {"title": "Unauthorized", "status": 401, "detail": "missing bearer token"}
+NOT_FOUND = {"title": "Not Found", "status": 404, "detail": "resource not found"}
 
 
 class Api(ThreadingHTTPServer):
@@ -70,9 +78,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def _usual(self, body):
         if self.headers.get("Authorization") != f"Bearer {KEY}":
-            return 401, {"message": "Unauthorized"}, {}
+            return 401, UNAUTHORIZED, {}
         if self.command == "GET" and self.path == "/v2/pods/pod1":
             return 200, POD, {}
+        if self.command == "GET" and self.path == "/v2/network-volumes/vol1":
+            return 200, VOLUME, {}
         if self.command == "GET" and self.path == "/v2/catalog/gpus?include=AVAILABILITY&product=POD":
             return 200, CATALOGUE, {}
         if (
@@ -81,7 +91,7 @@ class Handler(BaseHTTPRequestHandler):
             and json.loads(body) == {"action": "stop"}
         ):
             return 200, {"id": "pod1", "status": "EXITED"}, {}
-        return 404, {"message": "not found"}, {}
+        return 404, NOT_FOUND, {}
 
     do_GET = do_POST = do_DELETE = do_PATCH = _answer  # noqa: N815
 
@@ -111,12 +121,15 @@ def program(folder, name, text):
 
 def test_what_a_pod_costs(server):
     shown = str(cost())
-    assert "this pod: pod1, 1 RTX 4090" in shown
+    assert "this pod: pod1, 1 GeForce RTX 4090" in shown
     assert "$0.440 an hour, $10.56 a day" in shown
     assert "container 20 GB $2.00 while it runs" in shown
     assert "volume 50 GB $5.00, stopped $10.00" in shown
     assert "network volume 100 GB $7.00" in shown
-    assert [seen[:3] for seen in server.seen] == [("GET", "/v2/pods/pod1", f"Bearer {KEY}")]
+    asked = ["/v2/pods/pod1", "/v2/network-volumes/vol1"]
+    assert [seen[:3] for seen in server.seen] == [("GET", path, f"Bearer {KEY}") for path in asked]
+    server.answers = [(200, POD, {}), (403, {}, {})]  # the pod's own key is for the pod
+    assert "volume 50 GB $5.00, stopped $10.00" in str(cost())
 
 
 def test_what_a_run_cost(server, tmp_path):
@@ -174,9 +187,9 @@ def test_a_gpu_is_not_measured_because_its_name_is_part_of_anothers(monkeypatch)
 @pytest.mark.parametrize(
     ("answer", "match"),
     [
-        ((401, {"message": f"bad key {KEY}"}, {}), "refuses the key"),
+        ((401, {"title": "Unauthorized", "detail": f"bad key {KEY}"}, {}), "refuses the key"),
         ((403, {}, {}), "may not do this"),
-        ((404, {"error": "no pod"}, {}), "no such pod"),
+        ((404, NOT_FOUND, {}), "no such pod"),
         ((429, {}, {"Retry-After": "3600"}), "asked too often"),
         ((500, b"<html>", {}), "does not do this"),
         ((302, b"", {"Location": "http://127.0.0.1:1/steal"}), "does not do this"),
@@ -221,7 +234,7 @@ def test_an_api_that_cannot_be_reached_and_a_machine_that_is_no_pod(monkeypatch)
         Pods().pod("pod1")
 
 
-@pytest.mark.parametrize("data", [{"gpu": {"count": 0}}, {"gpuCount": 0}])
+@pytest.mark.parametrize("data", [{"gpu": {"id": "NVIDIA L4", "count": 0}}, {"cpu": {"id": "cpu3c"}}])
 def test_a_pod_that_came_back_without_a_gpu_is_told(server, data):
     server.answers = [(200, {"id": "pod1", **data}, {})]
     shown = str(cost())
@@ -231,7 +244,8 @@ def test_a_pod_that_came_back_without_a_gpu_is_told(server, data):
 
 
 @pytest.mark.parametrize(
-    "data", [[], "x", 7, None, {"cost": "x", "gpu": 3, "networkVolume": []}, {"cost": -1}]
+    "data",
+    [[], "x", 7, None, {"cost": "x", "gpu": 3, "mounts": []}, {"cost": -1, "mounts": {"network": [7]}}],
 )
 def test_an_answer_of_another_shape_is_not_told_rather_than_wrong(server, data):
     server.answers = [(200, data, {})]
@@ -489,6 +503,6 @@ def test_the_commands_of_the_bill(server, monkeypatch):
 
 
 def test_prices_are_compared_by_the_cost_and_not_by_the_hour():
-    rows, _ = compare(api_module._offers(CATALOGUE), 1e6, None)
+    rows, _ = compare(api_module._offers(CATALOGUE["gpus"]), 1e6, None)
     assert rows[0]["gpu"] == "RTX 4090"
     assert rows[0]["an hour"] < rows[-1]["an hour"]

@@ -1,7 +1,9 @@
 """RunPod's REST API, version 2, and ``runpodctl`` where that does not answer.
 
-One decision to know: there is no call here that terminates a pod, because that deletes its volume. The pod's own key is
-in ``RUNPOD_API_KEY``; it goes to RunPod in a header and is in no message, and no redirect is followed with it.
+Fields are named as in the API's OpenAPI description (https://api.runpod.io/v2/openapi.json, version 2.0.0: ``Pod``,
+``GpuType``, ``NetworkVolume``, ``ErrorResponse``). One decision to know: there is no call here that terminates a pod,
+because that deletes its volume. The pod's own key is in ``RUNPOD_API_KEY``; it goes to RunPod in a header and is in no
+message, and no redirect is followed with it.
 """
 
 from __future__ import annotations
@@ -14,8 +16,10 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import requests
 
@@ -30,8 +34,6 @@ _TIMES = (5.0, 20.0)  # seconds to connect, and between two bytes
 _MOST = 8 << 20  # bytes of an answer
 _LONGEST_WAIT = 10  # seconds that 429 may ask for; more is told
 _CTL_S = 60.0
-# The documents name a field in one way, what is written with it now and then in another.
-_HOURLY = ("cost", "costPerHr", "adjustedCostPerHr")
 
 
 class PodError(PeopleNetError):
@@ -99,20 +101,27 @@ class Pods:
         PodError
             When it does not answer, refuses the key, or knows no such pod.
         """
-        data = _mapping(self._ask("GET", f"/pods/{pod}"))
-        gpu, volume = data.get("gpu"), data.get("networkVolume")
-        machine = gpu if isinstance(gpu, Mapping) else {}
+        data = _fields(self._ask("GET", f"/pods/{pod}"))
+        gpu, mounts = _fields(data.get("gpu")), _fields(data.get("mounts"))
+        count = 0.0 if "cpu" in data else _number(gpu, "count")  # a pod has one of the two
         return Pod(
             pod,
-            _first(data, *_HOURLY),
-            str(machine.get("displayName") or machine.get("id") or "") or None,
-            None
-            if (count := _first(machine, "count") if machine else _first(data, "gpuCount")) is None
-            else int(count),
-            _first(data, "containerDiskInGb", "containerDiskGb"),
-            _first(data, "volumeInGb", "volumeGb"),
-            _first(volume, "size", "sizeGb") if isinstance(volume, Mapping) else None,
+            _number(data, "cost"),
+            str(gpu.get("id") or "").removeprefix("NVIDIA ") or None,
+            None if count is None else int(count),
+            _number(data, "disk"),
+            _number(_fields(mounts.get("persistent")), "size"),
+            self._network_gb(mounts.get("network")),
         )
+
+    def _network_gb(self, mounts: Any) -> float | None:
+        """Return the size of the network volumes of a pod; its own key may not be allowed to ask for them."""
+        sizes = []
+        for mount in mounts if isinstance(mounts, list) else []:
+            with suppress(PodError):
+                volume = quote(str(_fields(mount).get("volumeId")), safe="")
+                sizes.append(_number(_fields(self._ask("GET", f"/network-volumes/{volume}")), "size"))
+        return sum(size or 0 for size in sizes) or None
 
     def gpus(self) -> list[GpuOffer]:
         """Return the GPUs for pods, with prices and whether there are any now.
@@ -122,8 +131,8 @@ class Pods:
         PodError
             As `pod`.
         """
-        data = self._ask("GET", "/catalog/gpus?include=AVAILABILITY&product=POD")
-        return list(_offers(data))
+        rows = _fields(self._ask("GET", "/catalog/gpus?include=AVAILABILITY&product=POD")).get("gpus")
+        return list(_offers(rows if isinstance(rows, list) else []))
 
     def stop(self, pod: str) -> str:
         """Stop a pod and return by what; its volume stays, and is billed.
@@ -232,55 +241,36 @@ _MEANINGS = {
 }
 
 
-def _mapping(data: Any) -> Mapping[str, Any]:
-    """Return an answer's object, which may lie one level down."""
-    for _ in range(2):
-        if isinstance(data, Mapping) and isinstance(data.get("data"), Mapping):
-            data = data["data"]
+def _fields(data: Any) -> Mapping[str, Any]:
+    """Return an object of an answer; of anything else nothing."""
     return data if isinstance(data, Mapping) else {}
 
 
-def _first(data: Mapping[str, Any], *names: str) -> float | None:
-    """Return the first of some fields that holds a number of at least 0."""
-    for name in names:
-        value = data.get(name)
-        if isinstance(value, Mapping):
-            value = next((v for k, v in value.items() if k in ("hourly", "perHour", "total", *_HOURLY)), None)
-        if isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", value):
-            value = float(value)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9:
-            return float(value)
-    return None
+def _number(data: Mapping[str, Any], name: str) -> float | None:
+    """Return a field where it holds a number of at least 0."""
+    value = data.get(name)
+    fine = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e9
+    return float(value) if fine else None  # type: ignore[arg-type]
 
 
-def _offers(data: Any) -> Iterator[GpuOffer]:
-    """Yield the GPUs of the catalogue; what is not understood is left out."""
-    if isinstance(data, Mapping):
-        data = next(
-            (data[name] for name in ("data", "gpus", "items") if isinstance(data.get(name), list)), []
+def _offers(rows: list[Any]) -> Iterator[GpuOffer]:
+    """Yield the GPUs of the catalogue, each in the clouds that have it; what is not understood is left out."""
+    for row in map(_fields, rows):
+        name, price, available = (
+            row.get("name") or row.get("id"),
+            _fields(row.get("price")),
+            row.get("availability"),
         )
-    for row in data if isinstance(data, list) else []:
-        if not isinstance(row, Mapping):
-            continue
-        name = str(row.get("displayName") or row.get("name") or row.get("id") or "")[:80]
-        price = row.get("price")
-        prices = {
-            cloud: value
-            for cloud in ("secure", "community")
-            if isinstance(price, Mapping) and (value := _first(price, cloud))
-        }
-        if name and prices:
-            available = row.get("availability")
-            yield GpuOffer(name, prices, str(available)[:40] if isinstance(available, str) else "")
+        clouds = [cloud for cloud in ("secure", "community") if row.get(cloud)]
+        prices = {cloud: value for cloud in clouds if (value := _number(price, cloud))}
+        if isinstance(name, str) and prices:
+            yield GpuOffer(name[:80], prices, available[:40] if isinstance(available, str) else "")
 
 
 def _said(text: str) -> str:
-    """Return what an answer has to say for itself, in short."""
+    """Return what an answer has to say for itself, in short (RFC 9457)."""
     try:
-        data = json.loads(text)
-        said = (
-            data.get("message") or data.get("error") or data.get("detail") if isinstance(data, dict) else ""
-        )
+        said = _fields(json.loads(text))
     except (ValueError, RecursionError):
-        said = ""
-    return " ".join(str(said or "").split())[:120]
+        return ""
+    return " ".join(str(said.get("detail") or said.get("title") or "").split())[:120]
