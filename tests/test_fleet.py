@@ -39,7 +39,7 @@ class InThisProcess:
     def begin(self, place):
         self.begun += 1
         self.token = f"t-{place}-{self.begun}"
-        one = worker.Worker(self.folder, json.loads(self.start.read_text()), self.token)
+        one = worker.Worker(self.folder, self.start, self.token)
         one.work()
         return self
 
@@ -127,7 +127,8 @@ def test_a_broken_video_is_tried_again_and_put_aside_with_its_reason(tmp_path, h
     assert (tmp_path / "out" / "sheet" / "a.jpg").is_file()
     assert "<script" not in result._repr_html_()
     assert "put aside: b" in str(result)
-    assert list((tmp_path / "out" / STATE / "starts").iterdir()) == []
+    assert "stand-in network" in page
+    assert list((tmp_path / "out" / STATE / "workers").iterdir()) == []
 
 
 def test_a_second_start_does_the_rest_only(tmp_path, here):
@@ -241,15 +242,54 @@ def test_a_worker_from_which_a_video_was_taken_ends_at_once(tmp_path, here, monk
     assert ended.is_set()
 
 
+def test_a_live_stream_that_is_seen_when_it_is_opened_is_put_aside(tmp_path, here, monkeypatch):
+    monkeypatch.setattr(worker.VideoFile, "endless", True)
+    failures = run(make_video(tmp_path / "hls.mp4", 3), tmp_path / "out").failures
+    assert "detect ADDRESS --seconds" in failures["hls"]
+
+
 def test_the_log_of_a_worker_holds_no_password(tmp_path, here, monkeypatch, caplog):
     def broken(address, **_):
         raise RuntimeError(f"cannot open {address}")
 
     monkeypatch.setattr(worker, "open_source", broken)
-    failures = run("rtsp://me:s3cret@host/street", tmp_path / "out").failures
+    failures = run("https://me:s3cret@host/street", tmp_path / "out").failures
     assert "cannot open" in f"{failures}"
     assert "cannot open" in caplog.text
     assert "s3cret" not in f"{failures} {caplog.text}"
+
+
+@pytest.mark.parametrize("moment", ["take", "_run_video", "save_picture", "finish", "close"])
+def test_a_worker_that_is_told_to_stop_at_any_moment_leaves_no_claim_behind(
+    tmp_path, here, monkeypatch, moment
+):
+    """Nor does it run the next video; what it had is given back, or done."""
+    owner = next(one for one in (worker.Claims, worker.Worker, worker) if hasattr(one, moment))
+    real, before = getattr(owner, moment), signal.getsignal(signal.SIGINT)
+
+    def told(*given, **options):
+        if signal.getsignal(signal.SIGINT) != before:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(*given, **options)
+
+    class Told(worker.Worker):
+        def work(self):
+            signal.signal(signal.SIGINT, self.interrupt)
+            try:
+                super().work()
+            finally:
+                signal.signal(signal.SIGINT, before)
+
+    clips, out = [make_video(tmp_path / f"{name}.mp4", 3) for name in "ab"], tmp_path / "out"
+    with monkeypatch.context() as stopped:
+        stopped.setattr(worker, "Worker", Told)
+        stopped.setattr(owner, moment, told)
+        stopped.setattr(module.Start, "go", lambda run, place, _: place.begin(0))
+        run(clips, out)
+    seen = worker.Claims(out, "looking").survey()
+    assert seen.last.keys() == seen.ended | seen.done
+    assert len(seen.last) == (2 if moment == "close" else 1)
+    assert run(clips, out).summary["complete"] == 2
 
 
 def test_two_machines_begin_apart(tmp_path, here, monkeypatch):
@@ -260,7 +300,7 @@ def test_two_machines_begin_apart(tmp_path, here, monkeypatch):
         monkeypatch.setenv("NUM_NODES", "2")
         with monkeypatch.context() as stopped:
             stopped.setattr(InThisProcess, "begin", lambda self, place: orders.append(
-                [job["name"] for job in json.loads(self.start.read_text())["jobs"]]
+                [job["name"] for job in self.start["jobs"]]
             ) or (_ for _ in ()).throw(KeyboardInterrupt))  # fmt: skip
             with pytest.raises(KeyboardInterrupt):
                 run(clips, tmp_path / f"out{rank}")
@@ -302,18 +342,27 @@ def alive(pids):
 
 @pytest.mark.slow
 def test_a_killed_worker_and_then_all_of_them_lose_nothing(tmp_path):
-    """kill -9 of a worker, then of everything; what is there in the end is what single runs give."""
+    """kill -9 of a worker, then of everything; what is there in the end is what single runs give.
+
+    What is there after the kill holds no password, because workers are told by their standard input.
+    """
     clips, out = tmp_path / "clips", tmp_path / "out"
     clips.mkdir()
     for name, frames in (("long", 400), ("a", 10), ("b", 12)):
         make_video(clips / f"{name}.mp4", frames)
+    (tmp_path / "list.csv").write_text("source\nhttps://me:s3cret@127.0.0.1:1/x.mp4?token=s3cret\n")
     begun = subprocess.Popen(
-        command(clips, "-o", out), cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True
+        command(clips, tmp_path / "list.csv", "-o", out),
+        cwd=ROOT,
+        env=environment(),
+        stderr=subprocess.PIPE,
+        text=True,
     )
     first = wait_for(lambda: busy_worker(out, "long"))
     os.kill(first, signal.SIGKILL)
     second = wait_for(lambda: (pid := busy_worker(out, "long")) and pid != first and pid)
     assert (out / STATE / "claims" / "long.1.failed").is_file()
+    told = Path(f"/proc/{second}/cmdline").read_bytes() + Path(f"/proc/{second}/environ").read_bytes()
     begun.kill()
     os.kill(second, signal.SIGKILL)
     begun.communicate()
@@ -323,6 +372,9 @@ def test_a_killed_worker_and_then_all_of_them_lose_nothing(tmp_path):
             not alive(json.loads(p.read_text())["pid"] for p in (out / STATE / "workers").glob("w-*.json"))
         )
     )
+    kept = [file for file in out.rglob("*") if file.is_file()]
+    assert out / STATE / "request.json" in kept
+    assert b"s3cret" not in told + b"".join(file.read_bytes() for file in kept)
     done = subprocess.run(  # noqa: PLW1510
         command(clips, "-o", out), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=200
     )

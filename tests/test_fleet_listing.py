@@ -89,6 +89,17 @@ def test_what_is_not_there_is_an_error_at_once(tmp_path, monkeypatch, what):
         list_jobs([what])
 
 
+@pytest.mark.parametrize("address", ["rtsp://me:hush@camera/1", "RTMP://h/live", "/dev/video0"])
+def test_live_streams_are_refused_at_once(tmp_path, address):
+    path = tmp_path / "list.csv"
+    path.write_text(f"source\n{address}\n")
+    for given in (address, path):
+        with pytest.raises(SourceError, match="live stream") as caught:
+            list_jobs([given])
+        assert "detect" in str(caught.value)
+        assert "hush" not in str(caught.value)
+
+
 def jobs_of(folder):
     return list_jobs([folder / "a" / "f.mp4", folder / "b" / "f.mp4", folder / "c" / "f-2.mp4"])
 

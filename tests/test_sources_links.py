@@ -113,6 +113,7 @@ def test_of_a_playlist_of_playlists_the_best_is_read(server, name):
     source = open_source(f"{server}/{name}.m3u8")
     assert [number_of(f.image) for f in source] == list(range(12))
     assert source.info.name == f"{name}.m3u8"
+    assert not source.endless
 
 
 @pytest.mark.parametrize("name", ["loop", "sound"])
@@ -154,6 +155,7 @@ def test_a_live_stream_is_read_over_a_lost_piece(server, asked, tmp_path):
     live = tmp_path / "web" / "live.m3u8"
     live.write_text("#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:0.48,\ngone.ts\n#EXTINF:0.48,\npart.ts\n")
     source = open_source(f"{server}/live.m3u8?/media.m3u8")
+    assert source.endless
     assert [number_of(f.image) for f in source] == list(range(12))
     assert "/gone.ts" in asked
 

@@ -119,21 +119,19 @@ def batch(
     reserve_names(jobs, folder)
     run = Start(folder, request, jobs, tries, stale_s)
     run.forget_changed(retry=retry)
-    path = run.write_start()
     try:
-        place: Place
-        if not run.open:
-            return run.finish()
-        if on == "ray":
-            from peoplenet_nb.fleet.on_ray import OnRay
+        if run.open:
+            place: Place
+            if on == "ray":
+                from peoplenet_nb.fleet.on_ray import OnRay
 
-            place = OnRay(folder, run.data(), device, workers, address)
-        else:
-            place = Local(folder, path, device, workers)
-        try:
-            run.go(place, Progress(progress))
-        finally:
-            place.close()
+                place = OnRay(folder, run.data(), device, workers, address)
+            else:
+                place = Local(folder, run.data(), device, workers)
+            try:
+                run.go(place, Progress(progress))
+            finally:
+                place.close()
         return run.finish()
     finally:
-        run.close(path)
+        run.close()

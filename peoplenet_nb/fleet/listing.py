@@ -13,21 +13,20 @@ import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import OutputError, PeopleNetError, SourceError, refuse_unknown
+from peoplenet_nb.errors import OutputError, SourceError, refuse_unknown
 from peoplenet_nb.files import read_text, write_new
 from peoplenet_nb.fleet.claims import STATE, read_json
 from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import remote
 from peoplenet_nb.sources.names import folder_name
-from peoplenet_nb.sources.opening import DEMO
+from peoplenet_nb.sources.opening import DEMO, is_live
 from peoplenet_nb.sources.stills import IMAGE_NAME, natural_key, videos_in
 from peoplenet_nb.urls import hide_secrets
-from peoplenet_nb.video.checks import run_path
 
 _COLUMNS = ("source", "name", "settings")
 _LARGEST_LIST = 64 << 20
@@ -57,10 +56,6 @@ class Job:
         """The source, as a hash where it is an address: that may hold a password."""
         return f"{self.shown} {hashlib.sha256(self.source.encode(errors='surrogateescape')).hexdigest()[:16]}"
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON takes it."""
-        return asdict(self)
-
 
 def list_jobs(sources: Iterable[str | Path]) -> list[Job]:
     """Return the videos that sources stand for, each once, in order.
@@ -88,7 +83,18 @@ def list_jobs(sources: Iterable[str | Path]) -> list[Job]:
     return list(jobs.values())
 
 
+def live_refused(shown: str) -> SourceError:
+    """Return why a live stream is none of a batch's videos."""
+    return SourceError(
+        "A live stream has no end, so a batch would never be done with it",
+        seen=shown,
+        next_step="run it by itself: peoplenet-nb detect ADDRESS --seconds 60, or watch it in notebook 10.",
+    )
+
+
 def _expanded(text: str) -> Iterator[Job]:
+    if is_live(text):
+        raise live_refused(hide_secrets(text))
     if "://" in text:
         if remote.is_remote(text):
             yield from (
@@ -156,6 +162,8 @@ def _listed(path: Path) -> Iterator[Job]:
     except (OSError, ValueError, csv.Error) as error:
         step = "write it as CSV with a first line such as source,name,settings."
         raise SourceError("The list cannot be read", seen=f"{path}: {error}", next_step=step) from error
+    from peoplenet_nb.video.checks import run_path
+
     read: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(rows, 2):
         refuse_unknown((column for column in row if column), _COLUMNS, f"column of {path.name}")
@@ -179,6 +187,8 @@ def _listed(path: Path) -> Iterator[Job]:
 def _row(folder: Path, values: dict[str, str], settings: dict[str, Any] | None) -> Job:
     """Return the job of a line; what is not there fails when it is its turn, and the others run."""
     source = values["source"]
+    if is_live(source):
+        raise live_refused(hide_secrets(source))
     if "://" in source:
         return Job(source, values["name"], settings)
     path = folder / Path(source).expanduser()
@@ -242,11 +252,3 @@ def _reserve(folder: Path, name: str, identity: str, shown: str, known: dict[str
         else:
             known[name] = read_json(path).get("source")
     return bool(known[name] == identity)
-
-
-def job_of(data: Any) -> Job:
-    """Return the job that `Job.to_dict` wrote."""
-    try:
-        return Job(**data)
-    except TypeError as error:
-        raise PeopleNetError("A job of the batch cannot be read", seen=error) from error

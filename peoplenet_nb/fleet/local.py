@@ -1,16 +1,20 @@
 """Workers on this machine: one process for each GPU, or for a few cores, with its share of them.
 
-Whatever a worker prints or logs goes to a file beside its state; of one that died, the end of it is shown.
+Whatever a worker prints or logs goes to a file beside its state; of one that died, the end of it is shown. What it has
+to do is told by its standard input, because addresses may hold passwords, and a file would outlive a kill. The end of
+that tells it to stop.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import uuid
 from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
 
 from peoplenet_nb.errors import OutputError, SettingsError
 from peoplenet_nb.files import writing
@@ -19,12 +23,16 @@ from peoplenet_nb.hardware import available_threads, gpus
 
 _CORES = 1  # of a worker on a CPU: benchmarks/many_videos.py has the times
 _TAIL = 2000  # characters of a log
+# The start is read before what takes long, because the coordinator waits until it is.
+_BEGIN = (
+    "import sys; start = sys.stdin.buffer.readline(); from peoplenet_nb.fleet.worker import main; main(start)"
+)
 
 
 class LocalWorker:
     """A worker in a process of its own."""
 
-    def __init__(self, output: Path, start: Path, environment: dict[str, str]) -> None:
+    def __init__(self, output: Path, start: dict[str, Any], environment: dict[str, str]) -> None:
         self.token: str = f"w-{uuid.uuid4().hex[:12]}"
         self._log = output / STATE / "workers" / f"{self.token}.log"
         # The checkout this process runs from comes first, also where another one is installed.
@@ -34,13 +42,17 @@ class LocalWorker:
             self._log.parent.mkdir(parents=True, exist_ok=True)
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "peoplenet_nb.fleet.worker", str(output), str(start), self.token],
+                    [sys.executable, "-c", _BEGIN, str(output), self.token],
                     stdin=subprocess.PIPE,
                     stdout=log,
                     stderr=log,
                     env=environment,
                     start_new_session=True,  # Ctrl-C is for the coordinator, which tells the workers
                 )
+        self._stdin: IO[bytes] = self._process.stdin  # type: ignore[assignment]
+        with suppress(OSError):  # `died` tells why it ended
+            self._stdin.write(json.dumps(start).encode() + b"\n")
+            self._stdin.flush()
 
     @property
     def died(self) -> str | None:
@@ -75,7 +87,7 @@ class LocalWorker:
     def stop(self) -> None:
         """Let it finish its part and end."""
         with suppress(OSError):
-            self._process.stdin.close()  # type: ignore[union-attr]
+            self._stdin.close()
 
     def close(self, seconds: float) -> None:
         """Wait for its end, and see to it."""
@@ -96,20 +108,17 @@ class Local:
     ----------
     output : Path
         The batch's folder.
-    start : Path
-        The file of this start.
+    start : dict
+        What a worker needs to know.
     device : str
         Where the network runs.
     workers : int, optional
         How many; left out, one for each GPU or for each core.
     """
 
-    def __init__(self, output: Path, start: Path, device: str, workers: int | None = None) -> None:
-        self._output, self._start = output, start
-        cores, self._gpus = (
-            available_threads(),
-            gpu_numbers() if device in ("auto", "cuda", "tensorrt") else [],
-        )
+    def __init__(self, output: Path, start: dict[str, Any], device: str, workers: int | None = None) -> None:
+        self._output, self._start, cores = output, start, available_threads()
+        self._gpus = gpu_numbers() if device in ("auto", "cuda", "tensorrt") else []
         if workers is not None and workers < 1:
             raise SettingsError("There is at least one worker", seen=workers, next_step="choose 1 or more.")
         self.workers: int = workers or len(self._gpus) or max(1, cores // _CORES)

@@ -32,7 +32,7 @@ class _Actor:
         os.environ["PEOPLENET_CORES"] = str(cores)
         logging.basicConfig(level=logging.INFO)
         folder = Path(output)
-        if not (folder / STATE / "starts" / f"{start['id']}.json").is_file():
+        if not (folder / STATE / "workers" / f"{start['id']}.json").is_file():  # the coordinator's own
             raise OutputError(
                 "A node of the cluster does not see the output folder",
                 seen=f"{output} on {os.uname().nodename}",

@@ -94,7 +94,10 @@ class Progress:
         if not wanted:
             return
         if "IPython" in sys.modules and _in_notebook():
-            self._handle = _display(note("The workers are starting."))
+            from IPython.display import display
+
+            show: Any = display
+            self._handle = show(_html(note("The workers are starting.")), display_id=True)
         elif sys.stderr.isatty():
             from rich.console import Console
             from rich.live import Live
@@ -107,7 +110,7 @@ class Progress:
         if not self._wanted:
             return
         if self._handle is not None:
-            self._handle.update(_Html(note(standing.line(), "ok") if last else _html(standing)))
+            self._handle.update(_html(note(standing.line(), "ok") if last else _tables(standing)))
         elif self._live is not None:
             self._live.update(_rich(standing), refresh=True)
         now = time.monotonic()
@@ -130,21 +133,10 @@ class Progress:
                 self._live.stop()
 
 
-class _Html:
-    """What shows itself in a notebook as this."""
+def _html(text: str) -> Any:
+    from IPython.display import HTML
 
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def _repr_html_(self) -> str:
-        return self._text
-
-
-def _display(text: str) -> Any:
-    from IPython import display
-
-    show: Any = display.display
-    return show(_Html(text), display_id=True)
+    return HTML(text)  # type: ignore[no-untyped-call]
 
 
 def _in_notebook() -> bool:
@@ -153,7 +145,7 @@ def _in_notebook() -> bool:
     return getattr(get_ipython(), "kernel", None) is not None
 
 
-def _html(standing: Standing) -> str:
+def _tables(standing: Standing) -> str:
     failures = [{"put aside": name, "reason": reason} for name, reason in _latest(standing)]
     return note(standing.line()) + table(standing.rows()) + (table(failures) if failures else "")
 

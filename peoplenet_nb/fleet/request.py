@@ -36,12 +36,14 @@ class Request:
     batch: int | None
     decoder: str
     encoder: str
+    standin: bool = False  #: whether the model is the stand-in of the demo clip
 
     @classmethod
     def of(cls, model: str | Path | None, settings: Settings, **options: Any) -> Request:
         """Return the request for a model, which is looked for now, so that all workers take the same."""
         file = read_model_file(resolve_model(model or None))
-        return cls(str(file.path), file.sha256, settings=settings.to_dict(), **options)
+        settings_data = settings.to_dict()
+        return cls(str(file.path), file.sha256, settings=settings_data, standin=file.standin, **options)
 
     @classmethod
     def load(cls, output: Path) -> Request:
@@ -74,7 +76,8 @@ class Request:
         if write_new(output / STATE / "request.json", text.encode()):
             return
         mine, there = json.loads(text), asdict(Request.load(output))
-        for what in ("model", "device", "encoder", "decoder", "batch"):  # machines may differ in these
+        # Machines may differ in these; what the model is, its hash tells.
+        for what in ("model", "device", "encoder", "decoder", "batch", "standin"):
             mine.pop(what), there.pop(what)
         changed = [name for name in mine if mine[name] != there[name]]
         if changed:

@@ -2,19 +2,41 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from peoplenet_nb.fleet.listing import INDEX, VIDEOS
-from peoplenet_nb.fleet.sheet import Pictures, rows_of, totals
+from peoplenet_nb.fleet.listing import INDEX, SHEET, VIDEOS
+from peoplenet_nb.fleet.sheet import rows_of, totals
 from peoplenet_nb.html_tables import note, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _SHOWN = ("name", "state", "frames", "fps")
+
+
+class Pictures:
+    """Small pictures of videos, which show themselves in a notebook, with all that they need."""
+
+    def __init__(self, output: Path, names: Sequence[str]) -> None:
+        self._output, self._names = output, names
+
+    def _repr_html_(self) -> str:
+        shown = []
+        for name in self._names:
+            with suppress(OSError):
+                data = base64.b64encode((self._output / SHEET / f"{name}.jpg").read_bytes()).decode()
+                image = f'<img alt="" style="width:100%;display:block" src="data:image/jpeg;base64,{data}">'
+                shown.append(
+                    f'<figure style="margin:0">{image}<figcaption>{escape(name)}</figcaption></figure>'
+                )
+        columns = "display:grid;gap:0.8em;grid-template-columns:repeat(auto-fill,minmax(220px,1fr))"
+        return f'<div style="{columns}">{"".join(shown)}</div>'
 
 
 @dataclass

@@ -2,82 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing, suppress
+from collections.abc import Mapping
+from dataclasses import asdict
 from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import cv2
-import numpy as np
-
-from peoplenet_nb.errors import PeopleNetError
-from peoplenet_nb.files import write_bytes, write_text, writing
+from peoplenet_nb.files import write_text, writing
 from peoplenet_nb.fleet.claims import STATE, read_json
 from peoplenet_nb.fleet.listing import INDEX, SHEET, SUMMARY, VIDEOS
-from peoplenet_nb.sources.frames import Image
-from peoplenet_nb.sources.stills import read_image
-from peoplenet_nb.video.result import RunResult
+from peoplenet_nb.fleet.request import Request
+from peoplenet_nb.network.model import STANDIN_WARNING
 
-_WIDTH = 360  # pixels of a picture
-_QUALITY = 80
 _HEAD = ("name", "source", "state", "frames", "seconds", "fps", "tries", "host", "reason")
-
-
-def save_picture(result: RunResult, output: Path, name: str) -> None:
-    """Write a small picture of a run, with its boxes, for the page; none where the run drew nothing."""
-    with suppress(PeopleNetError, OSError, ValueError, cv2.error):
-        picture = _picture(result)
-        if picture is not None:
-            height = max(1, round(picture.shape[0] * _WIDTH / picture.shape[1]))
-            small = cv2.resize(picture, (_WIDTH, height), interpolation=cv2.INTER_AREA)
-            fine, data = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-            if fine:
-                write_bytes(output / SHEET / f"{name}.jpg", data.tobytes())
-
-
-def _picture(result: RunResult) -> Image | None:
-    """Return a frame near the middle of the video (one that can be decoded by itself), or the middle image."""
-    if result.video is not None:
-        import av
-
-        with closing(av.open(f"file:{result.video}")) as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "NONE"
-            if stream.duration:
-                container.seek((stream.start_time or 0) + stream.duration // 2, stream=stream)
-            frame = next(container.decode(stream), None)
-            return None if frame is None else np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
-    if result.images is not None:
-        files = sorted(result.images.iterdir())
-        return read_image(files[len(files) // 2]) if files else None
-    return None
-
-
-class Pictures:
-    """Small pictures of videos, which show themselves in a notebook, with all that they need."""
-
-    def __init__(self, output: Path, names: Sequence[str]) -> None:
-        self._output, self._names = output, names
-
-    def _repr_html_(self) -> str:
-        shown = []
-        for name in self._names:
-            with suppress(OSError):
-                data = base64.b64encode((self._output / SHEET / f"{name}.jpg").read_bytes()).decode()
-                image = f'<img alt="" style="width:100%;display:block" src="data:image/jpeg;base64,{data}">'
-                shown.append(
-                    f'<figure style="margin:0">{image}<figcaption>{escape(name)}</figcaption></figure>'
-                )
-        columns = "display:grid;gap:0.8em;grid-template-columns:repeat(auto-fill,minmax(220px,1fr))"
-        return f'<div style="{columns}">{"".join(shown)}</div>'
 
 
 def rows_of(records: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
@@ -114,7 +57,7 @@ def totals(records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def write_results(
-    output: Path, records: Mapping[str, dict[str, Any]], request: dict[str, Any], seconds: float
+    output: Path, records: Mapping[str, dict[str, Any]], request: Request, seconds: float
 ) -> None:
     """Write ``videos.csv``, ``batch.json`` and ``index.html``; several machines may do so at once.
 
@@ -129,8 +72,8 @@ def write_results(
     seconds += before if isinstance(before, int | float) else 0
     summary = totals(records) | {"wall_seconds": round(seconds, 2)}
     _replace(output / VIDEOS, table.getvalue())
-    _replace(output / SUMMARY, json.dumps(summary | {"request": request}, indent=1))
-    _replace(output / INDEX, page(output, rows, summary))
+    _replace(output / SUMMARY, json.dumps(summary | {"request": asdict(request)}, indent=1))
+    _replace(output / INDEX, _page(output, rows, summary, STANDIN_WARNING if request.standin else ""))
 
 
 def _replace(path: Path, text: str) -> None:
@@ -140,13 +83,15 @@ def _replace(path: Path, text: str) -> None:
         partial.replace(path)
 
 
-def page(output: Path, rows: Iterable[dict[str, Any]], summary: Mapping[str, Any]) -> str:
+def _page(output: Path, rows: list[dict[str, Any]], summary: Mapping[str, Any], warning: str) -> str:
     """Return the contact sheet: a picture, a name and what was found for each video; those put aside first."""
     found = ", ".join(f"{number:,} {label}" for label, number in summary["counts"].items())
     lead = f"{summary['complete']:,} of {summary['videos']:,} videos complete, {summary['frames']:,} frames"
     aside = f", {summary['aside']:,} put aside" if summary["aside"] else ""
     cards = [_card(output, row) for row in sorted(rows, key=lambda row: row["state"] != "aside")]
-    return _PAGE.format(lead=escape(f"{lead}{aside}."), found=escape(found), cards="\n".join(cards))
+    warned = f'<p class="aside">{escape(warning)}</p>' if warning else ""
+    lead = escape(f"{lead}{aside}.")
+    return _PAGE.format(lead=lead, found=escape(found), warning=warned, cards="\n".join(cards))
 
 
 def _card(output: Path, row: dict[str, Any]) -> str:
@@ -181,7 +126,7 @@ img, .none {{ width: 100%; aspect-ratio: 16/9; object-fit: contain; background: 
   display: block; margin-bottom: .5rem }}
 .none {{ display: grid; place-items: center; opacity: .6 }}
 p {{ margin: .25rem 0 }} small {{ opacity: .65 }} .aside {{ border-left: 4px solid #d55e00; padding-left: .5rem }}
-</style></head><body><h1>Videos</h1><p>{lead} Found: {found}.</p>
+</style></head><body><h1>Videos</h1>{warning}<p>{lead} Found: {found}.</p>
 <main>
 {cards}
 </main></body></html>

@@ -5,7 +5,6 @@ The coordinator runs no video itself, and holds nothing that is not in files, so
 
 from __future__ import annotations
 
-import json
 import os
 import time
 import uuid
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from peoplenet_nb.errors import OutputError, PeopleNetError
-from peoplenet_nb.files import writing
 from peoplenet_nb.fleet.claims import Claims, read_json
 from peoplenet_nb.fleet.listing import Job
 from peoplenet_nb.fleet.progress import Progress, Standing
@@ -23,7 +21,7 @@ from peoplenet_nb.fleet.request import Request, error_of
 from peoplenet_nb.fleet.result import BatchResult
 from peoplenet_nb.fleet.sheet import write_results
 
-_POLL_S = 0.2
+_POLL_S = 0.1
 _STOP_S = 30.0  # for workers to end their parts
 _IDLE_DEATHS = 3  # workers that die before they have a video: something is wrong with all of them
 
@@ -72,6 +70,7 @@ class Start:
         self._began = time.monotonic()
         self._records: dict[str, dict[str, Any]] = {}
         self._frames: dict[str, int] = {}  # by worker, those that are gone too
+        self._tokens: set[str] = set()  # of workers
         self._idle_deaths = 0
 
     def forget_changed(self, *, retry: bool) -> None:
@@ -90,35 +89,26 @@ class Start:
             self.open.append(name)
         self.before: int = len(self._records)
 
-    def write_start(self) -> Path:
-        """Write the file of this start for its workers: it may hold passwords, so nobody else reads it."""
-        path = self.claims.folder / "starts" / f"{self.id}.json"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch(0o600)
-            path.write_text(json.dumps(self.data()), encoding="utf-8")
-        return path
-
     def data(self) -> dict[str, Any]:
-        """Return what a worker needs to know."""
+        """Return what a worker needs to know; it may hold passwords, so it is never written."""
         rank, nodes = (_number(os.environ.get(name)) for name in ("NODE_RANK", "NUM_NODES"))
         # A long one that begins last is waited for.
         names = sorted(self.open, key=lambda name: -self.jobs[name].size)
-        if (
-            rank is not None and nodes and rank < nodes
-        ):  # machines begin apart, so as not to ask for the same ones
+        if rank is not None and nodes and rank < nodes:  # machines begin apart, not to ask for the same ones
             names = [name for first in range(nodes) for name in names[(rank + first) % nodes :: nodes]]
         data = {"id": self.id, "request": asdict(self.request), "tries": self.claims.tries}
-        return data | {"stale_s": self.claims.stale_s, "jobs": [self.jobs[name].to_dict() for name in names]}
+        return data | {"stale_s": self.claims.stale_s, "jobs": [asdict(self.jobs[name]) for name in names]}
 
     def go(self, place: Place, progress: Progress) -> None:
         """Work until every video has its last word."""
         began, running = time.monotonic(), dict[int, Handle]()
-        poll = _POLL_S
+        self.claims.beat()  # so that an actor on another node knows the folder by it
         try:
             while True:
                 self._reap(running)
+                looked = time.monotonic()
                 seen = self.claims.survey()
+                looked = time.monotonic() - looked
                 free = list(self.claims.free(self.open, seen))
                 self._take_note(seen.done)
                 if not self.open:
@@ -126,9 +116,11 @@ class Start:
                 places = [number for number in range(place.workers) if number not in running]
                 # Those that are starting will take as many.
                 for number in places[: max(0, len(free) - self._starting(running))]:
-                    running[number] = place.begin(number)
+                    running[number] = worker = place.begin(number)
+                    self._tokens.add(worker.token)
                 progress.show(self._standing(began, running))
-                time.sleep(poll if running else 5 * poll)  # without workers, other machines have the rest
+                # With 10,000 videos a look takes long, and without workers, other machines have the rest.
+                time.sleep(max(_POLL_S if running else 10 * _POLL_S, 20 * looked))
             progress.show(self._standing(began, running), last=True)
         except BaseException:
             for worker in running.values():
@@ -157,11 +149,9 @@ class Start:
                 raise error_of(error)
             if not died:
                 continue
-            seen = self.claims.survey()
-            open_ones = [name for name in seen.last if name not in seen.ended | seen.done]
-            held = [n for n in open_ones if self.claims.owner(n, seen.last[n]) == worker.token]
-            for name in held:
-                self.claims.fail(name, seen.last[name], died)
+            held = self._held_by({worker.token})
+            for name, claim in held:
+                self.claims.fail(name, claim, died)
             self.claims.worker_file(worker.token).unlink(missing_ok=True)
             self._idle_deaths = 0 if held else self._idle_deaths + 1
             if self._idle_deaths >= _IDLE_DEATHS:
@@ -206,19 +196,23 @@ class Start:
         for name, job in self.jobs.items():
             record = {"source": job.shown} | (self._records.get(name) or self.claims.record(name))
             records[name] = record
-        write_results(self.output, records, asdict(self.request), time.monotonic() - self._began)
+        write_results(self.output, records, self.request, time.monotonic() - self._began)
         return BatchResult(self.output, records)
 
-    def close(self, path: Path) -> None:
-        """Take away what only this start needed."""
+    def close(self) -> None:
+        """Give back what workers that have ended still had, and take away what only this start needed."""
         with suppress(OSError, PeopleNetError):
-            path.unlink(missing_ok=True)
-            seen = self.claims.survey()
-            # By these the next start sees that whoever had a video is gone.
-            held = {self.claims.owner(n, seen.last[n]) for n in seen.last if n not in seen.ended | seen.done}
-            for token in self.claims.workers(self.id).keys() - held:
+            for name, number in self._held_by(self._tokens):
+                self.claims.leave(name, number)
+            for token in self._tokens:
                 self.claims.worker_file(token).unlink(missing_ok=True)
             self.claims.close()
+
+    def _held_by(self, tokens: set[str]) -> list[tuple[str, int]]:
+        """Return the latest claims that some workers made and that have not ended."""
+        seen = self.claims.survey()
+        held = {name: number for name, number in seen.last.items() if name not in seen.ended | seen.done}
+        return [(name, number) for name, number in held.items() if self.claims.owner(name, number) in tokens]
 
 
 def _number(text: str | None) -> int | None:

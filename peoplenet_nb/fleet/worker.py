@@ -1,8 +1,8 @@
 """One worker of a batch: it takes a video that is free, runs it to its end, and takes the next.
 
-A process of its own, started by `peoplenet_nb.fleet.coordinator`, or an actor of Ray's. The network is loaded once. It
-ends when there is nothing to be had, when it is told to stop, or when something is wrong that is not the video's fault:
-a full disk, a model that does not load.
+A process of its own, started by `peoplenet_nb.fleet.local`, or an actor of Ray's. The network is loaded once. It ends
+when there is nothing to be had, when it is told to stop, or when something is wrong that is not the video's fault: a
+full disk, a model that does not load. Told to stop, it gives back the video that it has, whatever it is doing then.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from peoplenet_nb.errors import (
     PeopleNetError,
     SettingsError,
 )
-from peoplenet_nb.files import read_text
 from peoplenet_nb.fleet.claims import HEARTBEAT_S, Claims
-from peoplenet_nb.fleet.listing import Job, job_of
+from peoplenet_nb.fleet.listing import Job, live_refused
+from peoplenet_nb.fleet.picture import save_picture
 from peoplenet_nb.fleet.request import Request, error_data
-from peoplenet_nb.fleet.sheet import save_picture
 from peoplenet_nb.network import PeopleNet
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources.videofile import VideoFile
 from peoplenet_nb.urls import hide_secrets_in
 from peoplenet_nb.video import run
 from peoplenet_nb.video.result import RunResult
@@ -65,11 +65,12 @@ class Worker:
     def __init__(self, output: Path, start: dict[str, Any], token: str) -> None:
         self.output = output
         self.request: Request = Request(**start["request"])
-        self.jobs: dict[str, Job] = {job["name"]: job_of(job) for job in start["jobs"]}
+        self.jobs: dict[str, Job] = {job["name"]: Job(**job) for job in start["jobs"]}
         self.claims: Claims = Claims(output, token, start["tries"], start["stale_s"])
         self.claims.state.start = start["id"]
         self.stopping: threading.Event = threading.Event()
         self._claim: tuple[str, int] | None = None
+        self._running = False  # a video, which may be interrupted at any moment
         self._loaded: PeopleNet | None = None
         self._ended = threading.Event()
         self.told = True  #: whether its state says what ended it
@@ -81,6 +82,7 @@ class Worker:
         try:
             self.claims.beat()
             while not self.stopping.is_set() and (claim := self.claims.take(self.jobs)):
+                self._claim = claim
                 self._one(*claim)
         except KeyboardInterrupt:
             logger.info("stopped")
@@ -89,6 +91,9 @@ class Worker:
         finally:
             self._ended.set()
             beating.join()
+            if self._claim:
+                with suppress(OutputError):
+                    self.claims.leave(*self._claim)
             if self.claims.state.error:
                 self.told = False
                 with suppress(OutputError):  # the disk may be full
@@ -99,15 +104,12 @@ class Worker:
 
     def _one(self, name: str, number: int) -> None:
         job, state, began = self.jobs[name], self.claims.state, time.perf_counter()
-        self._claim = name, number
         state.name, state.frames, state.expected = name, 0, None
         try:
             result = self._run(job)
             save_picture(result, self.output, name)
-        except BaseException as error:
-            if isinstance(error, _COMMON) or not isinstance(error, Exception) or _machine_fault(error):
-                with suppress(OutputError):
-                    self.claims.leave(name, number)
+        except Exception as error:
+            if isinstance(error, _COMMON) or _machine_fault(error):
                 raise
             logger.warning("%s failed: %s", name, hide_secrets_in(traceback.format_exc(), job.source))
             self.claims.fail(name, number, hide_secrets_in(_reason(error), job.source))
@@ -128,11 +130,26 @@ class Worker:
                     "notes": result.notes,
                 },
             )
-        finally:
-            self._claim = None
-            state.name, state.expected = "", None
+        self._claim = None
+        state.name, state.expected = "", None
+
+    def interrupt(self, *_: object) -> None:
+        """Stop soon: a signal reaches the main thread in whatever it does, and only a run bears being interrupted."""
+        self.stopping.set()
+        if self._running:
+            self._running = False
+            raise KeyboardInterrupt
 
     def _run(self, job: Job) -> RunResult:
+        self._running = True
+        try:
+            if self.stopping.is_set():
+                raise KeyboardInterrupt
+            return self._run_video(job)
+        finally:
+            self._running = False
+
+    def _run_video(self, job: Job) -> RunResult:
         asked, state = self.request, self.claims.state
         settings = Settings.from_dict(job.settings or asked.settings)
         source = open_source(
@@ -143,12 +160,14 @@ class Worker:
             progress=False,
             decoder=asked.decoder,
         )
+        if isinstance(source, VideoFile) and source.endless:
+            raise live_refused(job.shown)
         state.expected = source.expected
 
         def tick() -> None:
             state.frames += 1
             state.total += 1
-            # The main thread is interrupted by a signal, and the run then ends its part.
+            # The main thread is interrupted by a signal, which ends the part in progress; an actor has only this.
             if self.stopping.is_set() and threading.current_thread() is not threading.main_thread():
                 raise KeyboardInterrupt
 
@@ -220,23 +239,16 @@ def _stop_with_parent(worker: Worker) -> None:
     while os.read(0, 1):  # not sys.stdin: Python aborts at its end where a thread still waits in that
         pass
     worker.stopping.set()
-    if worker._claim is not None:
-        os.kill(os.getpid(), signal.SIGINT)  # a run ends its part on it
+    os.kill(os.getpid(), signal.SIGINT)  # a run ends its part on it
 
 
-def main() -> None:
-    """Work for the start in a file: ``python -m peoplenet_nb.fleet.worker OUTPUT START TOKEN``."""
-    output, start, token = sys.argv[1:]
+def main(start: bytes) -> None:
+    """Work for a start, as JSON; the batch's folder and the worker's name are the process's arguments."""
+    output, token = sys.argv[1:]
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s: %(message)s")
-    signal.signal(
-        signal.SIGINT, signal.default_int_handler
-    )  # a shell ignores it for what it starts in the background
-    worker = Worker(Path(output), json.loads(read_text(start, 1 << 30)), token)
+    worker = Worker(Path(output), json.loads(start), token)
+    signal.signal(signal.SIGINT, worker.interrupt)
     threading.Thread(target=_stop_with_parent, args=(worker,), daemon=True).start()
     worker.work()
     code = os.EX_SOFTWARE if worker.told else os.EX_IOERR
     sys.exit(code if worker.claims.state.error else 0)
-
-
-if __name__ == "__main__":
-    main()

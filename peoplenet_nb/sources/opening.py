@@ -137,7 +137,7 @@ def _open(spec: str, progress: bool, make: _Maker, live: bool) -> Source:
     if spec.lower() == DEMO and not Path(spec).exists():
         return make(DEMO_CLIP) if live else open_path(DEMO_CLIP)
     scheme, path = _parts(spec)
-    if scheme in _LIVE or _CAMERA.match(spec):
+    if is_live(spec):
         from peoplenet_nb.sources import stream
 
         return stream.open_live(spec, **make.keywords)
@@ -158,6 +158,11 @@ def _open(spec: str, progress: bool, make: _Maker, live: bool) -> Source:
         raise SourceError("This kind of address cannot be read", seen=hide_secrets(spec), next_step=_KINDS)
     source = open_path(_existing(spec, path))
     return make(source.files[0]) if live and source.info.kind == "video" else source
+
+
+def is_live(spec: str) -> bool:
+    """Return whether an address or path is live by its kind; an ``http(s)`` address tells only when it is opened."""
+    return spec.partition("://")[0].lower() in _LIVE or _CAMERA.match(spec) is not None
 
 
 def _parts(spec: str) -> tuple[str, str]:

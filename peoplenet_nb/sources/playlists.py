@@ -85,11 +85,11 @@ class Playlist:
     def __init__(self, address: str, text: bytes) -> None:
         self.address, self._text = address, text
         self._over = False  # an error was raised to FFmpeg
-        self._live = b"#EXT-X-ENDLIST" not in text
+        self.live: bool = b"#EXT-X-ENDLIST" not in text
 
     def open(self) -> tuple[_Text, IoOpen | None]:
         """Return the playlist as a file, and what FFmpeg must open the rest with; None where it may do so itself."""
-        if not self._live:
+        if not self.live:
             return _Text(self.address, self._text), None
         self._over = False
         return self._now(), self._open

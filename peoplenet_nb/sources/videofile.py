@@ -83,6 +83,11 @@ class VideoFile(Source):
         info.fingerprint = fingerprint or fingerprint_of(Path(path))
 
     @property
+    def endless(self) -> bool:
+        """Whether it has no end that is known: a live stream, also one that is read as a video."""
+        return self.live or bool(self._playlist and self._playlist.live)
+
+    @property
     def files(self) -> list[Path]:
         """The video, unless it is behind an address."""
         return [] if isinstance(self._path, str) else [self._path]
