@@ -122,7 +122,7 @@ class Detections:
             raise InstallationError(
                 "supervision is not installed here",
                 seen=str(error),
-                next_step="PEOPLENET_WITH=supervision bash setup_runpod.sh adds it, or pip install supervision.",
+                next_step="bash setup_runpod.sh installs it, or pip install supervision.",
             ) from error
 
         return sv.Detections(

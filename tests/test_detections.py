@@ -72,5 +72,5 @@ def test_to_supervision() -> None:
 
 def test_without_supervision_the_error_names_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "supervision", None)
-    with pytest.raises(InstallationError, match="PEOPLENET_WITH=supervision"):
+    with pytest.raises(InstallationError, match="bash setup_runpod.sh installs it"):
         some().to_supervision()

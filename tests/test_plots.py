@@ -6,6 +6,7 @@ import functools
 import re
 from collections.abc import Callable
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -30,6 +31,7 @@ from peoplenet_nb.onnxfile import HeadHealth, read_model_file
 from peoplenet_nb.onnxfile.receptive import ReceptiveField, receptive_field
 from peoplenet_nb.plots import canvas, charts, frame, steps
 from peoplenet_nb.plots.picture import Picture, frame_picture
+from peoplenet_nb.plots.texts import WRAPPED, fit_texts
 from peoplenet_nb.preprocess import Preprocessor
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import Frame
@@ -190,6 +192,20 @@ def test_no_text_leaves_the_canvas(shape: str, monkeypatch: pytest.MonkeyPatch) 
         figure = drawn_figure(monkeypatch, draw)
         assert len(texts_of(figure)) > 5, name
         assert outside(figure) == [], name
+
+
+def test_a_title_that_is_broken_twice_has_no_line_that_is_short_for_nothing() -> None:
+    figure = Figure(figsize=(6, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for axes in (left, right):
+        axes.imshow(np.zeros((90, 160)))  # keeps its proportions: a title in two lines makes it narrower
+    title = left.set_title("DBSCAN as TAO, eps 0.3, min_samples 1: 8 boxes, 15 noise", loc="left")
+    title.set_gid(WRAPPED)
+    fit_texts(figure)
+    lines = title.get_text().split("\n")
+    assert len(lines) > 2
+    for line, following in pairwise(lines):
+        assert len(f"{line} {following.split()[0]}") > max(map(len, lines)) - 1, lines
 
 
 def test_notes_in_a_corner_do_not_cover_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -149,7 +149,7 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
         return real(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(InstallationError, match="PEOPLENET_WITH='supervision trackers'"):
+    with pytest.raises(InstallationError, match="bash setup_runpod.sh installs it"):
         track_boxes(*crowd(3))
 
 

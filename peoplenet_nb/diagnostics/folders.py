@@ -182,7 +182,7 @@ def check_runpod() -> list[Check]:
     text = ", ".join(shown + hidden)
     if pod is None:
         return [Check("RunPod", "ok", "not on RunPod" + (f" ({text})" if text else ""))]
-    stop = "when you are done, stop the billing: runpodctl stop pod $RUNPOD_POD_ID"
+    stop = "when you are done, stop the billing: runpodctl pod stop $RUNPOD_POD_ID"
     lab = Check("RunPod JupyterLab", "ok", f"https://{pod}-8888.proxy.runpod.net")
     if not os.environ.get("JUPYTER_PASSWORD"):
         value = "JUPYTER_PASSWORD is not set, so the image does not start JupyterLab"

@@ -136,8 +136,8 @@ def clusterings(frame: Frame, grids: Grids, settings: Settings, label: str = "pe
         final = decoded.detections.of_class(label)
         mine = decoded.candidates.class_id == class_id
         noise = mine & (decoded.outcome.fate == Fate.NOISE)
-        title = f"{name}: {len(final)} boxes" + (f", {noise.sum()} noise" if noise.any() else "")
-        show_frame(ax, frame, title, pale=_PALE, window=window)
+        counts = f"{len(final)} boxes" + (f", {noise.sum()} noise" if noise.any() else "")
+        show_frame(ax, frame, f"{name}\n{counts}", pale=_PALE, window=window)
         lost = mine & np.isin(decoded.outcome.fate, _LOST)
         for i in np.flatnonzero(lost):
             shade = ALARM if noise[i] else FAINT

@@ -68,10 +68,10 @@ def _wrap(text: Text, axes: Axes, *, whole: bool = False) -> bool:
     room = axes.bbox.x1 - begins - _MARGIN
     if extent.width <= room:
         return False
-    lines = text.get_text().split("\n")
-    longest = max(len(line) for line in lines)
+    longest = max(len(line) for line in text.get_text().split("\n"))
     most = max(_LEAST_CHARACTERS, int(longest * room / extent.width))
-    text.set_text("\n".join(textwrap.fill(line, most) if line else "" for line in lines))
+    written = vars(text).setdefault("_written", text.get_text())  # lines broken before would be broken again
+    text.set_text("\n".join(textwrap.fill(line, most) if line else "" for line in written.split("\n")))
     return most < longest
 
 

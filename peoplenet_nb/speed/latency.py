@@ -18,6 +18,7 @@ from peoplenet_nb.errors import PeopleNetError
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.network.devices import DEVICES
 from peoplenet_nb.network.model import PeopleNet
+from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.plots import charts
 
 
@@ -75,7 +76,8 @@ def time_devices(
     name = ""
     for device in devices:
         try:
-            loaded = PeopleNet.load(model or None, device=device)
+            # By its path: the warning that it is the stand-in would come for each device, and the result says so.
+            loaded = PeopleNet.load(resolve_model(model or None), device=device)
             name = f"{loaded.file.path.name}{' (stand-in)' if loaded.is_standin else ''}"
             on: dict[str, object] = {"device": device, "providers": ", ".join(loaded.providers)}
             for batch in batches:

@@ -179,7 +179,7 @@ def tracking_library() -> Any:
         raise InstallationError(
             "Tracks need the library `trackers`, which is not installed",
             seen=error,
-            next_step="PEOPLENET_WITH='supervision trackers' bash setup_runpod.sh, or pip install trackers supervision",
+            next_step="bash setup_runpod.sh installs it, or pip install trackers supervision",
         ) from error
     return trackers
 
