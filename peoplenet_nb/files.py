@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import logging
 import os
 import stat
@@ -78,6 +79,15 @@ def read_text(path: str | Path, most: int = 1 << 20) -> str:
         raise ValueError(f"it has {status.st_size:,} bytes, and such a file has {most:,} at most")
     with path.open("rb") as stream:
         return stream.read(most).decode("utf-8-sig", errors="replace")
+
+
+def read_json(path: Path, most: int = 1 << 20) -> dict[str, Any]:
+    """Return the object that a small JSON file holds; nothing where it is not there, not whole or no object."""
+    try:
+        data = json.loads(read_text(path, most))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def read_yaml(path: str | Path, most: int = 1 << 16) -> Any:

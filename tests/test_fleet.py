@@ -427,8 +427,8 @@ def test_workers_that_cannot_begin_are_told_with_their_reason(tmp_path, monkeypa
 
 
 def test_what_is_seen_while_it_works(capsys):
-    standing = Standing(9, 2, 4, 1, 300, 10.0, 2.0, 3.0, [{"host": "h", "pid": 7, "name": "a", "frames": 3}])
-    standing.failures = [("b\x1b[31m", "broken\nfile")]
+    working = [{"host": "h", "pid": 7, "name": "a", "frames": 3}]
+    standing = Standing(9, 4, 300, 10.0, 2.0, 3.0, working, [("b\x1b[31m", "broken\nfile")])
     assert standing.line() == "5 of 9 videos, 1 put aside, 30.0 frames per second, 15 s to go"
     progress = Progress(True)
     progress.show(standing)

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import read_text, write_new, write_text, writing
+from peoplenet_nb.files import read_json, write_new, write_text, writing
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -33,16 +33,6 @@ STALE_S = (
 )
 HEARTBEAT_S = 2.0
 _CLAIM = re.compile(r"(?P<name>.+)\.(?P<number>[1-9][0-9]{0,5})(?P<end>\.failed|\.left)?", re.DOTALL)
-_MOST = 1 << 20  # bytes of a record
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return what a record holds; nothing where it is not there or not whole."""
-    try:
-        data = json.loads(read_text(path, _MOST))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def started_at(pid: int) -> str:

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError, SourceError, refuse_unknown
-from peoplenet_nb.files import read_text, write_new
-from peoplenet_nb.fleet.claims import STATE, read_json
+from peoplenet_nb.files import read_json, read_text, write_new
+from peoplenet_nb.fleet.claims import STATE
 from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import remote

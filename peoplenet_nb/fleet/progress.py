@@ -21,15 +21,13 @@ class Standing:
     """How far a batch is."""
 
     videos: int
-    before: int = 0  #: videos that were done before this start
     complete: int = 0
-    aside: int = 0
     frames: int = 0  #: of this start, of all its workers
     seconds: float = 0.0  #: since this start
     done_size: float = 0.0  #: bytes (or videos) done in this start
     left_size: float = 0.0  #: bytes (or videos) to do
     working: list[dict[str, Any]] = field(default_factory=list)  #: what workers say of themselves
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[tuple[str, str]] = field(default_factory=list)  #: what was put aside, and why
 
     @property
     def fps(self) -> float:
@@ -45,25 +43,20 @@ class Standing:
 
     def line(self) -> str:
         """Return it in a line."""
-        aside = f", {self.aside} put aside" if self.aside else ""
+        aside = f", {len(self.failures)} put aside" if self.failures else ""
         left = self.remaining_s
         to_go = "" if left is None else f", {duration(left)} to go"
-        done = self.complete + self.aside
+        done = self.complete + len(self.failures)
         return f"{done} of {self.videos} videos{aside}, {self.fps:.1f} frames per second{to_go}"
 
     def rows(self) -> list[dict[str, object]]:
         """Return a row for each worker."""
         rows: list[dict[str, object]] = []
         for state in self.working:
-            expected, frames = state.get("expected"), state.get("frames", 0)
+            video, expected, frames = state.get("name"), state.get("expected"), state.get("frames", 0)
             of = f"{frames} of {expected}" if expected else f"{frames}"
-            rows.append(
-                {
-                    "worker": f"{state.get('host', '')} {state.get('pid', '')}",
-                    "video": state.get("name") or "-",
-                    "frames": of if state.get("name") else "-",
-                }
-            )
+            worker = f"{state.get('host', '')} {state.get('pid', '')}"
+            rows.append({"worker": worker, "video": video or "-", "frames": of if video else "-"})
         return rows
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.errors import OutputError, PeopleNetError
-from peoplenet_nb.files import write_new
-from peoplenet_nb.fleet.claims import STATE, read_json
+from peoplenet_nb.files import read_json, write_new
+from peoplenet_nb.fleet.claims import STATE
 from peoplenet_nb.network.resolve import resolve_model
 from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.settings import Settings

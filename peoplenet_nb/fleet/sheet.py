@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from peoplenet_nb.files import write_text, writing
-from peoplenet_nb.fleet.claims import STATE, read_json
+from peoplenet_nb.files import read_json, write_text, writing
+from peoplenet_nb.fleet.claims import STATE
 from peoplenet_nb.fleet.listing import INDEX, SHEET, SUMMARY, VIDEOS
 from peoplenet_nb.fleet.request import Request
 from peoplenet_nb.network.model import STANDIN_WARNING

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from peoplenet_nb.errors import OutputError, PeopleNetError
-from peoplenet_nb.fleet.claims import Claims, read_json
+from peoplenet_nb.files import read_json
+from peoplenet_nb.fleet.claims import Claims
 from peoplenet_nb.fleet.listing import Job
 from peoplenet_nb.fleet.progress import Progress, Standing
 from peoplenet_nb.fleet.request import Request, error_of
@@ -109,19 +110,24 @@ class Start:
                 looked = time.monotonic()
                 seen = self.claims.survey()
                 looked = time.monotonic() - looked
-                free = list(self.claims.free(self.open, seen))
-                self._take_note(seen.done)
+                free = len(list(self.claims.free(self.open, seen)))
+                for name in seen.done.intersection(self.open):
+                    self._records[name] = self.claims.record(name)
+                self.open = [name for name in self.open if name not in seen.done]
+                states = self.claims.workers(self.id)
+                for token, state in states.items():
+                    self._frames[token] = max(self._frames.get(token, 0), state.get("total", 0))
+                working = [states.get(worker.token, {}) for worker in running.values()]
+                progress.show(self._standing(time.monotonic() - began, working), last=not self.open)
                 if not self.open:
                     break
-                places = [number for number in range(place.workers) if number not in running]
-                # Those that are starting will take as many.
-                for number in places[: max(0, len(free) - self._starting(running))]:
+                # Those that have no video yet will take one each.
+                wanted = free - sum(not state.get("name") for state in working)
+                for number in [n for n in range(place.workers) if n not in running][: max(0, wanted)]:
                     running[number] = worker = place.begin(number)
                     self._tokens.add(worker.token)
-                progress.show(self._standing(began, running))
                 # With 10,000 videos a look takes long, and without workers, other machines have the rest.
                 time.sleep(max(_POLL_S if running else 10 * _POLL_S, 20 * looked))
-            progress.show(self._standing(began, running), last=True)
         except BaseException:
             for worker in running.values():
                 worker.stop()
@@ -131,10 +137,6 @@ class Start:
             for worker in running.values():
                 worker.close(max(0.1, until - time.monotonic()))
             progress.close()
-
-    def _starting(self, running: dict[int, Handle]) -> int:
-        states = self.claims.workers(self.id)
-        return sum(not (states.get(worker.token) or {}).get("name") for worker in running.values())
 
     def _reap(self, running: dict[int, Handle]) -> None:
         """See which workers have ended, and write of those that died that their video failed."""
@@ -160,34 +162,19 @@ class Start:
                     next_step=f"see the logs in {self.claims.folder / 'workers'}.",
                 )  # fmt: skip
 
-    def _take_note(self, done: set[str]) -> None:
-        for name in [name for name in self.open if name in done]:
-            self._records[name] = self.claims.record(name)
-            self.open.remove(name)
-
-    def _standing(self, began: float, running: dict[int, Handle]) -> Standing:
-        states = self.claims.workers(self.id)
-        for token, state in states.items():
-            self._frames[token] = max(self._frames.get(token, 0), state.get("total", 0))
-        records = self._records.values()
-        aside = [
-            (name, str(r.get("reason"))) for name, r in self._records.items() if r.get("state") == "aside"
-        ]
-        mine = {worker.token for worker in running.values()}
+    def _standing(self, seconds: float, working: list[dict[str, Any]]) -> Standing:
         known = all(job.size for job in self.jobs.values())
-        left = sum(self.jobs[name].size if known else 1 for name in self.open)
-        new = list(self._records)[self.before :]
+        sizes = {name: job.size if known else 1 for name, job in self.jobs.items()}
+        aside = {n: str(r.get("reason")) for n, r in self._records.items() if r.get("state") == "aside"}
         return Standing(
             len(self.jobs),
-            self.before,
-            sum(record.get("state") == "complete" for record in records),
-            len(aside),
+            len(self._records) - len(aside),
             sum(self._frames.values()),
-            time.monotonic() - began,
-            sum(self.jobs[name].size if known else 1 for name in new),
-            left,
-            [state for token, state in states.items() if token in mine],
-            aside,
+            seconds,
+            sum(sizes[name] for name in list(self._records)[self.before :]),
+            sum(sizes[name] for name in self.open),
+            [state for state in working if state],
+            list(aside.items()),
         )
 
     def finish(self) -> BatchResult:

@@ -20,14 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import (
-    DeviceError,
-    InstallationError,
-    ModelError,
-    OutputError,
-    PeopleNetError,
-    SettingsError,
-)
+from peoplenet_nb.errors import ModelError, OutputError, PeopleNetError
 from peoplenet_nb.fleet.claims import HEARTBEAT_S, Claims
 from peoplenet_nb.fleet.listing import Job, live_refused
 from peoplenet_nb.fleet.picture import save_picture
@@ -40,11 +33,10 @@ from peoplenet_nb.sources.videofile import VideoFile
 from peoplenet_nb.urls import hide_secrets_in
 from peoplenet_nb.video import run
 from peoplenet_nb.video.result import RunResult
+from peoplenet_nb.video.several import COMMON
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-# Wrong with every video; the rest of the list is not to be put aside for it.
-_COMMON = (SettingsError, DeviceError, ModelError, InstallationError)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE}
 
 
@@ -109,7 +101,7 @@ class Worker:
             result = self._run(job)
             save_picture(result, self.output, name)
         except Exception as error:
-            if isinstance(error, _COMMON) or _machine_fault(error):
+            if isinstance(error, COMMON) or _machine_fault(error):  # wrong with every video
                 raise
             logger.warning("%s failed: %s", name, hide_secrets_in(traceback.format_exc(), job.source))
             self.claims.fail(name, number, hide_secrets_in(_reason(error), job.source))

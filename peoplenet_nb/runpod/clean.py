@@ -7,6 +7,7 @@ Only what this project made is offered, by its own records: the folders of its c
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -119,12 +120,12 @@ def remove(item: Item) -> int:
     before = _size(item.path)
     with writing(item.path):
         if item.what == "cache":
-            _remove_tree(item.path)
+            shutil.rmtree(item.path)
         else:
             for run in _runs_below(item.path):
                 _remove_run(run)
             if _is_batch(item.path):
-                _remove_tree(item.path / ".batch")
+                shutil.rmtree(item.path / ".batch")
                 sheet = item.path / "sheet"
                 for path in sheet.glob("*.jpg") if _is_folder(sheet) else ():
                     path.unlink()
@@ -147,22 +148,6 @@ def _remove_run(path: Path) -> None:
         folder.release()
     with suppress(OSError):
         path.rmdir()
-
-
-def _remove_tree(top: Path) -> None:
-    """Remove a folder and what is in it; of links only the link."""
-    if top.is_symlink() or not top.is_dir():
-        return
-    for at, folders, files in os.walk(top, topdown=False, followlinks=False):
-        for name in files:
-            (Path(at) / name).unlink(missing_ok=True)
-        for name in folders:
-            path = Path(at) / name
-            if path.is_symlink():
-                path.unlink()
-            else:
-                path.rmdir()
-    top.rmdir()
 
 
 def _runs_below(path: Path) -> list[Path]:

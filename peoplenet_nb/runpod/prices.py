@@ -6,7 +6,6 @@ estimated from it by the arithmetic that NVIDIA publishes for them, and every li
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from statistics import median
 from typing import Any
 
 from peoplenet_nb.errors import SettingsError
-from peoplenet_nb.files import read_text
+from peoplenet_nb.files import read_json
 from peoplenet_nb.hardware import gpus
 from peoplenet_nb.html_tables import note, pairs, table
 from peoplenet_nb.paths import outputs_dir
@@ -169,18 +168,10 @@ def _run_cost(folder: Path, pod: Pod | None) -> str:
 
 
 def _seconds(path: Path) -> float | None:
-    data = _json(path)
+    data = read_json(path)
     speed = data.get("speed")
     value = speed.get("wall_s") if isinstance(speed, dict) else data.get("wall_seconds")
     return float(value) if isinstance(value, int | float) else None
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(read_text(path, 8 << 20))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return data if isinstance(data, dict) else {}
 
 
 def compare(
@@ -233,7 +224,7 @@ def measured_fps(folder: Path | None = None) -> float | None:
     """Return the median speed of this home's finished runs on a GPU, in frames per second; None without any."""
     found = []
     for path in sorted((folder or outputs_dir()).glob("**/summary.json"))[:_RUNS]:
-        data = _json(path)
+        data = read_json(path)
         try:
             if data["model"]["device"] in ("cuda", "tensorrt") and data["frames"] >= _LEAST_FRAMES:
                 found.append(float(data["speed"]["fps"]))

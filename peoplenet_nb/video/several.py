@@ -25,7 +25,7 @@ from peoplenet_nb.video.running import run
 logger: logging.Logger = logging.getLogger(__name__)
 
 # What is wrong with the request and would be wrong with every source.
-_COMMON = (SettingsError, DeviceError, ModelError, InstallationError)
+COMMON = (SettingsError, DeviceError, ModelError, InstallationError)
 _EARLY = ("keyframes", "keep", "resume", "overwrite")  # what `before_loading` looks at
 
 
@@ -112,7 +112,7 @@ def run_all(
                 before_loading(source_or_failure, run_path(output or outputs_dir(), name), **early)
                 model = model()
             yield run(source_or_failure, model, settings, output, name=name, progress=progress, **options)
-        except _COMMON:
+        except COMMON:
             raise
         except Exception as error:
             told = hide_secrets_in(traceback.format_exc(), source_or_failure.opened)
