@@ -44,15 +44,20 @@ def table(
     }
     head = "".join(f'<th style="text-align:{sides[c]}">{html.escape(str(c))}</th>' for c in columns)
     body = "".join("<tr>" + "".join(_cell(r.get(c, ""), sides[c]) for c in columns) + "</tr>" for r in shown)
-    above = f'<caption style="text-align:left">{html.escape(caption)}</caption>' if caption else ""
+    above = _caption(caption)
     left = len(listed) - limit
     below = f'<p style="{_MUTED}">… and {left} more rows. {html.escape(more)}</p>' if left > 0 else ""
     return f"<table>{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{below}"
 
 
+def _caption(text: str) -> str:
+    style = "text-align:left;white-space:nowrap"  # else it is broken to the width of the table
+    return f'<caption style="{style}">{html.escape(text)}</caption>' if text else ""
+
+
 def pairs(rows: Sequence[tuple[str, object]], caption: str = "") -> str:
     """Return a table of two columns without a head: what, and its value."""
-    above = f'<caption style="text-align:left">{html.escape(caption)}</caption>' if caption else ""
+    above = _caption(caption)
     body = "".join(
         f'<tr><th style="text-align:left;white-space:nowrap">{html.escape(what)}</th>{_cell(value, "left")}</tr>'
         for what, value in rows

@@ -25,7 +25,7 @@ NOTEBOOK = """from peoplenet_nb.tuner import tune_run
 panel = tune_run({grids!r}, {video!r})
 panel.model.go({start})
 panel"""
-LIMIT = 1_000_000
+LIMIT = 300_000
 
 # Screenshots have no pointer; this one follows the mouse.
 POINTER = """() => {
@@ -121,6 +121,21 @@ class Hand:
             time.sleep(0.15)
             yield self.camera()
 
+    def line(self, start: tuple[float, float], end: tuple[float, float], steps: int) -> Iterator[Any]:
+        """Draw a line, from one share of the frame's width and height to another."""
+        box = self.panel.page.locator(".pnb-stage:visible").bounding_box()
+        x, y = ([box["x"] + box["width"] * p[0] for p in (start, end)],
+                [box["y"] + box["height"] * p[1] for p in (start, end)])  # fmt: skip
+        self.mouse.move(x[0], y[0])
+        self.mouse.down()
+        for share in sweep(0, 1, steps):
+            self.mouse.move(x[0] + share * (x[1] - x[0]), y[0] + share * (y[1] - y[0]))
+            yield self.camera()
+        self.mouse.up()
+        time.sleep(0.5)
+        for _ in range(3):
+            yield self.camera()
+
 
 def sweep(start: float, end: float, steps: int) -> list[float]:
     """Return evenly spaced values after the start, the end included."""
@@ -130,16 +145,16 @@ def sweep(start: float, end: float, steps: int) -> list[float]:
 def scenes(hand: Hand) -> Iterator[Any]:
     """Go through what the animation shows."""
     yield hand.camera()
-    yield from hand.slide("person", sweep(0.25, 0.97, 8) + sweep(0.97, 0.05, 10))
+    yield from hand.slide("person", sweep(0.4, 0.95, 4) + sweep(0.95, 0.1, 5))
     yield from hand.press("Heatmap")
-    yield from hand.press("Suppressed")
-    yield from hand.slide("NMS IoU", sweep(0.5, 0.85, 5) + sweep(0.85, 0.3, 5))
     yield from hand.press("Heatmap", 1)
-    yield from hand.step(10)
-    yield from hand.press("Suppressed", 1)
-    yield from hand.slide("person", sweep(0.05, 0.25, 3))
-    yield from hand.press("A/B")
-    yield from hand.slide("person", sweep(0.25, 0.95, 7))
+    yield from hand.step(3)
+    yield from hand.slide("person", sweep(0.1, 0.4, 2))
+    yield from hand.press("A/B", 1)
+    yield from hand.slide("person", sweep(0.4, 0.8, 3))
+    yield from hand.press("A/B", 1)
+    yield from hand.press("Draw", 1)
+    yield from hand.line((0.35, 0.5), (0.6, 0.75), 3)
 
 
 def record(video: Path, grids: Path, folder: Path, width: int) -> list[Any]:
@@ -171,19 +186,20 @@ def record(video: Path, grids: Path, folder: Path, width: int) -> list[Any]:
 
 
 def write(pictures: list[Any], out: Path) -> int:
-    """Write the animation with the best quality that stays below a megabyte."""
+    """Write the animation with the best quality that stays below 300 KB."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    for quality in (70, 60, 50, 40, 30, 20):
+    for quality in (60, 50, 40, 30, 20, 10):
         data = io.BytesIO()
         pictures[0].save(
             data,
             "WEBP",
             save_all=True,
             append_images=pictures[1:],
-            duration=180,
+            duration=280,
             loop=0,
             quality=quality,
-            method=4,
+            method=6,
+            minimize_size=True,
         )
         if data.tell() < LIMIT:
             break
@@ -198,7 +214,7 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=Path("docs/images/tuner.webp"))
     parser.add_argument("--grids", type=Path, help="saved grids, instead of running the network")
-    parser.add_argument("--width", type=int, default=860, help="pixels across (default 860)")
+    parser.add_argument("--width", type=int, default=800, help="pixels across (default 800)")
     asked = parser.parse_args()
     video, model = video_and_model()
     with tempfile.TemporaryDirectory(prefix="peoplenet-record-") as name:

@@ -75,9 +75,11 @@ def beside(before: Mapping[str, ClassScore], after: Mapping[str, ClassScore]) ->
             texts.append(f"{label} {name}: F1 {scores[label].f1.value:.3f}")
         headline(ax, f"{label} ({before[label].truths} labelled)")
         ax.set(xlim=(0, 1.02), yticks=range(len(figures)), yticklabels=list(figures.values()))
-        ax.set_xlabel("0 to 1; lines: 95 % of what other stretches might give")
+        ax.set_xlabel("0 to 1")
         ax.grid(axis="x", color="#e5e5e5")
-    axes[0].legend(frameon=False, loc="lower left", reverse=True)
+    handles, names = axes[0].get_legend_handles_labels()
+    why = "lines: 95 % of what other stretches of it might give"
+    figure.legend(handles, names, title=why, frameon=False, loc="outside lower left", ncols=2)
     return render(figure, f"Figures before and after. {'; '.join(texts)}.")
 
 

@@ -230,12 +230,13 @@ def fastest(model: str | Path | None = None, device: str = "auto") -> Fastest:
     """
     if device.lower() != "auto":
         return Fastest(device, reason=f"The device that was named: {device}, fp32.")
-    profile = SpeedProfile.load(read_model_file(resolve_model(model or None)))
+    path = resolve_model(model or None)  # loaded by its path: whoever loads it next warns of the stand-in
+    profile = SpeedProfile.load(read_model_file(path))
     if profile is None:
         reason = "Notebook 06 has measured nothing here yet: the first device that loads, fp32."
         return Fastest(device, reason=reason)
     try:
-        PeopleNet.load(model or None, profile.device, precision=profile.precision)
+        PeopleNet.load(path, profile.device, precision=profile.precision)
     except PeopleNetError as error:
         gone = f"Notebook 06 chose {profile}, which no longer loads ({error.seen or error.what})"
         instead = "so the first device that loads takes its place, fp32. Run notebook 06 again."
