@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tarfile
 import tomllib
 import zipfile
 from importlib import metadata
@@ -39,6 +40,10 @@ NOT_SOURCES = {
     ".mypy_cache",
     ".pytest_cache",
     ".hypothesis",
+    ".import_linter_cache",
+    "build",
+    "dist",
+    "site",
 }
 
 
@@ -315,6 +320,16 @@ def test_the_wheel_takes_demo_page_and_notebooks_along(tmp_path: Path) -> None:
     originals = (ROOT / "notebooks").glob("*.ipynb")
     expected |= {f"peoplenet_nb/notebook/notebooks/{path.name}": path for path in originals}
     assert carried == {name: path.read_bytes() for name, path in expected.items()}
+
+
+def test_the_sdist_holds_every_file_so_that_its_own_tests_run(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "sdist", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (sdist,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    ours = {path.relative_to(ROOT).as_posix() for path in sources()}
+    assert held - {"PKG-INFO"} == ours - {"PKG-INFO"}  # which hatchling adds, and an unpacked one has
 
 
 def test_no_notebook_carries_output() -> None:

@@ -130,7 +130,7 @@ keep_installed_extra() {
 imports_work() {
     local code="import av, cv2, numpy, onnx, onnxruntime, pandas, sys"
     code="$code; from peoplenet_nb.diagnostics.packages import missing"
-    run "$VENV/bin/python" -c "$code; sys.exit(', '.join(missing('notebooks', 'track', 'youtube')) or 0)"
+    run "$VENV/bin/python" -c "$code; sys.exit(', '.join(missing('notebooks', 'serve', 'track', 'youtube')) or 0)"
 }
 
 # Print current, update or rebuild.

@@ -28,7 +28,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "constraints"
 RUNTIMES = ("cpu", "cuda12", "cuda13")
-USERS = ("notebooks", "track", "youtube")  # the extras that set-up installs besides the runtime's
+USERS = ("notebooks", "serve", "track", "youtube")  # the extras that set-up installs besides the runtime's
 COMPILE = ("pip", "compile", "--universal", "--generate-hashes", "--no-header", "--no-annotate", "--quiet")
 # One version for all Pythons wherever there is one: what was tested on 3.11 is what 3.13 gets.
 COMPILE += ("--fork-strategy", "fewest")

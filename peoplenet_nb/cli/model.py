@@ -83,7 +83,7 @@ def notebooks(
     say(f"The notebooks are in {folder}. Open them with:")
     lab = Path(sys.executable).with_name("jupyter")
     if not lab.exists():
-        say("  pip install 'peoplenet-nb[notebooks,track]'  (JupyterLab is not here yet)")
+        say("  pip install 'peoplenet-nb[notebooks,serve,track]'  (JupyterLab is not here yet)")
     if not Path(sys.prefix, "share/jupyter/kernels/peoplenet").is_dir():
         python = shlex.quote(sys.executable)
         say(f"  {python} -m ipykernel install --sys-prefix --name peoplenet --display-name PeopleNet")

@@ -85,7 +85,7 @@ def serve(
         raise InstallationError(
             "The packages of the service are not installed here",
             seen=error,
-            next_step=f"PEOPLENET_WITH='{_PACKAGES}' bash setup_runpod.sh adds them, or pip install {_PACKAGES}.",
+            next_step=f"bash setup_runpod.sh installs them, or pip install {_PACKAGES}.",
         ) from error
     from peoplenet_nb.diagnostics import require_single_distributions
     from peoplenet_nb.network import PeopleNet
