@@ -30,7 +30,7 @@ from tuner_lab import CHROMIUM, Notebook, Panel, Watched, browser, jupyter_lab, 
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow,
+    pytest.mark.slow(30),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 

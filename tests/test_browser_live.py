@@ -18,7 +18,7 @@ from tuner_lab import CHROMIUM, Notebook, browser, jupyter_lab, write_notebook
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.slow,
+    pytest.mark.slow(30),
     pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed"),
 ]
 

@@ -21,7 +21,7 @@ from peoplenet_nb.fleet.claims import STATE, started_at
 from runs import TABLES
 from videos import make_video
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.slow(60)
 
 LIMIT_S = 90
 TOKEN = secrets.token_hex(32)

@@ -17,7 +17,7 @@ from peoplenet_nb.onnxfile import head_health
 from peoplenet_nb.settings import PRESETS, preset
 from peoplenet_nb.sources import open_source
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.real, pytest.mark.slow(40), pytest.mark.timeout(600)]
 
 Clip = list[tuple[Grids, Truth]]
 
