@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -48,11 +50,21 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return runner(tmp_path_factory.mktemp("tuner-node"))
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folders, counted here: ``mktemp`` would look through all that are there, for each test anew."""
+    below = tmp_path_factory.mktemp("homes")
+    return (below / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def _own_home(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+def _own_home(monkeypatch: pytest.MonkeyPatch, _homes: Iterator[Path]) -> None:
     """No test reads or writes the user's models, caches and outputs, or another test's."""
-    monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path_factory.mktemp("home")))
-    monkeypatch.delenv("PEOPLENET_MODEL", raising=False)
+    home = next(_homes)
+    home.mkdir()
+    monkeypatch.setenv("PEOPLENET_HOME", str(home))
+    for name in ("PEOPLENET_MODEL", "PEOPLENET_SHARED"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(autouse=True)

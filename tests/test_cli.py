@@ -349,10 +349,7 @@ def test_help_fits_80_columns_and_nothing_is_cut(command: str, monkeypatch: pyte
     assert output.splitlines()[-1].startswith("  Example: peoplenet-nb " + command) or not command
 
 
-def test_a_batch_on_the_stand_in_says_so_before_it_starts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("PEOPLENET_SHARED", raising=False)
+def test_a_batch_on_the_stand_in_says_so_before_it_starts(tmp_path: Path) -> None:
     code, output = invoke("batch", tmp_path / "nowhere", "-o", tmp_path / "out")
     assert code == 1
     assert "not NVIDIA's PeopleNet" in output

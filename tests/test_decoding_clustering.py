@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.cluster import DBSCAN
 
 import reference
 from peoplenet_nb.decoding import dbscan, iou_matrix, nms, overlap
@@ -81,6 +80,8 @@ def test_dbscan_agrees_with_scikit_learn(
     seed: int, count: int, coarse: bool, eps: float, min_samples: int
 ) -> None:
     """Where it applies: whole min_samples, weights as sample weights, TAO's rules."""
+    from sklearn.cluster import DBSCAN  # loads for long
+
     boxes, scores = some_boxes(seed, max(count, 1), coarse=coarse)
     scores[0] = 1.0  # scikit-learn refuses weights that are all zero
     distance = 1.0 - iou_matrix(boxes, boxes)

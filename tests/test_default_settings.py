@@ -34,7 +34,6 @@ def script() -> Iterator[ModuleType]:
 def test_without_its_data_it_ends_with_a_sentence(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, value: str | None
 ) -> None:
-    monkeypatch.delenv("PEOPLENET_SHARED", raising=False)
     if value is not None:
         monkeypatch.setenv("PEOPLENET_SHARED", value)
     with pytest.raises(SystemExit, match="PEOPLENET_SHARED is not set"):

@@ -221,8 +221,7 @@ def test_names_and_folders_lead_to_the_file(small: Path, monkeypatch: pytest.Mon
     assert resolve_model() == small
 
 
-def test_without_any_model_the_standin_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PEOPLENET_SHARED", raising=False)
+def test_without_any_model_the_standin_takes_its_place() -> None:
     assert resolve_model() == STANDIN
     with pytest.raises(ModelError, match="No such model.*no-such"):
         resolve_model("no-such-version")

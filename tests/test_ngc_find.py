@@ -25,7 +25,6 @@ NEWER = "peoplenet_vdeployable_quantized_onnx_v2.6.3"
 def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PEOPLENET_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("PEOPLENET_MODEL", raising=False)
-    monkeypatch.delenv("PEOPLENET_SHARED", raising=False)
     monkeypatch.setattr(paths, "VOLUME", tmp_path / "workspace")
     return tmp_path
 

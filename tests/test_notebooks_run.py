@@ -67,7 +67,7 @@ def shown(cells: list[Any]) -> str:
 
 
 @pytest.mark.slow(80)
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, secret = tmp_path / "home", "nvapi-this-must-not-be-seen-anywhere"
     monkeypatch.setenv("PEOPLENET_HOME", str(home))
@@ -102,7 +102,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: 
 
 @pytest.mark.real
 @pytest.mark.slow(60)
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(600)
 def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) -> None:
     video = str(shared / "data" / "vtest.avi")
     chosen: Chosen = {

@@ -51,6 +51,7 @@ def optimise(
     from peoplenet_nb.speed import build_int8, build_uint8
 
     target = Target.of(choose(Device, device, "device"))
+    source = None if int8 is None else open_source(int8)
     file = read_model_file(resolve_model(model))
     before = {path: path.stat().st_mtime_ns for path in variants_dir(file).glob("*")}
     made = [build_uint8(file, target=target, force=force)]
@@ -59,8 +60,7 @@ def optimise(
             made.append(build_mnn(file, force=force))
         except PeopleNetError as error:
             say(f"mnn: not built: {error}")
-    if int8 is not None:
-        source = open_source(int8)
+    if source is not None:
         step = every or max(1, (source.expected or _STEP * frames) // frames)
         images = [frame.image for frame in source.sampled(step, frames)]
         made.append(build_int8(file, images, target=target, force=force))
