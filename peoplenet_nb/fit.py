@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from peoplenet_nb.errors import SettingsError, choose
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 # Width over height below which a letterbox finds more than stretching, measured on photographs of all shapes: stretched
 # to the network's 16:9, people in a narrow picture become wider than any that the network was trained on.
@@ -79,16 +81,16 @@ class Fit:
 
     def to_frame(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map boxes or points ``(..., 2k)`` from network pixels to frame pixels."""
-        points = np.asarray(xyxy, np.float64)
-        mapped: npt.NDArray[np.float64] = points * np.array(
-            (self.scale * points.shape[-1])[: points.shape[-1]]
-        )
-        return mapped
+        points, scale = self._with_scale(xyxy)
+        return points * scale
 
     def to_network(self, xyxy: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Map boxes or points ``(..., 2k)`` from frame pixels to network pixels."""
+        points, scale = self._with_scale(xyxy)
+        return points / scale
+
+    def _with_scale(self, xyxy: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        import numpy as np  # here: the shell names the fits without it
+
         points = np.asarray(xyxy, np.float64)
-        mapped: npt.NDArray[np.float64] = points / np.array(
-            (self.scale * points.shape[-1])[: points.shape[-1]]
-        )
-        return mapped
+        return points, np.array(self.scale * (points.shape[-1] // 2))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from peoplenet_nb.errors import OutputError, SettingsError
@@ -329,3 +332,10 @@ def test_a_file_may_hold_both_thresholds_and_those_of_before_hold_one(tmp_path: 
         "min_confidence": 0.0,
     }, "runs of before are continued"
     assert "letterbox_threshold" in auto._repr_html_()
+
+
+@pytest.mark.parametrize("number", [np.float64(0.5), np.float32(0.5), np.int64(1), Fraction(1, 2)])
+def test_numbers_of_numpy_become_pythons_own(number: Any, tmp_path: Path) -> None:
+    chosen = preset("default").replace(eps=number).with_class("person", threshold=number, min_width=number)
+    assert json.loads(json.dumps(chosen.to_dict())) == chosen.to_dict()  # a run's manifest holds them
+    assert Settings.from_yaml(chosen.to_yaml(tmp_path / "settings.yaml")) == chosen

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Mapping
+from numbers import Integral, Real
 from typing import Any
-
-import numpy as np
 
 from peoplenet_nb.errors import SettingsError
 
@@ -17,11 +16,15 @@ def wrong(what: str, value: object, next_step: str) -> SettingsError:
     return SettingsError(what, seen=repr(value), next_step=next_step)
 
 
-def check(name: str, value: object, low: float, high: float) -> None:
-    """Refuse what is no number of a span."""
-    number = isinstance(value, int | float | np.floating | np.integer) and not isinstance(value, bool)
+def check(of: Any, name: str, low: float, high: float) -> None:
+    """Refuse what is no number of a span; a number of NumPy's becomes one that JSON and YAML know."""
+    value = getattr(of, name)
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if number and type(value) not in (int, float):
+        value = int(value) if isinstance(value, Integral) else float(value)
+        object.__setattr__(of, name, value)
     # Compared as it is: a whole number may be too large for a float.
-    if not number or not low <= value <= min(high, sys.float_info.max):  # type: ignore[operator]
+    if not number or not low <= value <= min(high, sys.float_info.max):
         span = f"between {low:g} and {high:g}" if math.isfinite(high) else f"a number of at least {low:g}"
         raise wrong(f"{name} must be {span}", value, f"choose {name} in that range.")
 
@@ -30,7 +33,7 @@ def check_clustering(of: Any) -> None:
     """Refuse numbers of a clustering, of all classes or of one, that are out of range."""
     for name, high in (("nms_iou", 1.0), ("eps", 1.0), ("min_samples", math.inf)):
         if getattr(of, name) is not None:
-            check(name, getattr(of, name), 0.0, high)
+            check(of, name, 0.0, high)
     if of.top_k is not None and (type(of.top_k) is not int or of.top_k < 1):
         what = "top_k must be a whole number of at least 1"
         raise wrong(what, of.top_k, "leave it out to keep every box.")

@@ -62,11 +62,11 @@ class ClassSettings:
     letterbox_threshold: float | None = None
 
     def __post_init__(self) -> None:
-        check("threshold", self.threshold, 0.0, 1.0)
+        check(self, "threshold", 0.0, 1.0)
         if self.letterbox_threshold is not None:
-            check("letterbox_threshold", self.letterbox_threshold, 0.0, 1.0)
+            check(self, "letterbox_threshold", 0.0, 1.0)
         for name in SIZES:
-            check(name, getattr(self, name), 0.0, math.inf)
+            check(self, name, 0.0, math.inf)
         check_clustering(self)
 
     def for_fit(self, fit: FitMode) -> ClassSettings:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING
 
 from peoplenet_nb.errors import refuse_unknown
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings.of_class import OWN, SIZES, ClassSettings
 from peoplenet_nb.settings.values import PEOPLENET_LABELS, Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,6 +67,8 @@ def bind(settings: Settings, labels: Iterable[str], fit: FitMode | None = None) 
     for settings_then, labels_then, numbers in _last:
         if settings_then is settings and labels_then == labels:
             return numbers
+    import numpy as np  # here: the shell names the presets without it
+
     names = [label.strip().lower() for label in labels]
     own = [name for name in settings.classes if name not in PEOPLENET_LABELS]
     refuse_unknown(own, names, "class", "the model's classes are")
