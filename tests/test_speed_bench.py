@@ -21,7 +21,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import bench as module
 from peoplenet_nb.speed import build_int8
 from peoplenet_nb.speed.bench import COLUMNS, Case, bench, measure, ran, write_report
-from peoplenet_nb.video.runfolder import STAGES
+from peoplenet_nb.video.manifest import STAGES
 from test_cli import invoke
 from videos import make_video
 

@@ -30,7 +30,7 @@ from peoplenet_nb.speed import variants as module
 from peoplenet_nb.speed.bench import COLUMNS
 from peoplenet_nb.speed.measured import Batches, RunTimes
 from peoplenet_nb.speed.profile import SpeedProfile, machine_name, profile_file
-from peoplenet_nb.video.runfolder import STAGES
+from peoplenet_nb.video.manifest import STAGES
 from videos import make_video
 
 NAN = float("nan")

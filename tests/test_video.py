@@ -28,10 +28,11 @@ from peoplenet_nb.onnxfile import HeadHealth
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video.manifest import STAGES
 from peoplenet_nb.video.mp4 import writing
 from peoplenet_nb.video.parts import COLUMNS, write_image
 from peoplenet_nb.video.pipeline import Pipeline
-from peoplenet_nb.video.runfolder import STAGES
+from peoplenet_nb.video.work import Worker
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, damage, make_video, number_of, picture
@@ -136,7 +137,7 @@ def test_a_caller_that_leaves_early_leaves_no_thread_in_trouble(clip, monkeypatc
     failures = []
     monkeypatch.setattr(threading, "excepthook", lambda hook: failures.append(hook.exc_value))
     for _ in range(5):
-        pipeline = Pipeline(open_source(clip), FakeModel(lambda n: 0.002), Settings(), batch=4)
+        pipeline = Pipeline(open_source(clip), Worker(FakeModel(lambda n: 0.002), Settings()), batch=4)
         with closing(iter(pipeline)) as line:
             next(line)
     assert failures == []

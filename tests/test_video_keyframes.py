@@ -31,6 +31,7 @@ from peoplenet_nb.tracks import KeyFrames, choose_and_fill, scene_cut, thumbnail
 from peoplenet_nb.video import RunInterrupted, compare_keyframes, run_name, work
 from peoplenet_nb.video.checks import key_frames_for
 from peoplenet_nb.video.pipeline import Pipeline
+from peoplenet_nb.video.work import Worker
 from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, MovingModel, make_video, number_of, picture
@@ -193,7 +194,7 @@ def test_nothing_is_interpolated_between_frames_of_two_sizes(tmp_path, keyframes
     source = numbered(open_source(make_video(tmp_path / "a.mp4", 20)), pictures)
     result = run(source, tmp_path / "out", MovingModel(), keyframes=keyframes)
     assert {0, 6, 7, 19} <= set(inferred(result))
-    pipeline = Pipeline(source, MovingModel(), Settings(), keyframes=KeyFrames.parse(keyframes))
+    pipeline = Pipeline(source, Worker(MovingModel(), Settings(), KeyFrames.parse(keyframes)))
     begins = {done.frame.index: done.begins for window in pipeline for done in window}
     assert (begins[0], begins[7]) == (1, 2)
     assert (pictures[3] == picture(3)).all(), "what belongs to somebody else is not drawn on"
@@ -221,9 +222,7 @@ def test_pictures_come_in_order_with_their_boxes(clip, tmp_path):
 
 @pytest.mark.usefixtures("one_shot")
 def test_grids_are_kept_of_the_frames_that_the_network_saw(clip, tmp_path):
-    pipeline = Pipeline(
-        open_source(clip), MovingModel(), Settings(), keyframes=KeyFrames(10), keep_grids=True
-    )
+    pipeline = Pipeline(open_source(clip), Worker(MovingModel(), Settings(), KeyFrames(10), keep_grids=True))
     kept = [done.frame.index for window in pipeline for done in window if done.grids is not None]
     assert kept == [0, 10, 20, 30, 40, 49]
 
@@ -466,7 +465,7 @@ def test_reading_waits_for_slow_workers(tmp_path, monkeypatch):
         real(self, executor, taken, count)
 
     monkeypatch.setattr(Pipeline, "_put", put)
-    pipeline = Pipeline(source, MovingModel(), Settings(), keyframes=KeyFrames(5), workers=2)
+    pipeline = Pipeline(source, Worker(MovingModel(), Settings(), KeyFrames(5)), workers=2)
     for window in pipeline:
         with lock:
             inside -= len(list(window))
@@ -477,7 +476,7 @@ def test_reading_waits_for_slow_workers(tmp_path, monkeypatch):
 def test_a_caller_that_leaves_early_does_not_wait_for_the_rest_of_a_window(clip, monkeypatch):
     monkeypatch.setattr("peoplenet_nb.video.pipeline.window_frames", lambda *about: 20)
     model = MovingModel((), lambda n: 0.005 if n <= 20 else 0.1)  # the second window is slow
-    pipeline = Pipeline(open_source(clip), model, Settings(), keyframes=KeyFrames(2), workers=2)
+    pipeline = Pipeline(open_source(clip), Worker(model, Settings(), KeyFrames(2)), workers=2)
     with closing(iter(pipeline)) as line:
         next(line)
         while 22 not in model.seen:

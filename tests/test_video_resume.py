@@ -6,6 +6,7 @@ import copy
 import json
 import math
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -613,6 +614,24 @@ def test_full_disk_is_an_error_and_the_run_continues_when_there_is_room(clip, tm
     result = run(clip, tmp_path, resume=True)
     assert list(result.frames_to_pandas()["frame"]) == list(range(40))
     assert check_video(result.video, frames=40).problems == ()
+
+
+@pytest.mark.parametrize("part_frames", [20, 100])
+def test_a_disk_that_is_full_when_a_part_ends_is_an_error_of_ours(clip, tmp_path, part_frames):
+    """The last lines of a part are not on disk before it ends: closing its tables fails a second time."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full(number):
+        if number == 15:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (400, hard))
+        return 0.0
+
+    try:
+        with pytest.raises(OutputError, match="cannot be written"):
+            run(clip, tmp_path, FakeModel(full), video=False, part_frames=part_frames)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run(clip, tmp_path, resume=True, video=False).summary["frames"] == 40
 
 
 def test_wrong_class_name_is_an_error_before_anything_is_written(clip, tmp_path):

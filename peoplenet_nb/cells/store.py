@@ -15,6 +15,7 @@ import math
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,8 @@ class CellsWriter:
         """Give the file up; what was written of it goes. After `finish` nothing happens."""
         if self._writer is not None:
             self._writer.is_open = False  # else it writes its end when it is collected
-        self._stream.close()
+        with suppress(OSError):  # of a full disk, which was told of before
+            self._stream.close()
         self._file.drop()
 
 

@@ -47,10 +47,8 @@ def read_clip(
 
     The parameters are those of `evaluate`; ``raw`` says that boxes between key frames are not wanted.
     """
-    if isinstance(what, RunResult):
-        return _of_run(what, labels, settings, classes, raw)
-    if not isinstance(what, Source) and is_run(what):
-        return _of_run(load_result(Path(what).expanduser()), labels, settings, classes, raw)
+    if isinstance(what, RunResult) or (not isinstance(what, Source) and is_run(what)):
+        return _of_run(load_result(what), labels, settings, classes, raw)
     source = what if isinstance(what, Source) else open_source(what, progress=progress)
     if labels is None:  # before the network is even loaded
         check_without_labels(

@@ -151,8 +151,8 @@ def compare(a: str | Path | RunResult, b: str | Path | RunResult) -> Comparison:
     SourceError
         When B cannot be read, or its frames are not of this source.
     """
-    ours = FoundFrames.of(a)
-    run = a if isinstance(a, RunResult) else load_result(Path(a).expanduser())
+    run = load_result(a)
+    ours = FoundFrames.of(run)
     theirs, known = _boxes(b, ours)
     frames = [frame for frame in ours.walk() if frame.number in theirs]
     if not frames:
@@ -216,8 +216,8 @@ def _of_class(frame: FrameBoxes, index: int) -> _Box:
 def _boxes(b: str | Path | RunResult, ours: FoundFrames) -> tuple[dict[int, Boxes], Settings | None]:
     """Return the boxes of B by the frame's number in A's source, and by class; and the settings of a run."""
     if isinstance(b, RunResult) or is_run(b):
-        other = FoundFrames.of(b)
-        run = b if isinstance(b, RunResult) else load_result(Path(b).expanduser())
+        run = load_result(b)
+        other = FoundFrames.of(run)
         runs: dict[int, Boxes] = {
             frame.number: {
                 label.lower(): frame.detections.of_class(label).xyxy.astype(np.float64)

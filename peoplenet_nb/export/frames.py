@@ -80,10 +80,8 @@ class FoundFrames:
         OutputError
             When the run cannot be read, or no frame is given.
         """
-        if isinstance(found, RunResult):
-            return _of_run(found)
-        if isinstance(found, str | Path):
-            return _of_run(load_result(Path(found).expanduser()))
+        if isinstance(found, RunResult | str | Path):
+            return _of_run(load_result(found))
         if not found:
             raise OutputError("There is no frame to write", next_step="give at least one.")
         frames = sorted(found, key=lambda frame: frame.number)

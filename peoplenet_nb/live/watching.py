@@ -28,6 +28,7 @@ from peoplenet_nb.sources.frames import Frame, Source
 from peoplenet_nb.tracks import Counts, Scene, count, track_boxes
 from peoplenet_nb.video import RunResult, run
 from peoplenet_nb.video.pipeline import Pipeline
+from peoplenet_nb.video.work import Worker
 
 _REMEMBERED_S = 300.0
 _MOST = 20_000  # frames that are remembered, however many a second there are
@@ -136,7 +137,7 @@ class Watching:
                 where: Any = {"output": self._output, "name": name, "save_grids": True, "progress": False}
                 self.results.append(run(self.source, self.model, self.settings, **where, watch=self._saw))
                 return
-            pipeline = Pipeline(self.source, self.model, self.settings, draw=False, watch=self._saw)
+            pipeline = Pipeline(self.source, Worker(self.model, self.settings, draw=False, watch=self._saw))
             with closing(iter(pipeline)) as windows:
                 for window in windows:
                     for _ in window:

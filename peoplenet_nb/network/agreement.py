@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -101,8 +102,6 @@ def unlike(frames: Sequence[Frame], found: Sequence[Grids]) -> list[Frame]:
 
 def noise(count: int) -> list[Frame]:
     """Return frames of smooth noise: every value of every channel occurs, and red is not blue."""
-    import cv2
-
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (count, 34, 60, 3), dtype=np.uint8)
     return [np.asarray(cv2.resize(frame, (1280, 720)), np.uint8) for frame in coarse]
@@ -110,8 +109,6 @@ def noise(count: int) -> list[Frame]:
 
 def _enlarged(frame: Frame, x: float, y: float, part: float) -> Frame:
     """Return a part of a frame around a point, in the size of the whole."""
-    import cv2
-
     height, width = frame.shape[:2]
     rows, columns = max(1, round(height * part)), max(1, round(width * part))
     top = int(np.clip(y - rows / 2, 0, height - rows))

@@ -71,8 +71,8 @@ def describe(model: PeopleNet) -> pd.DataFrame:
 
 def _tensors(file: ModelFile) -> list[tuple[str, TensorInfo]]:
     """Return the model's input and those outputs that it has."""
-    tensors = {"input": file.input, "coverage output": file.coverage, "box output": file.boxes}
-    return [(what, tensor) for what, tensor in tensors.items() if tensor is not None]
+    names = ("input", "coverage output", "box output")
+    return list(zip(names, (file.input, *file.outputs), strict=False))
 
 
 def model_html(model: PeopleNet) -> str:

@@ -72,9 +72,8 @@ def join(whole: Grids, parts: Sequence[Grids]) -> Grids:
         centre = part.fit.to_frame((np.stack([col, row], axis=1) + 0.5) * part.stride) + np.array(origin)
         inside = (centre < size).all(axis=1)
         keep = np.flatnonzero(small & inside)
-        keep = keep[
-            np.argsort(part.coverage.reshape(-1)[cells[keep]], kind="stable")
-        ]  # the best is written last
+        # The best is written last.
+        keep = keep[np.argsort(part.coverage.reshape(-1)[cells[keep]], kind="stable")]
         there = np.floor(whole.fit.to_network(centre[keep]) / whole.stride).astype(np.int64)
         there = np.clip(there, 0, (cols - 1, rows - 1))
         mine = part.coverage.reshape(-1)[cells[keep]]

@@ -74,6 +74,11 @@ class ModelFile:
         return int(self.coverage.shape[1])
 
     @property
+    def outputs(self) -> tuple[TensorInfo, ...]:
+        """Coverage and, where there are, boxes."""
+        return (self.coverage,) if self.boxes is None else (self.coverage, self.boxes)
+
+    @property
     def channels_last(self) -> bool:
         """Whether the input is (N, H, W, 3) instead of (N, 3, H, W)."""
         return self.input.shape[1] != 3

@@ -150,7 +150,7 @@ def redact(
     if not 1 <= margin <= 3 or isinstance(hold, bool) or not 0 <= hold <= 1000:
         seen, step = f"margin={margin}, hold={hold}", f"pass margin={MARGIN}, hold={HOLD}, for example."
         raise SettingsError("The margin is 1 to 3, and hold a number of frames", seen=seen, next_step=step)
-    result = run if isinstance(run, RunResult) else load_result(Path(run).expanduser())
+    result = load_result(run)
     frames, times, numbers = read_frames(result)
     _check_run(result)
     original = original_of(result, source)

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from peoplenet_nb.serve.limits import Hold, Limits
 from peoplenet_nb.serve.refusals import RefusedError
 from peoplenet_nb.sources.frames import Image
-from peoplenet_nb.sources.imagesize import JPEG_FRAMES, image_size
-from peoplenet_nb.sources.stills import decode_image, jpeg_markers
+from peoplenet_nb.sources.imagesize import JPEG_FRAMES, image_size, jpeg_markers
+from peoplenet_nb.sources.stills import decode_image
 
 KINDS = "JPEG, PNG, WebP or BMP"
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM")

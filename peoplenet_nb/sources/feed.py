@@ -30,10 +30,10 @@ _MOST_GAPS = 10_000  # kept; a camera that comes and goes every minute for a wee
 class Buffer(StrEnum):
     """What becomes of a frame that nobody has taken when the next one comes."""
 
-    DROP_OLDEST = (
-        "drop_oldest"  #: the newest takes its place: a slow network sees fewer frames, never older ones
-    )
-    WAIT = "wait"  #: the stream waits: no frame is left out, and the delay grows
+    #: The newest takes its place: a slow network sees fewer frames, never older ones.
+    DROP_OLDEST = "drop_oldest"
+    #: The stream waits: no frame is left out, and the delay grows.
+    WAIT = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,8 @@ class Arrived(NamedTuple):
     pixels: Any
 
 
-Connection = Generator[
-    tuple[float, Any]
-]  #: ``time.monotonic()`` and a picture; None for data that is none yet
+#: ``time.monotonic()`` and a picture; None for data that is none yet.
+Connection = Generator[tuple[float, Any]]
 
 
 class Feed:

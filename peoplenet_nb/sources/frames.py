@@ -104,16 +104,14 @@ class SourceInfo:
     name: str  #: short: a file's name, the last part of an address, a video's YouTube id
     spec: str  #: what was asked for, without user names, passwords and query
     kind: str  #: ``video``, ``image`` or ``images``
-    width: (
-        int  #: of the frames as they are given (after rotation), in pixels; of the first where images differ
-    )
+    #: In pixels, of the frames as they are given (after rotation); of the first where images differ.
+    width: int
     height: int
     fps: float | None = None  #: mean frames per second; None for images too
     frame_count: int | None = None
     duration_s: float | None = None
-    rotation: int = (
-        0  #: degrees counter-clockwise that rotation data asked to turn the frames by: 0, 90, 180, 270
-    )
+    #: Degrees counter-clockwise that rotation data asked to turn the frames by: 0, 90, 180, 270.
+    rotation: int = 0
     #: Width of a pixel over its height, other than 1 for anamorphic video. Boxes are in pixels as stored.
     pixel_aspect: Fraction = Fraction(1)
     fingerprint: str = ""  #: stands for the content, so that a run is only continued on the same video

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 _PNM = re.compile(rb"P[1-6](?:\s+|#[^\n]*\n)+(\d{1,9})(?:\s+|#[^\n]*\n)+(\d{1,9})\s")
 _SIZ = re.compile(rb"\xff\x4f\xff\x51....(.{8})", re.S)  # ITU-T T.800, A.5.1
-_SEGMENT = re.compile(rb"\xff+([^\x00\xff])")
+# The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
+_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+EOI = 0xD9
 JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF markers of ITU-T T.81, B.1.1.3
-_ALONE = frozenset((0x01, *range(0xD0, 0xD9)))  # markers without a length
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I"}
 
 
@@ -62,15 +64,25 @@ def _webp(data: bytes) -> tuple[int, int] | None:
 
 def _jpeg(data: bytes) -> tuple[int, int] | None:
     """Return what the frame header says, which comes before all data that is coded."""
-    at = 2
-    while found := _SEGMENT.search(data, at):
-        at, marker = found.end(), found[1][0]
+    for marker, at in jpeg_markers(data):
         if marker in JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 3)
             return width, height
-        if marker not in _ALONE:
-            at += struct.unpack_from(">H", data, at)[0]
     return None
+
+
+def jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield each marker of a JPEG's segments (ITU T.81, B.1) to its end, and where what it says begins.
+
+    Those of an EXIF thumbnail are not among them, nor what lies behind the picture, such as a phone's video of it.
+    """
+    at, marker = 2, 0
+    while marker != EOI and (found := _MARKER.search(data, at)):
+        marker = data[found.start() + 1]
+        yield marker, found.end()
+        # TEM (0x01) stands alone; every other segment says its length, and a scan's data follows SOS.
+        length = 0 if marker == 0x01 else int.from_bytes(data[found.end() : found.end() + 2], "big")
+        at = found.end() + length
 
 
 def _tiff(data: bytes, order: str) -> tuple[int, int] | None:

@@ -74,9 +74,7 @@ def open_link(address: str, *, nested: bool = False, make: Callable[..., Source]
             if not head:
                 raise _refused("The address holds nothing (0 bytes)", address, "check the address.")
             if kind == "text/html" or head.lstrip()[:9].lower().startswith(_PAGE):
-                step = (
-                    "name the address of the video itself (it ends in .mp4 or alike), or a YouTube address."
-                )
+                step = "name the address of the video itself (it ends in .mp4, say), or a YouTube address."
                 raise _refused("The address leads to a web page, not to a video", answer.url, step)
             named_image = kind.startswith("image/") and kind != "image/gif"
             if named_image or stills.is_image(Path(urlsplit(address).path), head):

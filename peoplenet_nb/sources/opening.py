@@ -17,10 +17,8 @@ from urllib.parse import urlsplit
 from peoplenet_nb.errors import InstallationError, SettingsError, SourceError, choose
 from peoplenet_nb.paths import DEMO_CLIP
 from peoplenet_nb.sources.feed import Buffer
-from peoplenet_nb.sources.frames import Decoder, Frame, Source, SourceInfo
+from peoplenet_nb.sources.frames import Decoder, Source
 from peoplenet_nb.urls import hide_secrets
-
-__all__ = ["Decoder", "Frame", "Source", "SourceInfo", "open_path", "open_source"]
 
 _Maker = partial[Source]  # of what is live; its keywords are those of `LiveSource`
 
@@ -94,9 +92,8 @@ def open_source(
         raise SettingsError("A live stream is read for some time", seen=seconds, next_step=step)
     decoder = choose(Decoder, decoder, "decoder")
     text = str(spec)
-    text = (
-        text if os.path.lexists(text) else text.strip()
-    )  # blanks may belong to a name, or to what was pasted
+    if not os.path.lexists(text):  # blanks may belong to a name, or to what was pasted
+        text = text.strip()
     make = partial(_live, seconds=seconds, buffer=buffer)
     source = _open_or(text, progress, instead, make, live).sampled(every, frames, start)
     if seconds is not None and not source.live:

@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -22,16 +22,13 @@ import numpy as np
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.files import fingerprint_of
 from peoplenet_nb.sources.frames import Candidate, Image, Source, SourceInfo
-from peoplenet_nb.sources.imagesize import image_size
+from peoplenet_nb.sources.imagesize import EOI, image_size, jpeg_markers
 from peoplenet_nb.sources.repair import some
 
 #: Names that count as images in a folder, as far as OpenCV's wheels read them.
 IMAGE_NAME = re.compile(r"\.(avif|bmp|dib|jp2|jpe|jpeg|jpg|pbm|pgm|png|pnm|ppm|tif|tiff|webp)$", re.I)
 VIDEO_NAME = re.compile(r"\.(3gp|avi|flv|m2ts|m4v|mkv|mov|mp4|mpeg|mpg|mts|ts|webm|wmv)$", re.I)
 _MAGIC = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\x00", b"MM\x00*", b"\x00\x00\x00\x0cjP  ")
-# The next marker inside JPEG's entropy-coded data: not a stuffed zero, a restart marker or a fill byte.
-_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
-_EOI = 0xD9
 # Pictures that OpenCV's wheels do not read.
 _UNREADABLE = re.compile(r"\.(arw|cr2|dng|exr|gif|hdr|hei[cf]|ico|jxl|nef|psd|raw|svg)$", re.I)
 _MOST_BYTES = 512 << 20
@@ -136,26 +133,12 @@ def _too_large(origin: object, most_pixels: int = _MOST_PIXELS) -> SourceError:
 def is_truncated(data: bytes) -> bool:
     """Return whether a JPEG, PNG or WebP stops before its own end; False for all other formats."""
     if data.startswith(b"\xff\xd8\xff"):
-        return all(marker != _EOI for marker, _ in jpeg_markers(data))
+        return all(marker != EOI for marker, _ in jpeg_markers(data))
     if data.startswith(b"\x89PNG"):
         return data.rfind(b"IEND") < 0
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return len(data) < int.from_bytes(data[4:8], "little") + 8
     return False
-
-
-def jpeg_markers(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield each marker of a JPEG's segments (ITU T.81, B.1) to its end, and where what it says begins.
-
-    Those of an EXIF thumbnail are not among them, nor what lies behind the picture, such as a phone's video of it.
-    """
-    at, marker = 2, 0
-    while marker != _EOI and (found := _MARKER.search(data, at)):
-        marker = data[found.start() + 1]
-        yield marker, found.end()
-        # TEM (0x01) stands alone; every other segment says its length, and a scan's data follows SOS.
-        length = 0 if marker == 0x01 else int.from_bytes(data[found.end() : found.end() + 2], "big")
-        at = found.end() + length
 
 
 class ImageFile(Source):

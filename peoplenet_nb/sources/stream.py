@@ -11,7 +11,6 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from datetime import datetime
-from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,8 +36,6 @@ from peoplenet_nb.sources.frames import Candidate
 from peoplenet_nb.sources.repair import Damage, turn_of
 from peoplenet_nb.sources.videofile import NO_PLAYLISTS, VideoFile
 from peoplenet_nb.urls import hide_secrets, hide_secrets_in
-
-__all__ = ["Buffer", "Limits", "LiveSource", "open_live"]
 
 # FFmpeg's options for each kind of address.
 _SCHEMES = {
@@ -259,13 +256,9 @@ class LiveSource(VideoFile):
                         f"From {frame.time_s:.1f} s on the frames are {size[0]}x{size[1]}, before {was[0]}x{was[1]}; "
                         "boxes are in the pixels of their own frame."
                     )
-                yield Candidate(frame.number, frame.time_s, partial(_same, frame.pixels))
+                yield Candidate(frame.number, frame.time_s, lambda pixels=frame.pixels: pixels)
         finally:
             feed.stop()
-
-
-def _same(pixels: Any) -> Any:
-    return pixels
 
 
 def open_live(spec: str, **options: Any) -> LiveSource:
@@ -282,9 +275,7 @@ def open_live(spec: str, **options: Any) -> LiveSource:
     except ValueError:
         host = None
     if not host or len(spec.split()) > 1:  # behind a blank, librtmp takes options, a password among them
-        step = (
-            "write it as rtsp://name:password@host:554/path; in a password, %2F stands for / and %40 for @."
-        )
+        step = "write it as rtsp://name:password@host:554/path; a password's / is %2F there, and its @ %40."
         shown = hide_secrets(spec.partition(" ")[0])
         raise SourceError("This is not a valid address", seen=shown, next_step=step)
     name = "-".join([host.replace(".", "-"), *(word for word in parts.path.split("/") if word)])

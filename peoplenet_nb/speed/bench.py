@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, cast
 from peoplenet_nb.errors import DeviceError, PeopleNetError, SettingsError, choose
 from peoplenet_nb.hardware import peak_memory_mb
 from peoplenet_nb.network.devices import DEVICES, Device, Precision, precisions_of
-from peoplenet_nb.video.runfolder import STAGES
+from peoplenet_nb.video.manifest import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd

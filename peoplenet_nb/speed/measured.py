@@ -26,7 +26,7 @@ from peoplenet_nb.sources import Source
 from peoplenet_nb.speed.bench import bench as measure
 from peoplenet_nb.speed.bench import ran
 from peoplenet_nb.speed.profile import SpeedProfile, best, best_row, counts, frames_at_once
-from peoplenet_nb.video.runfolder import STAGES
+from peoplenet_nb.video.manifest import STAGES
 
 if TYPE_CHECKING:
     import pandas as pd

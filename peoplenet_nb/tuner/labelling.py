@@ -84,7 +84,7 @@ def label(
     saved = folder if isinstance(folder, SavedGrids) else open_grids(folder)
     run = None
     if not isinstance(folder, SavedGrids) and is_run(folder):
-        run = load_result(Path(folder).expanduser())
+        run = load_result(folder)
     if source is None:
         if run is None:
             what, fix = "Labelling needs the pictures", "pass the video or folder that was run."

@@ -46,7 +46,7 @@ def labels_of_clip(
         When the labels cannot be read, or are of other frames or classes.
     """
     if isinstance(folder, str | Path) and is_run(folder):
-        found = run_labels(load_result(Path(folder).expanduser()), labels, classes)
+        found = run_labels(load_result(folder), labels, classes)
     else:
         names = None if source is None or source.info.kind == "video" else [p.name for p in source.files]
         if not isinstance(labels, Labels):

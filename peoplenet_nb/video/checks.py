@@ -122,9 +122,7 @@ def check_keep(source: Source, keep: float | None) -> None:
         In both cases.
     """
     if keep is not None and not (source.live and 0 < keep < float("inf")):
-        step = (
-            "name the seconds of a live stream that shall be kept (keep=86400, --keep 24h), or leave it out."
-        )
+        step = "name the seconds of a live stream to keep (keep=86400, --keep 24h), or leave it out."
         raise SettingsError("Only of a live stream the last seconds are kept", seen=keep, next_step=step)
 
 

@@ -22,9 +22,8 @@ if TYPE_CHECKING:
 class KeyFrameRuns:
     """Runs of the same frames, as a table in a notebook."""
 
-    rows: list[
-        dict[str, object]
-    ]  #: of each: ``keyframes``, ``frames``, ``inferred``, ``seconds``, boxes by class
+    #: Of each: ``keyframes``, ``frames``, ``inferred``, ``seconds``, boxes by class.
+    rows: list[dict[str, object]]
     notes: tuple[str, ...]  #: on the frames
 
     def to_pandas(self) -> pd.DataFrame:

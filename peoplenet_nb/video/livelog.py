@@ -91,16 +91,8 @@ def write_gaps(live: Live, path: Path) -> Path:
         lines.writerow(_COLUMNS)
         for gap in live.gaps:
             at = (began + timedelta(seconds=gap.begins_s)).isoformat(timespec="milliseconds")
-            length = gap.ends_s - gap.begins_s
-            lines.writerow(
-                (
-                    f"{gap.begins_s:.4f}",
-                    f"{gap.ends_s:.4f}",
-                    f"{length:.4f}",
-                    at,
-                    " ".join(gap.reason.split()),
-                )
-            )
+            seconds = (gap.begins_s, gap.ends_s, gap.ends_s - gap.begins_s)
+            lines.writerow((*(f"{one:.4f}" for one in seconds), at, " ".join(gap.reason.split())))
     return path
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from peoplenet_nb.errors import OutputError
+from peoplenet_nb.files import read_text
 from peoplenet_nb.sources.feed import Gap
+from peoplenet_nb.video.typed import typed
+
+MANIFEST, FORMAT = "run.json", 1
+#: Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
+PART_FILE = re.compile(r"\.?\d{5,7}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
+_LARGEST = 256 << 20  # bytes; some 200 for each image of a folder
 
 #: What is timed, in the order in which a frame goes through it.
 STAGES = ("read", "convert", "preprocess", "infer", "decode", "cluster", "interpolate", "draw", "encode")
@@ -71,3 +82,41 @@ class Manifest:
     def removed(self) -> int:
         """Parts before the first that is kept."""
         return self.live.removed if self.live else 0
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Return the manifest of a run's folder.
+
+    Raises
+    ------
+    OutputError
+        When it is not there, or is none that a run wrote.
+    """
+    path = folder / MANIFEST
+    try:
+        data = json.loads(read_text(path, _LARGEST))
+        data = {FORMAT: data}[data.pop("format")]  # another format is a KeyError
+        # Until parts were written they named their own images.
+        named = [name for part in data["parts"] for name in part.pop("images", [])]
+        manifest: Manifest = typed(data, Manifest, "it")
+        manifest.images += typed(named, list[str], "it.images")
+        _check(manifest)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        what = "The manifest of the run cannot be read"
+        raise OutputError(what, seen=f"{path}: {error}", next_step="begin anew with --overwrite.") from error
+    return manifest
+
+
+def _check(manifest: Manifest) -> None:
+    """Raise a ValueError for names and numbers that no run writes."""
+    labels = manifest.parts[0].counts.keys() if manifest.parts else {}.keys()
+    for number, part in enumerate(manifest.parts, manifest.removed):
+        names = [part.name, *(name.partition(".")[0] for name in part.files)]
+        if set(names) != {f"{number:05d}"} or not all(map(PART_FILE.fullmatch, part.files)):
+            raise ValueError(f"part {number} is called {part.name[:40]!r}, with files {list(part.files)}")
+        if not part.frames or part.last < part.first:
+            raise ValueError(f"part {number} has {part.frames} frames, {part.first} to {part.last}")
+        if part.counts.keys() != labels or part.frames_with.keys() != labels:
+            raise ValueError("its parts count different classes")
+    if manifest.video_size and not min(manifest.video_size):
+        raise ValueError(f"the video is {manifest.video_size}")

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from peoplenet_nb.errors import OutputError, SourceError, printable
-from peoplenet_nb.files import read_text
 from peoplenet_nb.sources import Frame, Source, open_source
 from peoplenet_nb.sources.frames import Image
 from peoplenet_nb.tracks import scene_cut, thumbnail
+from peoplenet_nb.video.manifest import read_manifest
 from peoplenet_nb.video.result import RunResult
 from peoplenet_nb.video.writer import VideoWriter
-
-_LARGEST_MANIFEST = 256 << 20
 
 
 def original_of(result: RunResult, source: str | Path | None = None) -> Source:
@@ -36,20 +32,19 @@ def original_of(result: RunResult, source: str | Path | None = None) -> Source:
     OutputError
         When the run does not say what it was over.
     """
-    summary, path = result.summary, result.folder / "run.json"
+    summary = result.summary
     if summary.get("live"):
         what = "The run was over a live stream, whose pictures are gone"
         step = "record the stream to a file with another program, and run over that."
         raise SourceError(what, seen=summary["source"]["spec"], next_step=step)
+    depends = read_manifest(result.folder).fingerprint
     try:
-        known = json.loads(read_text(path, _LARGEST_MANIFEST))["fingerprint"]["source"]
-        sampling: dict[str, Any] = summary["sampling"]
+        known, sampling = depends["source"], depends["sampling"]
+        sampled = [sampling[name] for name in ("every", "frames", "start")]
         spec = summary["source"]["spec"] if source is None else source
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        what = "The run does not say which video it was over"
-        raise OutputError(
-            what, seen=f"{path}: {error!r}", next_step="run it again with --overwrite."
-        ) from error
+    except (KeyError, TypeError) as error:
+        what, step = "The run does not say which video it was over", "run it again with --overwrite."
+        raise OutputError(what, seen=f"{result.folder}: {error!r}", next_step=step) from error
     try:
         opened = open_source(spec, progress=False)
     except SourceError as error:
@@ -64,7 +59,7 @@ def original_of(result: RunResult, source: str | Path | None = None) -> Source:
             seen=opened.info.spec,
             next_step="name the same video with --source (source=), or run again on this one.",
         )
-    return opened.sampled(**{name: sampling[name] for name in ("every", "frames", "start")})
+    return opened.sampled(*sampled)
 
 
 def same_frames(source: Source, numbers: Iterable[int]) -> Iterator[Frame]:

@@ -9,6 +9,7 @@ import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -19,7 +20,8 @@ from peoplenet_nb.files import PartialFile, sha256_of, write_bytes, writing
 from peoplenet_nb.sources.frames import Image, Source
 from peoplenet_nb.sources.names import unique_names
 from peoplenet_nb.video.livelog import count_latency
-from peoplenet_nb.video.runfolder import STAGES, Part, RunFolder
+from peoplenet_nb.video.manifest import STAGES, Part
+from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.work import Done
 from peoplenet_nb.video.writer import Planes, VideoWriter
 
@@ -144,7 +146,8 @@ class PartWriter:
         if self._cells is not None:
             self._cells.abandon()
         for table, file in zip(self._tables, self._files, strict=True):
-            table.close()
+            with suppress(OSError):  # a full disk takes no last lines either, and was told of before
+                table.close()
             file.drop()
 
 

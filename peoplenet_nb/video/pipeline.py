@@ -21,19 +21,18 @@ from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from time import perf_counter
 from typing import cast
 
 from peoplenet_nb.hardware import available_threads
 from peoplenet_nb.network.devices import Device
 from peoplenet_nb.network.model import PeopleNet
-from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Frame, Source
-from peoplenet_nb.tracks import KeyFrames, scene_cut, thumbnail, window_frames
+from peoplenet_nb.tracks import scene_cut, thumbnail, window_frames
 from peoplenet_nb.tracks.cuts import Thumbnail
-from peoplenet_nb.video.work import Done, Taken, Watch, Window, Worker
+from peoplenet_nb.video.work import Done, Taken, Window, Worker
 
-_EVERY_FRAME = KeyFrames()
 _DRAWN_AHEAD = 3
 _AHEAD = 2  # windows of one frame in flight per worker; more only costs memory
 _BATCH_WORKERS = 2
@@ -45,44 +44,26 @@ class Pipeline:
 
     Parameters
     ----------
-    source, settings
-        As in `peoplenet_nb.video.run`.
-    model : PeopleNet
-        On a CPU it is loaded once more with the threads that suit the workers.
-    draw : bool
-        Whether to draw what was found.
-    video_size : tuple of int, optional
-        As in `peoplenet_nb.video.work.Worker`.
-    overlay : str
-        A line on every picture.
-    keep_grids : bool
-        Whether the raw grids come out too.
-    keyframes : KeyFrames
-        Which frames the network sees; others than all of them are inferred one by one, whatever ``batch`` says.
+    source : Source
+    work : Worker
+        What is done with its frames. On a CPU its model is loaded once more with the threads that suit the workers.
+        With key frames, frames are inferred one by one, whatever ``batch`` says.
     workers, batch : int
         As in `peoplenet_nb.video.run`.
     after_cut : bool
         Whether the source goes on where a shot had ended.
-    watch : callable, optional
-        As in `peoplenet_nb.video.work.Worker`; it is called from a worker's thread.
     """
 
     def __init__(
         self,
         source: Source,
-        model: PeopleNet,
-        settings: Settings,
+        work: Worker,
         *,
-        draw: bool = True,
-        video_size: tuple[int, int] | None = None,
-        overlay: str = "",
-        keep_grids: bool = False,
-        keyframes: KeyFrames = _EVERY_FRAME,
         workers: int | None = None,
         batch: int = 1,
         after_cut: bool = False,
-        watch: Watch | None = None,
     ) -> None:
+        model, keyframes = work.model, work.keyframes
         device, cores = model.backend.device, available_threads()
         # One frame at a time has its boxes soonest.
         usual = 1 if source.live else min(cores, _GPU_WORKERS) if device.on_gpu else cores
@@ -100,16 +81,7 @@ class Pipeline:
             fps, size = source.info.fps, (source.info.width, source.info.height)
             self._window = window_frames(keyframes, fps / source.every if fps else None, size)
             self._shared = 1  # frame that a window has in common with the next one
-        self._work = Worker(
-            self.model,
-            settings,
-            keyframes,
-            draw=draw,
-            video_size=video_size,
-            overlay=overlay,
-            keep_grids=keep_grids,
-            watch=watch,
-        )
+        self._work = replace(work, model=self.model)
         self._stop = threading.Event()
         self.stopped_early = False  #: whether `stop` left a part of the source unread
         ahead = 0 if self._shared else _AHEAD * self.workers if self.batch == 1 else self.workers

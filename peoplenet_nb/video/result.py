@@ -129,16 +129,19 @@ def _runs_in(folder: Path) -> str:
     return f"name the folder that peoplenet-nb detect wrote{found}."
 
 
-def load_result(folder: Path) -> RunResult:
-    """Return the result of a finished run.
+def load_result(run: RunResult | str | Path) -> RunResult:
+    """Return the result of a finished run, given its folder; a result is returned as it is.
 
     Raises
     ------
     OutputError
         When it is not the folder of a run, its summary cannot be read, or a table was deleted.
     """
-    if not is_run(folder) and not _holds(folder, "run.json"):  # else it was begun, and has an end or none
-        raise OutputError("This is not the folder of a run", seen=folder, next_step=_runs_in(folder))
+    if isinstance(run, RunResult):
+        return run
+    if not is_run(run) and not _holds(run, "run.json"):  # else it was begun, and has an end or none
+        raise OutputError("This is not the folder of a run", seen=run, next_step=_runs_in(Path(run)))
+    folder = Path(run).expanduser()
     path = folder / "summary.json"
     try:
         result = result_of(folder, json.loads(path.read_text(encoding="utf-8")))

@@ -22,21 +22,14 @@ from typing import Any
 
 from peoplenet_nb.cells import CELLS
 from peoplenet_nb.errors import OutputError
-from peoplenet_nb.files import lock, read_text, sha256_of, write_text, writing
+from peoplenet_nb.files import lock, sha256_of, write_text, writing
 from peoplenet_nb.video.added import drop_added
 from peoplenet_nb.video.livelog import GAPS
-from peoplenet_nb.video.manifest import STAGES, Manifest, Part
-from peoplenet_nb.video.typed import typed
-
-__all__ = ["STAGES", "Manifest", "OtherRunError", "Part", "RunFolder"]
+from peoplenet_nb.video.manifest import FORMAT, MANIFEST, PART_FILE, Manifest, Part, read_manifest
 
 logger: logging.Logger = logging.getLogger(__name__)
 
-_FORMAT = 1
-_MANIFEST, _PARTS = "run.json", "parts"
-_LARGEST_MANIFEST = 256 << 20  # bytes; some 200 for each image of a folder
-# Files of a part, with those that are being written; a file of the user's in the same folder is left alone.
-_PART_FILE = re.compile(r"\.?\d{5,7}\.(detections\.csv|frames\.csv|cells\.parquet|mp4)(\.part)?")
+_PARTS = "parts"
 _GRIDS_FILE = re.compile(r"\.?\d{6,}\.npz(\.part)?")  # of earlier versions, in a folder "grids"
 _FILES = (
     "video.mp4",
@@ -46,7 +39,7 @@ _FILES = (
     "frames.csv",
     GAPS,
     "summary.json",
-    _MANIFEST,
+    MANIFEST,
 )
 
 
@@ -106,7 +99,7 @@ class RunFolder:
         if not (resume or overwrite):
             refuse_results(self.path)
         results = _results(self.path)
-        manifest = None if overwrite else _manifest(self.path, results)
+        manifest = read_manifest(self.path) if MANIFEST in results and not overwrite else None
         if overwrite and (other := _known(self.path).source) and self._source and other != self._source:
             raise OutputError(
                 "The folder holds the results of another source, which --overwrite (overwrite=True) does not replace",
@@ -163,14 +156,14 @@ class RunFolder:
 
     def save(self) -> None:
         """Write the manifest, atomically."""
-        text = json.dumps({"format": _FORMAT} | asdict(self.manifest), indent=1)
-        write_text(self.path / _MANIFEST, text, durable=True)
+        text = json.dumps({"format": FORMAT} | asdict(self.manifest), indent=1)
+        write_text(self.path / MANIFEST, text, durable=True)
 
     def drop_parts(self, keep: Collection[str] = ()) -> None:
         """Remove the files of all parts but those to keep; the folder too, where nothing is left in it."""
         for path in () if self.parts.is_symlink() else self.parts.glob("*"):
             finished = path.name.split(".")[0] in keep and path.suffix != ".part"
-            if _PART_FILE.fullmatch(path.name) and not finished:
+            if PART_FILE.fullmatch(path.name) and not finished:
                 path.unlink()
         if not keep:
             with suppress(OSError):  # not there, or it holds files of the user's
@@ -208,7 +201,7 @@ def refuse_results(path: Path) -> None:
     """
     with writing(path):
         results = _results(path)
-    if not _nothing_in(results, _manifest(path, results)):
+    if not _nothing_in(results, read_manifest(path) if MANIFEST in results else None):
         raise _taken(path, results)
 
 
@@ -218,12 +211,12 @@ def _results(path: Path) -> list[str]:
 
 def _nothing_in(results: list[str], manifest: Manifest | None) -> bool:
     """Return whether there is nothing to continue or to lose: a run that ended before its first part was whole too."""
-    return not results or (manifest is not None and results == [_MANIFEST] and not manifest.parts)
+    return not results or (manifest is not None and results == [MANIFEST] and not manifest.parts)
 
 
 def _taken(path: Path, results: list[str]) -> OutputError:
     of = _known(path).source
-    resumable = "continue with --resume (resume=True), " if _MANIFEST in results else ""
+    resumable = "continue with --resume (resume=True), " if MANIFEST in results else ""
     return OutputError(
         "The output folder already holds results",
         seen=f"{path}: {', '.join(results)}{f' of {of}' if of else ''}",
@@ -234,41 +227,9 @@ def _taken(path: Path, results: list[str]) -> OutputError:
 def _known(path: Path) -> Manifest:
     """Return what is recorded in a folder; nothing where that cannot be read."""
     try:
-        return _manifest(path, [_MANIFEST]) or Manifest({})
+        return read_manifest(path)
     except OutputError:
         return Manifest({})
-
-
-def _manifest(path: Path, results: list[str]) -> Manifest | None:
-    if _MANIFEST not in results:
-        return None
-    try:
-        data = json.loads(read_text(path / _MANIFEST, _LARGEST_MANIFEST))
-        data = {_FORMAT: data}[data.pop("format")]  # another format is a KeyError
-        # Until parts were written they named their own images.
-        named = [name for part in data["parts"] for name in part.pop("images", [])]
-        manifest: Manifest = typed(data, Manifest, "it")
-        manifest.images += typed(named, list[str], "it.images")
-        _check(manifest)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        what, seen = "The manifest of the run cannot be read", f"{path / _MANIFEST}: {error}"
-        raise OutputError(what, seen=seen, next_step="begin anew with --overwrite.") from error
-    return manifest
-
-
-def _check(manifest: Manifest) -> None:
-    """Raise a ValueError for names and numbers that no run writes."""
-    labels = manifest.parts[0].counts.keys() if manifest.parts else {}.keys()
-    for number, part in enumerate(manifest.parts, manifest.removed):
-        names = [part.name, *(name.partition(".")[0] for name in part.files)]
-        if set(names) != {f"{number:05d}"} or not all(map(_PART_FILE.fullmatch, part.files)):
-            raise ValueError(f"part {number} is called {part.name[:40]!r}, with files {list(part.files)}")
-        if not part.frames or part.last < part.first:
-            raise ValueError(f"part {number} has {part.frames} frames, {part.first} to {part.last}")
-    if any(counts.keys() != labels for part in manifest.parts for counts in (part.counts, part.frames_with)):
-        raise ValueError("its parts count different classes")
-    if manifest.video_size and not min(manifest.video_size):
-        raise ValueError(f"the video is {manifest.video_size}")
 
 
 def _differences(before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -37,7 +37,7 @@ from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.summary import describe_run, finish_run
-from peoplenet_nb.video.work import Watch
+from peoplenet_nb.video.work import Watch, Worker
 from peoplenet_nb.video.writer import choose_encoder
 
 logger: logging.Logger = logging.getLogger(__name__)
@@ -173,23 +173,22 @@ def run(
             manifest.encoder, manifest.video_size, manifest.live = encoder, size, None
         # What was finished before is read over without being converted to pixels.
         rest = read_on(source, manifest) if manifest.parts else source
-        pipeline = Pipeline(
-            rest,
+        work = Worker(
             model,
             settings,
+            chosen,
             draw=video,
             video_size=manifest.video_size,
             overlay="stand-in" if model.is_standin else "",
             keep_grids=save_grids,
-            workers=workers,
-            keyframes=chosen,
             watch=watch,
-            batch=batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1),
-            after_cut=bool(manifest.parts) and manifest.parts[-1].cut,
         )
-        work = _Run(folder, source, rest, settings, pipeline, more_notes, images, keep)
+        batch = batch or (best_batch(model, (info.width, info.height)) if chosen.off else 1)
+        after_cut = bool(manifest.parts) and manifest.parts[-1].cut
+        pipeline = Pipeline(rest, work, workers=workers, batch=batch, after_cut=after_cut)
         part_seconds = part_seconds or (_LIVE_PART if source.live else _PART)
-        return work.go(began, progress, part_seconds, part_frames)
+        writing = _Run(folder, source, rest, settings, pipeline, more_notes, images, keep)
+        return writing.go(began, progress, part_seconds, part_frames)
     finally:
         folder.release()
 
@@ -266,13 +265,13 @@ class _Run:
                     if part.frames >= part_frames or perf_counter() - began >= part_seconds:
                         self._close(writer, began, keep=True)
                         writer, began = self._part(), perf_counter()
+            self._close(writer, began, keep=True)
         except BaseException as error:
             # A video that breaks off or a frame that fails leaves a good part; a full disk, a second Ctrl-C or what
             # goes wrong within a window does not.
             keep = whole and isinstance(error, Exception) and not isinstance(error, OutputError)
             self._close(writer, began, keep=keep)
             raise
-        self._close(writer, began, keep=True)
 
     def _close(self, writer: PartWriter, began: float, *, keep: bool) -> None:
         if writer.part is not None:

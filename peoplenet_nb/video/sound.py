@@ -36,10 +36,7 @@ def with_sound(pictures: Path, source: Source, span: tuple[float, float], out: P
         When it cannot be written, there is no file to take sound from, or an MP4 cannot hold this kind of sound.
     """
     if not source.files:
-        what, step = (
-            "Sound is copied from files only",
-            "download the video, and name it with --source (source=).",
-        )
+        what, step = "Sound is copied from files only", "download the video, and name it with --source."
         raise OutputError(what, seen=source.info.spec, next_step=step)
     with (
         atomic(out) as partial,

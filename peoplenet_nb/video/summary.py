@@ -24,11 +24,12 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.video.livelog import GAPS, summary_of, write_gaps
+from peoplenet_nb.video.manifest import STAGES, Manifest
 from peoplenet_nb.video.mp4 import VideoCheck, check_video, join_videos
 from peoplenet_nb.video.parts import COLUMNS
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.result import RunResult, result_of
-from peoplenet_nb.video.runfolder import STAGES, Manifest, RunFolder
+from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.writer import padding_note
 
 _ENGINES = ("onnxruntime", "onnxruntime-gpu", "MNN", "openvino")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
@@ -183,7 +184,7 @@ def track(
     InstallationError
         Without the library `trackers` (extra ``track``).
     """
-    result = run if isinstance(run, RunResult) else load_result(Path(run).expanduser())
+    result = load_result(run)
     frames, times, numbers = read_frames(result)
     begins, notes = _cuts(result, numbers, source)
     kind = choose(Tracker, tracker, "tracker")
@@ -203,20 +204,14 @@ def track(
 
 def _named(tracks: Tracks, found: list[Detections], frames: list[Detections]) -> Tracks:
     """Return tracks of boxes that were found with what they are in the run's table: the same cell of the same class."""
-    known: dict[tuple[int, ...], int] = {}
-    for i, of in enumerate(frames):
-        cells = zip(of.class_id.tolist(), of.row.tolist(), of.col.tolist(), strict=True)
-        for cell in cells:
-            known[i, *cell] = len(known)
-    names = np.array(
-        [
-            known.get((i, *cell), -2)
-            for i, of in enumerate(found)
-            for cell in zip(of.class_id.tolist(), of.row.tolist(), of.col.tolist(), strict=True)
-        ]
-        or [-2],
-        np.int64,
-    )
+
+    def cells(of_frames: list[Detections]) -> Iterator[tuple[int, ...]]:
+        for i, of in enumerate(of_frames):
+            for cell in zip(of.class_id.tolist(), of.row.tolist(), of.col.tolist(), strict=True):
+                yield i, *cell
+
+    known = {cell: line for line, cell in enumerate(cells(frames))}
+    names = np.array([known.get(cell, -2) for cell in cells(found)] or [-2], np.int64)
     detection = np.where(tracks.detection < 0, tracks.detection, names[np.maximum(tracks.detection, 0)])
     return replace(tracks, detection=detection)
 
@@ -226,9 +221,8 @@ def _cuts(
 ) -> tuple[list[int], tuple[str, ...]]:
     """Return where shots begin, and a note where that is not known."""
     if source is None and "://" in result.summary["source"]["spec"]:
-        return [], (
-            "Cuts were not looked for: the video is not on this machine.",
-        )  # not fetched for that alone
+        # It is not fetched for that alone.
+        return [], ("Cuts were not looked for: the video is not on this machine.",)
     try:
         return shots_of(same_frames(original_of(result, source), numbers)), ()
     except (SourceError, OutputError) as error:
@@ -262,7 +256,7 @@ def read_frames(result: RunResult) -> tuple[list[Detections], list[float], list[
         )
     try:
         return _from_tables(result)
-    except (KeyError, ValueError) as error:  # of pandas too
+    except (OSError, KeyError, ValueError) as error:  # of pandas too
         raise OutputError(
             "The tables of the run cannot be read",
             seen=f"{result.table}: {error!r}",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from time import monotonic, perf_counter
 
@@ -26,6 +26,7 @@ from peoplenet_nb.tracks import KeyFrames, choose_and_fill
 from peoplenet_nb.video.writer import Planes, planes_of
 
 _NO_PIXELS = np.zeros((0, 0, 3), np.uint8)
+_EVERY_FRAME = KeyFrames()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,8 @@ class Done:
     frame: Frame  #: without its pixels
     detections: Detections
     inferred: bool  #: by the network, else interpolated between the two nearest frames that are
-    picture: (
-        Image | Planes | None
-    )  #: the frame with what was found drawn on it: BGR of an image, else for the video
+    #: The frame with what was found drawn on it: BGR of an image, else for the video.
+    picture: Image | Planes | None
     grids: Grids | None  #: where they are to be kept and the frame is inferred
     seconds: dict[str, float]  #: how long each stage took, as seen by its own thread
     begins: int = 0  #: `peoplenet_nb.cells.Timeline.begins`: what begins with it
@@ -90,48 +90,21 @@ Window = Sequence[Done | Decided]
 Watch = Callable[[Frame, Grids], object]
 
 
+@dataclass
 class Worker:
-    """Takes windows to what is written of them; used by several threads at once.
+    """Takes windows to what is written of them; used by several threads at once."""
 
-    Parameters
-    ----------
-    model, settings
-        As in `peoplenet_nb.video.run`.
-    keyframes : KeyFrames
-        Which frames the network sees.
-    draw : bool
-        Whether to draw what was found.
-    video_size : tuple of int, optional
-        ``(width, height)`` of the video that pictures are drawn for; None for images.
-    overlay : str
-        A line on every picture.
-    keep_grids : bool
-        Whether the raw grids come out too.
-    watch : callable, optional
-        Called with each frame that the network saw, its picture still there, and its raw grids.
-
-    Attributes
-    ----------
-    gone : threading.Event
-        Set it when nobody takes results any more.
-    """
-
-    def __init__(
-        self,
-        model: PeopleNet,
-        settings: Settings,
-        keyframes: KeyFrames,
-        *,
-        draw: bool,
-        video_size: tuple[int, int] | None,
-        overlay: str,
-        keep_grids: bool,
-        watch: Watch | None = None,
-    ) -> None:
-        self._model, self._settings, self._keyframes = model, settings, keyframes
-        self._draw, self._video_size, self._overlay = draw, video_size, overlay
-        self._keep_grids, self._watch = keep_grids, watch
-        self.gone: threading.Event = threading.Event()
+    model: PeopleNet
+    settings: Settings
+    keyframes: KeyFrames = _EVERY_FRAME  #: which frames the network sees
+    draw: bool = True  #: what was found
+    video_size: tuple[int, int] | None = None  #: ``(width, height)`` of what is drawn for; None for images
+    overlay: str = ""  #: a line on every picture
+    keep_grids: bool = False  #: whether the raw grids come out too
+    #: Called with each frame that the network saw, its picture still there, and its raw grids.
+    watch: Watch | None = None
+    #: Set when nobody takes results any more.
+    gone: threading.Event = field(default_factory=threading.Event, init=False)
 
     def infer(self, taken: Sequence[Taken]) -> Window:
         """Take frames through the network at once, and each to what is to be written of it."""
@@ -171,7 +144,7 @@ class Worker:
             detect,
             lambda index: taken[index].cut,
             [one.frame.time_s for one in taken],
-            self._keyframes,
+            self.keyframes,
             taken[0].frame.size,
             announce,
         )
@@ -181,7 +154,7 @@ class Worker:
             Decided(one, *what, begins=2 if one.cut else int(one is taken[0]), seconds=seconds, last=last)
             for one, what, last in zip(own, outcome[:count], ends, strict=True)
         ]
-        return decided if self._draw else [self.finish(one) for one in decided]
+        return decided if self.draw else [self.finish(one) for one in decided]
 
     def _look(self, one: Taken) -> Found:
         """Return what the network finds in a frame, unless another worker has done so."""
@@ -199,21 +172,21 @@ class Worker:
         for one, image in zip(taken, images, strict=True):
             one.image = image
         marks.append(perf_counter())
-        batch, fits = self._model.preprocess_all(images)
+        batch, fits = self.model.preprocess_all(images)
         marks.append(perf_counter())
-        all_grids = self._model.joined(self._model.infer_input(batch, fits))
+        all_grids = self.model.joined(self.model.infer_input(batch, fits))
         marks.append(perf_counter())
         together = _lengths(("convert", "preprocess", "infer"), marks, len(taken))
-        if self._watch is not None:
+        if self.watch is not None:
             for one, grids in zip(taken, all_grids, strict=True):
-                self._watch(one.frame, grids)
+                self.watch(one.frame, grids)
         return [self._decode(grids, together) for grids in all_grids]
 
     def _decode(self, grids: Grids, before: dict[str, float]) -> Found:
         marks = [perf_counter()]
-        candidates = find_candidates(grids, self._settings)
+        candidates = find_candidates(grids, self.settings)
         marks.append(perf_counter())
-        detections = cluster_candidates(candidates, grids, self._settings).detections
+        detections = cluster_candidates(candidates, grids, self.settings).detections
         marks.append(perf_counter())
         return Found(detections, grids, before | _lengths(("decode", "cluster"), marks), monotonic())
 
@@ -225,14 +198,14 @@ class Worker:
         spent = {"read": one.read_s, "convert": 0.0, "interpolate": decided.seconds}
         if decided.inferred and one.found is not None:
             spent |= one.found.seconds
-            grids = one.found.grids if self._keep_grids else None
-        if self._draw:
+            grids = one.found.grids if self.keep_grids else None
+        if self.draw:
             theirs = isinstance(one.frame.pixels, np.ndarray)
             image = one.frame.image if one.image is None else one.image
             marks.append(perf_counter())
-            picture = draw_detections(image, detections, note=self._overlay, copy=theirs)
-            if self._video_size is not None:
-                picture = planes_of(picture, self._video_size)
+            picture = draw_detections(image, detections, note=self.overlay, copy=theirs)
+            if self.video_size is not None:
+                picture = planes_of(picture, self.video_size)
             marks.append(perf_counter())
             drawing = _lengths(("convert", "draw"), marks)
             spent |= {"convert": spent["convert"] + drawing["convert"], "draw": drawing["draw"]}

@@ -89,7 +89,7 @@ class _Inference:
     def __init__(self, runs: ModelFile, threads: int) -> None:
         import MNN
 
-        self._outputs = [tensor.name for tensor in (runs.coverage, runs.boxes) if tensor is not None]
+        self._outputs = [tensor.name for tensor in runs.outputs]
         options = {"backend": "CPU", "numThread": threads, "precision": "high"}
         try:
             with quiet():

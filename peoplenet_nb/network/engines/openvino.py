@@ -59,7 +59,7 @@ class OpenVinoBackend:
         if precision is Precision.BF16 and "BF16" not in able:
             what = "OpenVINO does not compute in bf16 on this CPU"
             raise DeviceError(what, seen=able, next_step="use precision='fp32' or 'int8'.")
-        self._outputs = [self._compiled.output(t.name) for t in (runs.coverage, runs.boxes) if t is not None]
+        self._outputs = [self._compiled.output(tensor.name) for tensor in runs.outputs]
         self._local = threading.local()
         self.providers: tuple[str, ...] = (f"OpenVINO {ov.__version__.split('-')[0]} CPU",)
 

@@ -51,7 +51,6 @@ class OrtBackend:
         self.device: Device = device
         self.precision: Precision = precision
         self.threads: int = threads or available_threads()
-        self._outputs = [tensor for tensor in (runs.coverage, runs.boxes) if tensor is not None]
         self._bound: BufferedRunner | None = None
         self._lock = threading.Lock()
         self.graph = False
@@ -74,7 +73,7 @@ class OrtBackend:
                     raise
                 logger.warning("CUDA goes on without a graph: %s", gist(str(error)))
                 return self._without_graph(bound).run(batch)
-        names = [tensor.name for tensor in self._outputs]
+        names = [tensor.name for tensor in self._runs.outputs]
         return as_outputs(self.session.run(names, {self._runs.input.name: batch}))
 
     def _open_with_graph(self) -> None:
@@ -129,9 +128,7 @@ class OrtBackend:
         return session
 
     def _bind(self) -> BufferedRunner:
-        classes, (rows, cols) = self._runs.num_classes, self._runs.grid
-        shapes = [(classes, rows, cols), (4 * classes, rows, cols)]
-        outputs = [(tensor.name, shape) for tensor, shape in zip(self._outputs, shapes, strict=False)]
+        outputs = [(tensor.name, tuple(map(int, tensor.shape[1:]))) for tensor in self._runs.outputs]
         return BufferedRunner(self.session, self._runs.input.name, outputs)
 
     def _nothing(self) -> Array:
