@@ -25,7 +25,6 @@ from peoplenet_nb.errors import OutputError
 logger: logging.Logger = logging.getLogger(__name__)
 
 _PIECES, _PIECE = 64, 1 << 20  # how much of a large file its fingerprint reads: 64 times 1 MiB
-
 _DEEPEST = 32  # brackets within brackets of a YAML file
 
 
@@ -268,6 +267,13 @@ def write_new(path: str | Path, data: bytes) -> bool:
             return True
         finally:
             partial.unlink(missing_ok=True)
+
+
+def refuse_existing(path: str | Path, what: str) -> None:
+    """Raise an OutputError where something is there already that was not to be replaced."""
+    if Path(path).exists():
+        step = "choose another name, or replace it with --overwrite (overwrite=True)."
+        raise OutputError(f"{what} is there already", seen=path, next_step=step)
 
 
 @contextmanager

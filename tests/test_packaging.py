@@ -243,10 +243,10 @@ def test_installed_version_is_the_projects() -> None:
 
 
 def test_download_exit_code_is_the_scripts() -> None:
-    from peoplenet_nb.cli import options as cli_options
+    from peoplenet_nb.cli.shell import EXIT_UNREACHABLE
 
     script = (ROOT / "setup_runpod.sh").read_text(encoding="utf-8")
-    assert f"UNREACHABLE={cli_options.EXIT_UNREACHABLE} " in script
+    assert f"UNREACHABLE={EXIT_UNREACHABLE} " in script
 
 
 def test_make_help_lists_every_target() -> None:

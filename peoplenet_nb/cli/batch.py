@@ -6,29 +6,8 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import (
-    EXIT_ERROR,
-    Batch,
-    DecoderName,
-    DeviceName,
-    Draw,
-    EncoderName,
-    Every,
-    FitName,
-    Frames,
-    KeyFramesName,
-    Model,
-    Output,
-    PrecisionName,
-    PresetName,
-    Progress,
-    SaveGrids,
-    SettingsFile,
-    Thresholds,
-    one_of,
-    read_settings,
-    say,
-)
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import EXIT_ERROR, one_of, read_settings, say
 
 
 def batch(
@@ -39,22 +18,22 @@ def batch(
             help="Videos, folders (and all below), patterns, lists (.csv: source,name,settings), addresses, s3://….",
         ),
     ],
-    output: Output = None,
-    model: Model = None,
-    device: DeviceName = "auto",
-    precision: PrecisionName = "fp32",
-    fit: FitName = None,
-    settings: SettingsFile = None,
-    preset_name: PresetName = None,
-    threshold: Thresholds = None,
-    every: Every = 1,
-    frames: Frames = None,
-    save_grids: SaveGrids = False,
-    video: Draw = True,
-    frames_at_once: Batch = None,
-    keyframes: KeyFramesName = "off",
-    decoder: DecoderName = "cpu",
-    encoder: EncoderName = "auto",
+    output: options.Output = None,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    precision: options.PrecisionName = "fp32",
+    fit: options.FitName = None,
+    settings: options.SettingsFile = None,
+    preset_name: options.PresetName = None,
+    threshold: options.Thresholds = None,
+    every: options.Every = 1,
+    frames: options.Frames = None,
+    save_grids: options.SaveGrids = False,
+    video: options.Draw = True,
+    frames_at_once: options.Batch = None,
+    keyframes: options.KeyFramesName = "off",
+    decoder: options.DecoderName = "cpu",
+    encoder: options.EncoderName = "auto",
     workers: Annotated[
         int | None,
         typer.Option(min=1, metavar="N", help="Processes. Left out: one for each GPU, else for each core."),
@@ -70,7 +49,7 @@ def batch(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Of Ray's cluster, or 'auto'. Left out: one of its own."),
     ] = None,
-    progress: Progress = True,
+    progress: options.Progress = True,
 ) -> None:
     """Run many videos; started again, it does what is left.
 

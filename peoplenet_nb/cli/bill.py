@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import path_option, say
+from peoplenet_nb.cli.shell import path_option, say
 
 
 def cost(

@@ -8,16 +8,8 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import (
-    FitName,
-    PresetName,
-    SettingsFile,
-    Thresholds,
-    one_of,
-    path_option,
-    read_settings,
-    say,
-)
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import one_of, path_option, read_settings, say
 from peoplenet_nb.errors import SettingsError
 
 # Spelled out, because importing the enums costs; a test compares them.
@@ -50,10 +42,10 @@ def export(
             about="Where the files go. Left out: a folder TARGET here, or RUN-FORMAT beside the run.",
         ),
     ] = None,
-    settings: SettingsFile = None,
-    preset_name: PresetName = None,
-    fit: FitName = None,
-    threshold: Thresholds = None,
+    settings: options.SettingsFile = None,
+    preset_name: options.PresetName = None,
+    fit: options.FitName = None,
+    threshold: options.Thresholds = None,
     model: Annotated[
         str | None,
         typer.Option(

@@ -13,7 +13,7 @@ import typer
 
 import peoplenet_nb
 from peoplenet_nb.cli import batch, bill, export, model, people, proof, runs, serve, speed
-from peoplenet_nb.cli.options import LogLines, guarded, say
+from peoplenet_nb.cli.shell import LogLines, guarded, say
 
 app = typer.Typer(
     help="Run NVIDIA PeopleNet, see inside it, and tune it on its raw grids.",

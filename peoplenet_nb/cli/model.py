@@ -10,25 +10,14 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import (
-    EXIT_ERROR,
-    DeviceName,
-    FitName,
-    Model,
-    PresetName,
-    Progress,
-    Thresholds,
-    one_of,
-    path_option,
-    read_settings,
-    say,
-)
-from peoplenet_nb.errors import OutputError, SettingsError
-from peoplenet_nb.files import writing
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import EXIT_ERROR, one_of, path_option, read_settings, say
+from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.files import refuse_existing, writing
 from peoplenet_nb.settings import Settings
 
 
-def describe(model: Model = None, device: DeviceName = "auto") -> None:
+def describe(model: options.Model = None, device: options.DeviceName = "auto") -> None:
     """Show what is inside a model.
 
     Tensors, layers, parameters, and which class heads can find anything.
@@ -54,7 +43,7 @@ def download(
     ] = None,
     team: Annotated[str | None, typer.Option(metavar="TEAM", help="The key's team.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Download it even if a good copy is there.")] = False,
-    progress: Progress = True,
+    progress: options.Progress = True,
 ) -> None:
     """Download PeopleNet from NGC and verify it.
 
@@ -107,9 +96,9 @@ def doctor() -> None:
 
 
 def settings(
-    preset_name: PresetName = None,
-    fit: FitName = None,
-    threshold: Thresholds = None,
+    preset_name: options.PresetName = None,
+    fit: options.FitName = None,
+    threshold: options.Thresholds = None,
     source: Annotated[
         Path | None,
         path_option(
@@ -138,12 +127,8 @@ def settings(
     if output is None:
         say(yaml.safe_dump(chosen.to_dict(), sort_keys=False).rstrip())
         return
-    if output.exists() and not overwrite:
-        raise OutputError(
-            "The settings file is there already",
-            seen=output,
-            next_step="choose another name, or replace it with --overwrite.",
-        )
+    if not overwrite:
+        refuse_existing(output, "The settings file")
     say(f"written: {chosen.to_yaml(output)}")
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import Progress, one_of, path_option, say
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import one_of, path_option, say
 
 if TYPE_CHECKING:
     from peoplenet_nb.tracks import Scene as DrawnScene
@@ -80,7 +81,7 @@ def track(
         typer.Option("--video", help="Draw it: tracked.mp4 with numbers, trails, lines, zones, counters."),
     ] = False,
     source: Source = None,
-    progress: Progress = True,
+    progress: options.Progress = True,
 ) -> None:
     """Give each person of a finished run a number.
 
@@ -128,7 +129,7 @@ def redact(
     keep_audio: Annotated[
         bool, typer.Option("--keep-audio", help="Keep the sound; voices tell who somebody is too.")
     ] = False,
-    progress: Progress = True,
+    progress: options.Progress = True,
 ) -> None:
     """Write a run's video once more with people hidden.
 

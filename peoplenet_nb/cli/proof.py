@@ -7,23 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import (
-    DeviceName,
-    Every,
-    FitName,
-    Frames,
-    Model,
-    PrecisionName,
-    Progress,
-    SettingsFile,
-    Thresholds,
-    Tiles,
-    one_of,
-    path_option,
-    read_settings,
-    say,
-)
-from peoplenet_nb.errors import OutputError, SettingsError
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import one_of, path_option, read_settings, say
+from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.files import refuse_existing
 from peoplenet_nb.settings import PRESETS, Settings
 
 if TYPE_CHECKING:
@@ -59,17 +46,17 @@ MaybePreset = Annotated[
 def evaluate(
     source: SourceOrRun,
     labels: LabelsFile,
-    model: Model = None,
-    device: DeviceName = "auto",
-    precision: PrecisionName = "fp32",
-    fit: FitName = None,
-    settings: SettingsFile = None,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    precision: options.PrecisionName = "fp32",
+    fit: options.FitName = None,
+    settings: options.SettingsFile = None,
     preset_name: MaybePreset = None,
-    threshold: Thresholds = None,
-    tiles: Tiles = None,
+    threshold: options.Thresholds = None,
+    tiles: options.Tiles = None,
     names: ClassNames = None,
-    every: Every = 1,
-    frames: Frames = None,
+    every: options.Every = 1,
+    frames: options.Frames = None,
     json_file: Annotated[
         Path | None, path_option("--json", metavar="FILE", about="Write all figures to this file.")
     ] = None,
@@ -85,7 +72,7 @@ def evaluate(
             "spot within a second.",
         ),
     ] = None,
-    progress: Progress = True,
+    progress: options.Progress = True,
 ) -> None:
     """Score what is found against labels.
 
@@ -121,18 +108,18 @@ def recommend(
         Path | None, path_option("--output", "-o", metavar="FILE", about="Write the settings to this file.")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
-    model: Model = None,
-    device: DeviceName = "auto",
-    precision: PrecisionName = "fp32",
-    fit: FitName = None,
-    settings: SettingsFile = None,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    precision: options.PrecisionName = "fp32",
+    fit: options.FitName = None,
+    settings: options.SettingsFile = None,
     preset_name: MaybePreset = None,
-    threshold: Thresholds = None,
-    tiles: Tiles = None,
+    threshold: options.Thresholds = None,
+    tiles: options.Tiles = None,
     names: ClassNames = None,
-    every: Every = 1,
-    frames: Frames = None,
-    progress: Progress = True,
+    every: options.Every = 1,
+    frames: options.Frames = None,
+    progress: options.Progress = True,
 ) -> None:
     """Choose thresholds and clustering by labels.
 
@@ -142,12 +129,8 @@ def recommend(
     from peoplenet_nb.evaluation import recommend as choose
 
     chosen = _asked(settings, preset_name, fit, threshold, tiles)
-    if output is not None and output.exists() and not overwrite:  # before anything runs
-        raise OutputError(
-            "The settings file is there already",
-            seen=output,
-            next_step="choose another name, or --overwrite.",
-        )
+    if output is not None and not overwrite:  # before anything runs
+        refuse_existing(output, "The settings file")
     what, loaded = _opened(source, chosen, model, device, precision, every, frames, progress)
     found = choose(what, labels, goal, chosen, loaded, classes=_classes(names), progress=progress)
     say(found)

@@ -8,36 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import (
-    EXIT_ERROR,
-    Batch,
-    BufferName,
-    DecoderName,
-    DeviceName,
-    Draw,
-    EncoderName,
-    Every,
-    FitName,
-    For,
-    Frames,
-    Keep,
-    KeyFramesName,
-    Live,
-    Model,
-    Output,
-    PrecisionName,
-    PresetName,
-    Progress,
-    SaveGrids,
-    SettingsFile,
-    Thresholds,
-    Tiles,
-    complain,
-    path_option,
-    read_settings,
-    say,
-)
+from peoplenet_nb.cli import options
 from peoplenet_nb.cli.people import Scene, read_scene, say_tracks
+from peoplenet_nb.cli.shell import EXIT_ERROR, complain, path_option, read_settings, say
 from peoplenet_nb.errors import OutputError, PeopleNetError
 from peoplenet_nb.settings import Settings, preset
 
@@ -67,21 +40,21 @@ def detect(
             help="Images, videos, folders of them, web and YouTube addresses, rtsp://, rtmp://, /dev/video0.",
         ),
     ],
-    output: Output = None,
-    model: Model = None,
-    device: DeviceName = "auto",
-    precision: PrecisionName = "fp32",
-    fit: FitName = None,
-    settings: SettingsFile = None,
-    preset_name: PresetName = None,
-    threshold: Thresholds = None,
-    tiles: Tiles = None,
-    every: Every = 1,
-    frames: Frames = None,
-    save_grids: SaveGrids = False,
-    video: Draw = True,
-    batch: Batch = None,
-    keyframes: KeyFramesName = "off",
+    output: options.Output = None,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    precision: options.PrecisionName = "fp32",
+    fit: options.FitName = None,
+    settings: options.SettingsFile = None,
+    preset_name: options.PresetName = None,
+    threshold: options.Thresholds = None,
+    tiles: options.Tiles = None,
+    every: options.Every = 1,
+    frames: options.Frames = None,
+    save_grids: options.SaveGrids = False,
+    video: options.Draw = True,
+    batch: options.Batch = None,
+    keyframes: options.KeyFramesName = "off",
     follow: Annotated[
         bool,
         typer.Option(
@@ -89,17 +62,17 @@ def detect(
         ),
     ] = False,
     scene: Scene = None,
-    decoder: DecoderName = "cpu",
-    encoder: EncoderName = "auto",
-    live: Live = False,
-    seconds: For = None,
-    keep: Keep = None,
-    buffer: BufferName = "drop_oldest",
+    decoder: options.DecoderName = "cpu",
+    encoder: options.EncoderName = "auto",
+    live: options.Live = False,
+    seconds: options.For = None,
+    keep: options.Keep = None,
+    buffer: options.BufferName = "drop_oldest",
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run that was interrupted.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
     ] = False,
-    progress: Progress = True,
+    progress: options.Progress = True,
 ) -> None:
     """Find people, bags and faces; write a video and tables.
 
@@ -161,11 +134,11 @@ def detect(
 
 
 def demo(
-    output: Output = None,
-    model: Model = None,
-    device: DeviceName = "auto",
-    frames: Frames = None,
-    progress: Progress = True,
+    output: options.Output = None,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    frames: options.Frames = None,
+    progress: options.Progress = True,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Run again even if it is done.")] = False,
 ) -> None:
     """Run on the clip that comes with this package.
@@ -197,14 +170,14 @@ def report(
             metavar="SOURCE", help="An image, a video, a folder of images, a web or YouTube address."
         ),
     ],
-    model: Model = None,
-    device: DeviceName = "auto",
-    fit: FitName = None,
-    settings: SettingsFile = None,
-    preset_name: PresetName = None,
-    threshold: Thresholds = None,
-    every: Every = 100,
-    frames: Frames = 5,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    fit: options.FitName = None,
+    settings: options.SettingsFile = None,
+    preset_name: options.PresetName = None,
+    threshold: options.Thresholds = None,
+    every: options.Every = 100,
+    frames: options.Frames = 5,
     save: Annotated[
         Path | None,
         path_option(

@@ -9,18 +9,8 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import (
-    DeviceName,
-    FitName,
-    Model,
-    PrecisionName,
-    PresetName,
-    SettingsFile,
-    Thresholds,
-    path_option,
-    read_settings,
-    say,
-)
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import path_option, read_settings, say
 from peoplenet_nb.errors import InstallationError, SettingsError
 from peoplenet_nb.files import read_text
 
@@ -43,13 +33,13 @@ def serve(
             about="Holds what clients must send. Left out: PEOPLENET_TOKEN. Never an option: others see those.",
         ),
     ] = None,
-    model: Model = None,
-    device: DeviceName = "auto",
-    precision: PrecisionName = "fp32",
-    fit: FitName = None,
-    settings: SettingsFile = None,
-    preset_name: PresetName = None,
-    threshold: Thresholds = None,
+    model: options.Model = None,
+    device: options.DeviceName = "auto",
+    precision: options.PrecisionName = "fp32",
+    fit: options.FitName = None,
+    settings: options.SettingsFile = None,
+    preset_name: options.PresetName = None,
+    threshold: options.Thresholds = None,
     body_mb: Annotated[float, typer.Option(metavar="MIB", help="Largest body of a call.")] = 16.0,
     megapixels: Annotated[
         float, typer.Option(metavar="N", help="Most pixels of a picture, in millions.")

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from peoplenet_nb.cli.options import Batch, Model, Output, one_of, say
+from peoplenet_nb.cli import options
+from peoplenet_nb.cli.shell import one_of, say
 from peoplenet_nb.errors import PeopleNetError, choose, refuse_unknown
 
 # All columns, each stage's milliseconds too, are in bench.json and the chart.
@@ -15,7 +16,7 @@ _STEP = 25  # frames between those that INT8 is calibrated on, where a video doe
 
 
 def optimise(
-    model: Model = None,
+    model: options.Model = None,
     int8: Annotated[
         str | None,
         typer.Option(metavar="SOURCE", help="Also build INT8, calibrated on frames of this video or folder."),
@@ -76,7 +77,7 @@ def optimise(
 
 def bench(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="A video or folder to run over.")],
-    model: Model = None,
+    model: options.Model = None,
     devices: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Which to try, with commas. Left out: all.")
     ] = None,
@@ -84,12 +85,12 @@ def bench(
         str | None,
         typer.Option(metavar="NAMES", help="Which to try, with commas. Left out: all that each device runs."),
     ] = None,
-    batch: Batch = None,
+    batch: options.Batch = None,
     frames: Annotated[int, typer.Option(min=2, metavar="N", help="Frames of the source to run over.")] = 60,
     video: Annotated[
         bool, typer.Option(help="Write the video too, as `detect` does.", show_default=False)
     ] = True,
-    output: Output = None,
+    output: options.Output = None,
 ) -> None:
     """Time whole runs on every device that loads.
 

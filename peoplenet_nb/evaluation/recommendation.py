@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from peoplenet_nb.errors import OutputError
 from peoplenet_nb.evaluation.goals import Goal
+from peoplenet_nb.files import refuse_existing
 from peoplenet_nb.html_tables import note, table
 from peoplenet_nb.metrics.scores import Estimate
 from peoplenet_nb.settings import Settings
@@ -81,12 +81,8 @@ class Recommendation:
         OutputError
             When it is there already, or cannot be written.
         """
-        if Path(path).exists() and not overwrite:
-            raise OutputError(
-                "The settings file is there already",
-                seen=path,
-                next_step="choose another name, or overwrite it.",
-            )
+        if not overwrite:
+            refuse_existing(path, "The settings file")
         return self.settings.to_yaml(path)
 
     def _title(self) -> str:

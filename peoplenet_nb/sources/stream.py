@@ -11,6 +11,7 @@ import time
 from collections.abc import Generator
 from contextlib import closing
 from datetime import datetime
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -256,7 +257,7 @@ class LiveSource(VideoFile):
                         f"From {frame.time_s:.1f} s on the frames are {size[0]}x{size[1]}, before {was[0]}x{was[1]}; "
                         "boxes are in the pixels of their own frame."
                     )
-                yield Candidate(frame.number, frame.time_s, lambda pixels=frame.pixels: pixels)
+                yield Candidate(frame.number, frame.time_s, partial(getattr, frame, "pixels"))
         finally:
             feed.stop()
 
