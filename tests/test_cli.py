@@ -24,6 +24,7 @@ from onnx_builder import detectnet, write
 from peoplenet_nb.cli import main as cli
 from peoplenet_nb.cli import options, people
 from peoplenet_nb.cli.__main__ import main
+from peoplenet_nb.cli.shell import LogLines
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.errors import ModelError
 from peoplenet_nb.network import Device, Precision
@@ -262,6 +263,16 @@ def test_import_is_light_and_every_name_is_there() -> None:
         assert getattr(peoplenet_nb, name) is not None
     with pytest.raises(AttributeError, match="peoplenet_nb attribute nothing"):
         _ = peoplenet_nb.nothing
+
+
+def test_a_traceback_in_the_log_shows_no_secret() -> None:
+    error = ValueError("cannot open https://me:secret@host/a.mp4?token=secret")
+    record = logging.LogRecord(
+        "a", logging.INFO, "a.py", 1, "the traceback:", None, (ValueError, error, None)
+    )
+    shown = LogLines().format(record)
+    assert "https://" in shown
+    assert "secret" not in shown
 
 
 def test_interrupt_while_the_program_loads_leaves_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from peoplenet_nb.settings import preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.speed import build_int8, build_uint8
 from peoplenet_nb.video import run
-from peoplenet_nb.video.writer import check_video
+from peoplenet_nb.video.mp4 import check_video
 
 pytestmark = [
     pytest.mark.gpu,

@@ -30,7 +30,8 @@ from peoplenet_nb.notebook.player import SESSION, preview
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import run, run_name
-from peoplenet_nb.video.writer import VideoWriter, check_video
+from peoplenet_nb.video.mp4 import check_video
+from peoplenet_nb.video.writer import VideoWriter
 
 KEY = "nvapi-not-to-be-seen"
 EVERYTHING = Settings(default=ClassSettings(threshold=0.0))

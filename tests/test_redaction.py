@@ -25,8 +25,10 @@ from peoplenet_nb.fit import Fit
 from peoplenet_nb.redaction import How, What, hide
 from peoplenet_nb.redaction.byhand import ByHand
 from peoplenet_nb.redaction.regions import CORNERS, REGIONS, heads_of, regions_of
+from peoplenet_nb.sources import open_source
 from peoplenet_nb.tracks import track_boxes
 from peoplenet_nb.video.faint import with_faint
+from peoplenet_nb.video.sound import with_sound
 from runs import interrupt_at, run
 from videos import FakeModel, MovingModel, make_video
 
@@ -397,6 +399,22 @@ def test_sound_is_kept_only_if_asked_and_what_the_file_says_of_itself_never(clip
         assert bytes(kept[-1]) == bytes(all_of_it[-1])
         assert any("voices" in text for text in done.notes)
         assert pn.redact(run(clip, tmp_path, MovingModel()), keep_audio=True, progress=False).video.exists()
+
+
+def test_sound_is_never_taken_from_where_a_playlist_leads(clip, tmp_path, monkeypatch):
+    source, asked = open_source(sounding(tmp_path / "loud.mp4", clip)), []
+    real = av.open
+
+    def spy(file, *about, **options):
+        asked.append((file, options.get("container_options", {})))
+        return real(file, *about, **options)
+
+    monkeypatch.setattr(av, "open", spy)
+    with_sound(clip, source, (0.0, 1.0), tmp_path / "out.mp4")
+    (options,) = (options for file, options in asked if file.endswith("loud.mp4"))
+    assert "mov" in options["format_whitelist"]
+    assert "concat" not in options["format_whitelist"]
+    assert options["protocol_whitelist"] == "file"
 
 
 def test_a_video_that_changed_or_went_is_refused(clip, tmp_path):

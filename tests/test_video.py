@@ -29,11 +29,10 @@ from peoplenet_nb.settings import ClassSettings, Settings, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
 from peoplenet_nb.video.manifest import STAGES
-from peoplenet_nb.video.mp4 import writing
+from peoplenet_nb.video.mp4 import check_video, writing
 from peoplenet_nb.video.parts import COLUMNS, write_image
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.work import Worker
-from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, damage, make_video, number_of, picture
 

@@ -30,9 +30,9 @@ from peoplenet_nb.sources.pixels import VideoPixels
 from peoplenet_nb.tracks import KeyFrames, choose_and_fill, scene_cut, thumbnail
 from peoplenet_nb.video import RunInterrupted, compare_keyframes, run_name, work
 from peoplenet_nb.video.checks import key_frames_for
+from peoplenet_nb.video.mp4 import check_video
 from peoplenet_nb.video.pipeline import Pipeline
 from peoplenet_nb.video.work import Worker
-from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, MovingModel, make_video, number_of, picture
 

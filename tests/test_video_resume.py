@@ -25,8 +25,8 @@ from peoplenet_nb.errors import DeviceError, GridsError, OutputError, SettingsEr
 from peoplenet_nb.settings import ClassSettings, Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import RunInterrupted
+from peoplenet_nb.video.mp4 import check_video
 from peoplenet_nb.video.runfolder import RunFolder
-from peoplenet_nb.video.writer import check_video
 from runs import interrupt_at, run, tables
 from videos import FakeModel, make_video, number_of, picture
 

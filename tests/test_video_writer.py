@@ -14,14 +14,8 @@ from hypothesis import strategies as st
 from peoplenet_nb.errors import DeviceError, OutputError
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.video import writer as video_module
-from peoplenet_nb.video.writer import (
-    VideoWriter,
-    check_video,
-    choose_encoder,
-    join_videos,
-    padded_size,
-    padding_note,
-)
+from peoplenet_nb.video.mp4 import check_video, join_videos
+from peoplenet_nb.video.writer import VideoWriter, choose_encoder, padded_size, padding_note
 from videos import make_video, number_of, picture
 
 
@@ -115,6 +109,12 @@ def test_parts_join_without_encoding_again(tmp_path):
     alone = list(open_source(parts[1][0]))
     for joined, single in zip(frames[5:9], alone, strict=True):
         np.testing.assert_array_equal(joined.image, single.image)  # copied, not encoded again
+
+
+def test_a_folder_with_a_colon_is_no_address(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    part = write(Path("12:30/a.mp4"), [0.0, 0.04])
+    assert check_video(join_videos([(part, 0.0)], Path("12:30/b.mp4")), frames=2).problems == ()
 
 
 def test_parts_that_do_not_fit_are_refused_and_leave_nothing(tmp_path):

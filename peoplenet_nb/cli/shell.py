@@ -58,11 +58,11 @@ def say(text: object = "", *, err: bool = False) -> None:
 
 
 class LogLines(logging.Formatter):
-    """Lines of the log, which hold names from outside too."""
+    """Lines of the log, which hold names from outside too, and tracebacks that may quote an address."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return a record as text for a terminal."""
-        return printable(super().format(record))
+        return printable(hide_secrets_in(super().format(record)))
 
 
 def read_settings(

@@ -50,7 +50,7 @@ def folder_of_clips(
 def _write(path: Path, source: Any, fps: float) -> None:
     import av
 
-    with atomic(path) as partial, closing(av.open(str(partial), "w", format="mp4")) as out:
+    with atomic(path) as partial, closing(av.open(f"file:{partial}", "w", format="mp4")) as out:
         stream: Any = None
         for number, frame in enumerate(source):
             picture = av.VideoFrame.from_ndarray(frame.image, format="bgr24").reformat(format="yuv420p")

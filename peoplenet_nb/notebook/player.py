@@ -17,7 +17,7 @@ from peoplenet_nb.errors import OutputError
 from peoplenet_nb.html_tables import note
 from peoplenet_nb.paths import cache_dir
 from peoplenet_nb.video import RunResult
-from peoplenet_nb.video.writer import check_video
+from peoplenet_nb.video.mp4 import check_video
 
 #: Set by Jupyter's server for the kernels that it starts: the notebook's path.
 SESSION = "JPY_SESSION_NAME"

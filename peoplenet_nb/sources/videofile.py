@@ -37,6 +37,7 @@ _DEMUX_FAILURES = 10_000  # in a row; each passes over some 64 KB of a hole in a
 _LINK_FAILURES = 3
 # What may name other files and addresses is left out, whatever its name and its first bytes are.
 NO_PLAYLISTS = {"format_whitelist": ",".join(av.formats_available - {"hls", "concat", "dash", "imf", "sdp"})}
+FILE_ONLY = NO_PLAYLISTS | {"protocol_whitelist": "file"}
 
 
 class VideoFile(Source):
@@ -69,7 +70,7 @@ class VideoFile(Source):
     ) -> None:
         self._is_link = isinstance(path, str)
         self._playlist = playlist
-        self._options = options or NO_PLAYLISTS | {"protocol_whitelist": "file"}
+        self._options = options or FILE_ONLY
         # "file:" keeps FFmpeg from taking "12:30.mp4" for an address.
         self._target = path if isinstance(path, str) else f"file:{path}"
         self._path = path

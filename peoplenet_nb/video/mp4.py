@@ -1,7 +1,7 @@
 """Finished videos: joined without encoding again, and read back to see that a browser will play them.
 
 Joining relies on videos without B-frames (`peoplenet_nb.video.writer`), where every packet's decoding time is its
-presentation time.
+presentation time. "file:" keeps FFmpeg from taking a folder ``12:30`` for the protocol of an address.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def check_video(path: Path, frames: int | None = None) -> VideoCheck:
     """
     problems, count, end = [], 0, Fraction(0)
     try:
-        with av.open(str(path)) as container:
+        with av.open(f"file:{path}") as container:
             stream: Any = container.streams.video[0]
             context = stream.codec_context
             codec, pix_fmt, size = context.name, str(context.pix_fmt), (context.width, context.height)
@@ -92,11 +92,11 @@ def join_videos(parts: Sequence[tuple[Path, float]], out: Path) -> Path:
     with (
         files.atomic(out) as partial,
         writing(out),
-        av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
+        av.open(f"file:{partial}", "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
     ):
         target, header = None, b""
         for path, begins in parts:
-            with av.open(str(path)) as part:
+            with av.open(f"file:{path}") as part:
                 stream: Any = part.streams.video[0]
                 own = bytes(stream.codec_context.extradata or b"")
                 if target is None:

@@ -13,6 +13,7 @@ from av.error import FFmpegError
 from peoplenet_nb.errors import OutputError
 from peoplenet_nb.files import atomic
 from peoplenet_nb.sources import Source
+from peoplenet_nb.sources.videofile import FILE_ONLY
 from peoplenet_nb.video.mp4 import CLOCK, writing
 
 
@@ -41,9 +42,9 @@ def with_sound(pictures: Path, source: Source, span: tuple[float, float], out: P
     with (
         atomic(out) as partial,
         writing(out),
-        av.open(f"file:{source.files[0]}", metadata_errors="replace") as other,
-        av.open(str(pictures)) as silent,
-        av.open(str(partial), "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
+        av.open(f"file:{source.files[0]}", metadata_errors="replace", container_options=FILE_ONLY) as other,
+        av.open(f"file:{pictures}") as silent,
+        av.open(f"file:{partial}", "w", format="mp4", container_options={"movflags": "+faststart"}) as whole,
     ):
         video, sound = silent.streams.video[0], other.streams.best("audio")
         streams: list[Any] = [whole.add_stream_from_template(video)]

@@ -21,18 +21,7 @@ from peoplenet_nb.errors import DeviceError
 from peoplenet_nb.files import PartialFile
 from peoplenet_nb.hardware import available_threads, gpus
 from peoplenet_nb.sources.frames import Image
-from peoplenet_nb.video.mp4 import CLOCK, check_video, join_videos, writing
-
-__all__ = [
-    "Planes",
-    "VideoWriter",
-    "check_video",
-    "choose_encoder",
-    "join_videos",
-    "nvenc_refusal",
-    "padded_size",
-    "planes_of",
-]
+from peoplenet_nb.video.mp4 import CLOCK, writing
 
 logger: logging.Logger = logging.getLogger(__name__)
 
@@ -119,7 +108,7 @@ class VideoWriter:
         options = {"movflags": "+faststart"} if faststart else {}
         with writing(self.path):
             self.partial.touch()  # FFmpeg opens the file with the first packet: too late to refuse
-            self._container = av.open(str(self.partial), "w", format="mp4", container_options=options)
+            self._container = av.open(f"file:{self.partial}", "w", format="mp4", container_options=options)
             self._stream = self._add_stream(Fraction(fps).limit_denominator(1001), pixel_aspect)
 
     def _add_stream(self, rate: Fraction, pixel_aspect: Fraction) -> Any:
