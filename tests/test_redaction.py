@@ -403,14 +403,14 @@ def test_sound_is_kept_only_if_asked_and_what_the_file_says_of_itself_never(clip
 
 def test_sound_is_never_taken_from_where_a_playlist_leads(clip, tmp_path, monkeypatch):
     source, asked = open_source(sounding(tmp_path / "loud.mp4", clip)), []
-    real = av.open
+    pictures, real = run(clip, tmp_path, MovingModel()).video, av.open
 
     def spy(file, *about, **options):
         asked.append((file, options.get("container_options", {})))
         return real(file, *about, **options)
 
     monkeypatch.setattr(av, "open", spy)
-    with_sound(clip, source, (0.0, 1.0), tmp_path / "out.mp4")
+    with_sound(pictures, source, (0.0, 1.0), tmp_path / "out.mp4")
     (options,) = (options for file, options in asked if file.endswith("loud.mp4"))
     assert "mov" in options["format_whitelist"]
     assert "concat" not in options["format_whitelist"]

@@ -290,8 +290,9 @@ def test_tracks_are_drawn_into_the_video(clip, tmp_path):
 
 
 def test_what_is_no_run_of_a_video_is_refused(tmp_path, clip):
-    with pytest.raises(OutputError, match="not the folder of a run"):
-        pn.track(tmp_path)
+    for no_run in (tmp_path, "~nobody-of-that-name/run", "a\0b"):
+        with pytest.raises(OutputError, match="not the folder of a run"):
+            pn.track(no_run)
     (tmp_path / "begun").mkdir()
     (tmp_path / "begun" / "run.json").touch()
     with pytest.raises(OutputError, match="--resume"):
