@@ -5,15 +5,17 @@
 
 For the stand-in and, where PEOPLENET_SHARED names them, the real weights: ``peoplenet-nb serve`` runs in a process of
 its own; this one sends JPEGs over connections that stay open. In every repeat, in turn: a bare loop of ``session.run``
-on prepared inputs, all cores in one inference, and as many clients as ``--clients``, each sending its next picture
-when the last one is answered. Clients and service share the machine, so the service pays for both; milliseconds of
-processor time tell the same on a machine that others use too.
+on prepared inputs, all cores in one inference; the same with the JPEG decoded and preprocessed before each, in one
+thread; and as many clients as ``--clients``, each sending its next picture when the last one is answered. Clients and
+service share the machine, so the service pays for both; milliseconds of processor time tell the same on a machine
+that others use too.
 
 Then calls on a clock of their own, whether the service keeps up or not: at 80 % of what it did, evenly spaced and at
-random (Poisson), and at twice of it. A call's time counts from when it was due. A batch's time is the median of what
-the answers say.
+random (Poisson), and at twice of it. A call's time counts from when it was due. Beside what was measured stands what
+one queue would make of the same arrivals if each picture took exactly the time that the capacity says (M/D/1 where
+they are random): no order of service comes below that for long.
 
-The bars: 0.95 of the bare session; 99 % of calls within 2.5 times the batch's time at 80 %; at twice the capacity no
+The bars: 0.95 of the bare session; 99 % of calls within 2.5 times a picture's time at 80 %; at twice the capacity no
 call without an answer, and memory that does not grow.
 """
 
@@ -21,7 +23,6 @@ from __future__ import annotations
 
 import argparse
 import http.client
-import json
 import os
 import queue
 import statistics
@@ -31,20 +32,22 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 from results_file import show_section, table
-from video_throughput import bare_loop, find_inputs
+from video_throughput import find_inputs
 
 from peoplenet_nb.demo import demo_clip
 from peoplenet_nb.network import PeopleNet
 from peoplenet_nb.serve.running import listen
 from peoplenet_nb.sources import open_source
+from peoplenet_nb.sources.stills import decode_image
 
 OVERLOAD_CONNECTIONS = 160  # more than the service lets in
 
@@ -55,12 +58,17 @@ class Told:
 
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)  # of those with boxes
-    network: list[float] = field(default_factory=list)
     lost: int = 0
 
     def quantile(self, q: float) -> float:
-        """Return a quantile of the milliseconds from when calls were due."""
-        return 1e3 * float(np.quantile(self.seconds, q))
+        """Return a quantile of the seconds from when calls were due."""
+        return float(np.quantile(self.seconds, q))
+
+    def add(self, other: Told) -> None:
+        """Take in what another connection was told."""
+        self.statuses += other.statuses
+        self.seconds += other.seconds
+        self.lost += other.lost
 
 
 class Caller:
@@ -75,7 +83,7 @@ class Caller:
         try:
             self._connection.request("POST", "/detect", self._body)
             answer = self._connection.getresponse()
-            text = answer.read()
+            answer.read()
         except (OSError, http.client.HTTPException):
             told.lost += 1
             self._connection.close()
@@ -83,11 +91,10 @@ class Caller:
         told.statuses[answer.status] += 1
         if answer.status == 200:
             told.seconds.append(time.perf_counter() - due)
-            told.network.append(json.loads(text)["times"]["network"])
 
 
 @contextmanager
-def serving(model: Path | str) -> Iterator[tuple[int, int]]:
+def serving(model: Path | str) -> Iterator[tuple[int, psutil.Process]]:
     """Run the service; yield its port and its process."""
     (free,) = listen("127.0.0.1", [0])
     with free:
@@ -108,71 +115,68 @@ def serving(model: Path | str) -> Iterator[tuple[int, int]]:
                         break
                 except OSError:
                     continue
-            yield port, process.pid
+            yield port, psutil.Process(process.pid)
         finally:
             process.terminate()
             process.wait()
 
 
-def busy(port: int, body: bytes, clients: int, seconds: float) -> tuple[int, float]:
-    """Return how many answers so many clients get, and in how many seconds, each sending when it was answered."""
-    told, until = [Told() for _ in range(clients)], time.perf_counter() + seconds
-
-    def work(own: Told) -> None:
-        caller = Caller(port, body)
-        while time.perf_counter() < until:
-            caller.call(own, time.perf_counter())
-
-    began = time.perf_counter()
+@contextmanager
+def connections(number: int, work: Callable[[Told], None]) -> Iterator[list[Told]]:
+    """Run something in so many threads while the block runs, and wait for them; each notes what it was told."""
+    told = [Told() for _ in range(number)]
     threads = [threading.Thread(target=work, args=(own,)) for own in told]
     for thread in threads:
         thread.start()
+    yield told
     for thread in threads:
         thread.join()
+
+
+def busy(port: int, body: bytes, clients: int, seconds: float) -> tuple[int, float]:
+    """Return how many answers so many clients get, and in how many seconds, each sending when it was answered."""
+    began = time.perf_counter()
+
+    def work(own: Told) -> None:
+        caller = Caller(port, body)
+        while time.perf_counter() < began + seconds:
+            caller.call(own, time.perf_counter())
+
+    with connections(clients, work) as told:
+        pass
     assert all(set(own.statuses) == {200} and not own.lost for own in told)
     return sum(len(own.seconds) for own in told), time.perf_counter() - began
 
 
-def on_a_clock(port: int, body: bytes, dues: Sequence[float], connections: int) -> Told:
+def on_a_clock(port: int, body: bytes, dues: Sequence[float], number: int) -> Told:
     """Send calls when they are due, seconds from now, whatever becomes of those before."""
     waiting: queue.SimpleQueue[float | None] = queue.SimpleQueue()
-    told = [Told() for _ in range(connections)]
 
     def work(own: Told) -> None:
         caller = Caller(port, body)
         while (due := waiting.get()) is not None:
             caller.call(own, due)
 
-    threads = [threading.Thread(target=work, args=(own,)) for own in told]
-    for thread in threads:
-        thread.start()
-    began = time.perf_counter()
-    for due in dues:
-        time.sleep(max(0.0, began + due - time.perf_counter()))
-        waiting.put(began + due)
-    for _ in threads:
-        waiting.put(None)
-    for thread in threads:
-        thread.join()
+    with connections(number, work) as told:
+        began = time.perf_counter()
+        for due in dues:
+            time.sleep(max(0.0, began + due - time.perf_counter()))
+            waiting.put(began + due)
+        for _ in told:
+            waiting.put(None)
     whole = Told()
     for own in told:
-        whole.statuses += own.statuses
-        whole.seconds += own.seconds
-        whole.network += own.network
-        whole.lost += own.lost
+        whole.add(own)
     return whole
 
 
-def resident_mb(process: int) -> float:
-    """Return the resident memory of a process."""
-    text = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
-    return int(text.partition("VmRSS:")[2].split()[0]) / 1024
-
-
-def processor_seconds(process: int) -> float:
-    """Return the processor time that a process has taken."""
-    numbers = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
-    return (int(numbers[11]) + int(numbers[12])) / os.sysconf("SC_CLK_TCK")
+def one_queue(dues: Sequence[float], service: float) -> float:
+    """Return the 99 % of the times from when calls are due, one after another, each taking the same time."""
+    done, times = 0.0, []
+    for due in dues:
+        done = max(done, due) + service
+        times.append(done - due)
+    return float(np.quantile(times, 0.99))
 
 
 def measure(name: str, model: Path | str, video: Path, options: argparse.Namespace) -> list[list[object]]:
@@ -180,79 +184,87 @@ def measure(name: str, model: Path | str, video: Path, options: argparse.Namespa
     image = next(iter(open_source(video))).image
     body = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
     bare_model = PeopleNet.load(model, device="cpu")
-    prepared = [bare_model.preprocess(image)[0]]
-    frames = max(5, round(options.seconds / timed(bare_model, prepared, 3)))
-    bare, service = [], []
+    prepared = bare_model.preprocess(image)[0]
+
+    def bare() -> None:
+        bare_model.backend.run(prepared)
+
+    def chain() -> None:
+        bare_model.backend.run(bare_model.preprocess(decode_image(body, "the picture"))[0])
+
+    frames = max(5, round(options.seconds / timed(bare, 3)[0]))
+    rates: dict[str, list[float]] = {"bare": [], "chain": [], "service": []}
+    rows: list[list[object]] = []
+
+    def row(what: str, measured: str) -> None:
+        rows.append([name, what, measured])
+        print(f"{name}: {what}: {measured}", file=sys.stderr, flush=True)
+
     with serving(model) as (port, process):
         busy(port, body, options.clients, 2.0)
+        work = sending = answers = 0.0
         for _ in range(options.repeats):
-            bare.append(1 / timed(bare_model, prepared, frames))
+            rates["bare"].append(1 / timed(bare, frames)[0])
+            rates["chain"].append(1 / timed(chain, frames)[0])
+            before, own = sum(process.cpu_times()[:2]), time.process_time()
             answered, took = busy(port, body, options.clients, options.seconds)
-            service.append(answered / took)
-        ratio = statistics.median(s / b for s, b in zip(service, bare, strict=True))
-        capacity = statistics.median(service)
-        before = processor_seconds(process)
-        own = time.process_time()
-        answered, _ = busy(port, body, options.clients, options.seconds)
-        work = 1e3 * (processor_seconds(process) - before) / answered
-        sending = 1e3 * (time.process_time() - own) / answered
-        own = time.process_time()
-        timed(bare_model, prepared, frames)
-        alone = 1e3 * (time.process_time() - own) / frames
-        rows: list[list[object]] = [
-            [
-                name,
-                "ms of processor time: bare session, service, clients; bare by both",
-                f"{alone:.1f}, {work:.1f}, {sending:.1f}; {alone / (work + sending):.3f}",
-            ],
-            [name, "bare session, frames a second", f"{statistics.median(bare):.1f}"],
-            [name, f"service, {options.clients} clients, answers a second", f"{capacity:.1f}"],
-            [name, "**service by bare session** (bar: 0.95)", f"**{ratio:.3f}**"],
-        ]
+            rates["service"].append(answered / took)
+            work += sum(process.cpu_times()[:2]) - before
+            sending += time.process_time() - own
+            answers += answered
+        alone, work, sending = 1e3 * timed(bare, frames)[1], 1e3 * work / answers, 1e3 * sending / answers
+        capacity = statistics.median(rates["service"])
+        for what, against, bar in (
+            ("bare session", "bare", " (bar: 0.95)"),
+            ("JPEG to grids in one thread", "chain", ""),
+        ):
+            ratio = statistics.median(s / b for s, b in zip(rates["service"], rates[against], strict=True))
+            row(f"{what}, frames a second", f"{statistics.median(rates[against]):.1f}")
+            row(f"**service by {what}**{bar}", f"**{ratio:.3f}**")
+        row(f"service, {options.clients} clients, answers a second", f"{capacity:.1f}")
+        row(
+            "ms of processor time: bare session, service, clients; bare by both",
+            f"{alone:.1f}, {work:.1f}, {sending:.1f}; {alone / (work + sending):.3f}",
+        )
         number = round(0.8 * capacity * 2 * options.seconds)
         random = np.random.default_rng(0).exponential(1 / (0.8 * capacity), number).cumsum()
-        even = np.arange(number) / (0.8 * capacity)
-        for kind, dues in (("evenly spaced", even), ("at random", random)):
+        for kind, dues in (("evenly spaced", np.arange(number) / (0.8 * capacity)), ("at random", random)):
             told = on_a_clock(port, body, dues.tolist(), 64)
-            batch = statistics.median(told.network)
-            rows.append(
-                [
-                    name,
-                    f"80 % load, {kind}: median, 99 %, in batch's times (bar: 99 % at 2.5)",
-                    f"{told.quantile(0.5) / batch:.1f}, {told.quantile(0.99) / batch:.1f}"
-                    f" ({told.quantile(0.99):.0f} ms; {told.statuses[200]} of {number} calls)",
-                ]
+            times = [capacity * one for one in (told.quantile(0.5), told.quantile(0.99))]
+            row(
+                f"80 % load, {kind}: median, 99 % in a picture's times (bar: 2.5); 99 % of one queue",
+                f"{times[0]:.1f}, {times[1]:.1f}; {capacity * one_queue(dues.tolist(), 1 / capacity):.1f}"
+                f" ({1e3 * told.quantile(0.99):.0f} ms; {told.statuses[200]} of {number} calls)",
             )
-        memory = []
-        answers: Counter[int] = Counter()
-        lost = 0
-        for _ in range(max(2, round(options.minutes * 6))):  # pieces, to see memory between them
-            dues = np.arange(round(2 * capacity * 10)) / (2 * capacity)
-            told = on_a_clock(port, body, dues.tolist(), OVERLOAD_CONNECTIONS)
-            answers += told.statuses
-            lost += told.lost
-            memory.append(resident_mb(process))
-    counted = ", ".join(f"{count} of {status}" for status, count in sorted(answers.items()))
-    rows += [
-        [
-            name,
-            f"twice the capacity, {len(memory) / 6:g} minutes: answers; calls without one",
-            f"{counted}; {lost}",
-        ],
-        [
-            name,
-            "MiB resident after the first 10 s, at most, at the end",
-            f"{memory[0]:.0f}, {max(memory):.0f}, {memory[-1]:.0f}",
-        ],
-    ]
+        memory, over = [], threading.Event()
+
+        def watch() -> None:
+            while not over.wait(10.0):
+                memory.append(process.memory_info().rss / 2**20)
+
+        watching = threading.Thread(target=watch)
+        watching.start()
+        dues = np.arange(2 * capacity * 60 * options.minutes) / (2 * capacity)
+        told = on_a_clock(port, body, dues.tolist(), OVERLOAD_CONNECTIONS)
+        over.set()
+        watching.join()
+    counted = ", ".join(f"{count} of {status}" for status, count in sorted(told.statuses.items()))
+    row(
+        f"twice the capacity, {options.minutes:g} minutes: answers; calls without one",
+        f"{counted}; {told.lost}",
+    )
+    at = {minutes: memory[6 * minutes - 1] for minutes in (1, 5, 10) if 6 * minutes <= len(memory)}
+    shown = [f"{memory[0]:.0f} at 10 s", *(f"{mb:.0f} at {minutes} min" for minutes, mb in at.items())]
+    row("MiB resident", f"{', '.join(shown)}; {max(memory):.0f} at most")
     return rows
 
 
-def timed(model: PeopleNet, prepared: list, frames: int) -> float:
-    """Return the seconds of a frame in the bare loop."""
-    began = time.perf_counter()
-    bare_loop(model, prepared, frames)
-    return (time.perf_counter() - began) / frames
+def timed(work: Callable[[], None], times: int) -> tuple[float, float]:
+    """Return the seconds of doing something once, and those of processor time."""
+    wall, own = time.perf_counter(), time.process_time()
+    for _ in range(times):
+        work()
+    return (time.perf_counter() - wall) / times, (time.process_time() - own) / times
 
 
 def main() -> None:

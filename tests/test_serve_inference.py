@@ -94,6 +94,28 @@ def test_models_do_not_share_a_batch() -> None:
     thread.close()
 
 
+def test_on_a_cpu_pictures_go_side_by_side_once_there_is_one_for_each_core() -> None:
+    all_cores, few = Gated(), Gated(open_=True)
+    model, beside, thread = gated(all_cores), gated(few), InferenceThread(wait=WAIT)
+
+    def one(value: float, pictures: int = 1) -> Job:
+        inputs = np.full((pictures, 3, 544, 960), value, np.float32)
+        return Job(model, inputs, [FIT] * pictures, 2, beside)
+
+    first = thread.put(one(0.1))  # alone: it does not wait for another, and gets all cores
+    assert all_cores.entered.wait(WAIT)
+    rest = [thread.put(one(value)) for value in (0.2, 7.0, 0.3)]
+    rest.append(thread.put(one(0.4, pictures=5)))
+    all_cores.open.set()
+    for answer, value, batch in ((first, 0.1, 1), (rest[0], 0.2, 2), (rest[2], 0.3, 1), (rest[3], 0.4, 5)):
+        assert float(answer.result(WAIT).grids[0].coverage[0, 0, 0]) == pytest.approx(value)
+        assert answer.result().batch == batch
+    with pytest.raises(Exception, match="between 0 and 1"):  # its neighbour got an answer all the same
+        rest[1].result(WAIT)
+    assert (all_cores.batches, few.batches) == ([1, 1, 5], [1, 1])
+    thread.close()
+
+
 def test_closing_answers_what_is_queued() -> None:
     engine = Gated()
     model, thread = gated(engine), InferenceThread(wait=0.0)

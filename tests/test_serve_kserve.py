@@ -88,7 +88,11 @@ def test_several_pictures_and_one_output(client, tensor) -> None:
 
 
 def test_the_calls_of_nvidia_s_sample_client(client, tensor) -> None:
-    """As `tao_client.py` makes them for DetectNet_v2: what it reads of metadata and configuration, then infer."""
+    """As `tao_client.py` makes them for DetectNet_v2: what it reads of metadata and configuration, then infer.
+
+    Its postprocessor looks for two outputs by name, whatever the metadata says.
+    """
+    cov, bbox = "output_cov/Sigmoid", "output_bbox/BiasAdd"
     metadata = client.get_model_metadata(model_name="peoplenet_tao", model_version="")
     config = client.get_model_config(model_name="peoplenet_tao", model_version="")
     assert len(metadata["inputs"]) == len(config["input"]) == 1
@@ -109,8 +113,20 @@ def test_the_calls_of_nvidia_s_sample_client(client, tensor) -> None:
         ).get_result(),
     ]
     for answer in answers:
-        assert answer.as_numpy(COV).shape == (4, 3, 34, 60)
-        assert answer.as_numpy(BBOX).shape == (4, 12, 34, 60)
+        assert answer.as_numpy(cov).shape == (4, 3, 34, 60)
+        assert answer.as_numpy(bbox).shape == (4, 12, 34, 60)
+
+
+@pytest.mark.parametrize("suffix", ["", ":0"])
+def test_tensors_are_named_as_they_were_asked_for(client, tensor, suffix: str) -> None:
+    """The model file has ``:0`` behind its names; NVIDIA's clients know them with it and without."""
+    given = triton.InferInput("input_1" + suffix, tensor.shape, "FP32")
+    given.set_data_from_numpy(tensor)
+    names = ["output_cov/Sigmoid" + suffix, "output_bbox/BiasAdd" + suffix]
+    for outputs in (None, [triton.InferRequestedOutput(name) for name in names]):
+        answer = client.infer("peoplenet_tao", [given], outputs=outputs)
+        assert {one["name"] for one in answer.get_response()["outputs"]} == set(names)
+        assert answer.as_numpy(names[0]).shape == (1, 3, 34, 60)
 
 
 def head(**changes: object) -> dict:

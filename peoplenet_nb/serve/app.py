@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -24,9 +25,9 @@ from peoplenet_nb.serve.calls import Calls, detected, drawn, npz
 from peoplenet_nb.serve.docspage import docs_html
 from peoplenet_nb.serve.front import Front
 from peoplenet_nb.serve.kserve import add_kserve
-from peoplenet_nb.serve.metrics import CONTENT_TYPE
-from peoplenet_nb.serve.refusals import RefusedError, answer_of
+from peoplenet_nb.serve.refusals import RefusedError, answer_of, first_of
 from peoplenet_nb.serve.service import Service, settings_of
+from peoplenet_nb.serve.tensors import MODEL, VERSION
 from peoplenet_nb.serve.uploads import KINDS
 from peoplenet_nb.serve.values import Detected, Problem, Served, State
 from peoplenet_nb.settings import PRESETS
@@ -51,6 +52,7 @@ _BODY = {
         "content": dict.fromkeys(_KINDS, _PICTURE) | {"multipart/form-data": _FORM},
     }
 }
+_FORMLESS = "The call does not have the form that it should have"
 _REASONS = {
     400: "The client went away, or the call makes no sense",
     401: "No token, or not the right one",
@@ -102,45 +104,33 @@ def make_app(service: Service, token: str = "") -> FastAPI:
         docs_url=None,  # FastAPI's own page loads its scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
-        responses={
-            422: {"model": Problem, "description": "The call does not have the form that it should have"}
-        },
+        responses={422: {"model": Problem, "description": _FORMLESS}},
+        exception_handlers={PeopleNetError: _told, HTTPException: _http, RequestValidationError: _invalid},
     )
     app.add_middleware(Front, metrics=service.metrics, token=token)
-    _add_errors(app)
     _add_pictures(app, service, calls)
     add_kserve(app, service, calls, PROBLEMS)
     _add_health(app, service)
     return app
 
 
-def _add_errors(app: FastAPI) -> None:
-    async def told(_: Request, error: Exception) -> Response:
-        return answer_of(error)
+async def _told(_: Request, error: Exception) -> Response:
+    return answer_of(error)
 
-    async def http(_: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        refused = RefusedError(error.status_code, str(error.detail), next_step="see /docs for what there is.")
-        answer = answer_of(refused)
-        answer.headers.update(error.headers or {})
-        return answer
 
-    async def invalid(_: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return answer_of(
-            RefusedError(
-                422,
-                "The call does not have the form that it should have",
-                seen=f"{where}: {first['msg']}",
-                next_step="compare it with /docs.",
-            )
-        )
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    what, step = str(error.detail), "see /docs for what there is."
+    if error.status_code == 404 and request.url.path.startswith("/v2/models/"):
+        what, step = "There is no such model or version", f"ask for {MODEL}, version {VERSION} or none."
+    answer = answer_of(RefusedError(error.status_code, what, None, step))
+    answer.headers.update(error.headers or {})
+    return answer
 
-    app.add_exception_handler(PeopleNetError, told)
-    app.add_exception_handler(HTTPException, http)
-    app.add_exception_handler(RequestValidationError, invalid)
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    return answer_of(RefusedError(422, _FORMLESS, first_of(error), "compare it with /docs."))
 
 
 def _add_health(app: FastAPI, service: Service) -> None:
@@ -164,11 +154,11 @@ def _add_health(app: FastAPI, service: Service) -> None:
         "/metrics",
         tags=["health"],
         response_class=Response,
-        responses={200: {"content": {CONTENT_TYPE: {}}}, 401: PROBLEMS[401]},
+        responses={200: {"content": {CONTENT_TYPE_LATEST: {}}}, 401: PROBLEMS[401]},
     )
     async def metrics() -> Response:
         """Return figures for Prometheus."""
-        return Response(service.metrics.text(), media_type=CONTENT_TYPE)
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -177,14 +167,16 @@ def _add_health(app: FastAPI, service: Service) -> None:
 
 def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
     limits = service.limits
-    problems = {"responses": PROBLEMS, "openapi_extra": _BODY, "tags": ["pictures"]}
+    told: dict[str, Any] = {"openapi_extra": _BODY, "tags": ["pictures"]}
+    drawn_too = {"content": {"image/jpeg": {}}, "description": "boxes as JSON; with draw=1 the picture"}
+    file = {"content": {"application/x-npz": _PICTURE}, "description": "an .npz file"}
 
     @app.get("/settings", tags=["pictures"], responses={s: PROBLEMS[s] for s in (401, 503)})
     async def settings() -> Served:
         """Return the model and the settings that answer now, the presets and the limits."""
         return service.loaded.about(limits)
 
-    @app.post("/detect", response_model=Detected, **_with_jpeg(problems))
+    @app.post("/detect", response_model=Detected, responses=PROBLEMS | {200: drawn_too}, **told)
     async def detect(
         request: Request,
         preset: Preset = None,
@@ -215,7 +207,7 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
             named = {"X-Settings-Hash": found.settings_hash, "X-Boxes": str(len(found.boxes))}
             return Response(picture, media_type="image/jpeg", headers=named)
 
-    @app.post("/grids", response_class=Response, **_with_npz(problems))
+    @app.post("/grids", response_class=Response, responses=PROBLEMS | {200: file}, **told)
     async def grids(request: Request, fit: FitName = None) -> Response:
         """Return the network's raw output, as Grids.load reads it, to try settings without the service."""
         refuse_unknown(request.query_params, ("fit",), "parameter")
@@ -229,28 +221,14 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
             return Response(await calls.beside(partial(npz, seen.grids)), media_type="application/x-npz")
 
 
-def _with_jpeg(options: dict[str, Any]) -> dict[str, Any]:
-    jpeg = {"content": {"image/jpeg": {}}, "description": "boxes as JSON; with draw=1 the picture"}
-    return options | {"responses": options["responses"] | {200: jpeg}}
-
-
-def _with_npz(options: dict[str, Any]) -> dict[str, Any]:
-    npz = {"content": {"application/x-npz": _PICTURE}, "description": "an .npz file"}
-    return options | {"responses": options["responses"] | {200: npz}}
-
-
 def _thresholds(texts: list[str]) -> dict[str, float]:
     chosen = {}
     for text in texts:
         label, _, value = text.rpartition("=")
         try:
-            chosen[label] = float(value)
+            chosen[label] = float(value) if label else float("")
         except ValueError:
-            label = ""
-        if not label:
-            raise SettingsError(
-                "threshold takes a class and a number",
-                seen=repr(text),
-                next_step="write it as threshold=face=0.1.",
-            )
+            step = "write it as threshold=face=0.1."
+            what = "threshold takes a class and a number"
+            raise SettingsError(what, seen=repr(text), next_step=step) from None
     return chosen

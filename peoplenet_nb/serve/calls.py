@@ -134,13 +134,11 @@ class Calls:
                 async with asyncio.timeout(self.limits.seconds):
                     yield hold
             except TimeoutError:
-                raise RefusedError(
-                    503,
-                    f"The call was not answered within {self.limits.seconds:g} s",
-                    seen=f"{gate.calls} calls in progress",
-                    next_step="try again later; where it stays so, send fewer at once, or raise --seconds.",
-                    retry_after=max(1.0, gate.calls * gate.seconds_a_call),
-                ) from None
+                what = f"The call was not answered within {self.limits.seconds:g} s"
+                step = "try again later; where it stays so, send fewer at once, or raise --seconds."
+                again = max(1.0, gate.calls * gate.seconds_a_call)
+                seen = f"{gate.calls} calls in progress"
+                raise RefusedError(503, what, seen, step, retry_after=again) from None
 
     async def upload(self, request: Request, hold: Hold) -> tuple[bytes, str | None]:
         """Return the picture of a call, and its settings as text where it is a form that has some."""
@@ -155,7 +153,9 @@ class Calls:
 
     async def network(self, loaded: Loaded, inputs: NetworkInput, fits: list[Fit]) -> Answer:
         """Return what the network made of inputs; cancelled, they are left out when their turn comes."""
-        return await asyncio.wrap_future(self.service.put(Job(loaded.model, inputs, fits, loaded.batch)))
+        return await asyncio.wrap_future(
+            self.service.put(Job(loaded.model, inputs, fits, loaded.batch, loaded.beside))
+        )
 
     async def see(
         self, data: bytes, loaded: Loaded, settings: Settings, hold: Hold, *, keep: bool = False

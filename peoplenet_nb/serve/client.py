@@ -173,11 +173,7 @@ def _error(answer: requests.Response) -> ServiceError:
     try:
         told = Problem.model_validate_json(answer.content)
     except ValueError:  # it comes from a proxy, or from another service
-        told = Problem(
-            error=f"The service answered {answer.status_code} {answer.reason}",
-            seen=None,
-            next_step="check the address: something else may answer there.",
-            status=answer.status_code,
-            retry_after=None,
-        )
+        what = f"The service answered {answer.status_code} {answer.reason}"
+        step = "check the address: something else may answer there."
+        told = Problem(error=what, next_step=step, status=answer.status_code)
     return ServiceError(answer.status_code, told.error, seen=told.seen, next_step=told.next_step)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any
 
 from peoplenet_nb.serve.limits import Limits
@@ -64,16 +64,6 @@ form.addEventListener('submit', async (event) => {
   }
 });
 """
-_ABOUT = {
-    "body_mb": "MiB of a body",
-    "megapixels": "millions of pixels of a picture",
-    "queue": "calls in progress at once",
-    "memory_mb": "MiB that all calls hold together",
-    "seconds": "seconds of a call",
-    "upload_seconds": "seconds for a body to come",
-    "max_batch": "pictures in a batch, or in a call of KServe",
-    "wait_ms": "milliseconds that a picture waits for others",
-}
 
 
 def docs_html(document: dict[str, Any], limits: Limits, presets: tuple[str, ...]) -> str:
@@ -107,7 +97,7 @@ def docs_html(document: dict[str, Any], limits: Limits, presets: tuple[str, ...]
         'client = Client("http://HOST:PORT", token="…")\n'
         'found = client.detect("street.jpg")  # tries again while the service is busy'
     )
-    rows = [(about, f"{asdict(limits)[name]:g}") for name, about in _ABOUT.items()]
+    rows = [(one.metadata["about"], f"{getattr(limits, one.name):g}") for one in fields(limits)]
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>{_e(info['title'])}</title>"
         f"<meta name='viewport' content='width=device-width'><link rel='icon' href='data:,'>"

@@ -23,23 +23,14 @@ logger: logging.Logger = logging.getLogger(__name__)
 _DRAINED, _SECONDS = 64 << 20, 2.0  # of a body that nobody wants any more
 
 #: What balancers, Triton's clients and a reader of the documentation ask for without a token; none tells of calls.
-OPEN = frozenset(
-    (
-        "/ping",
-        "/health/live",
-        "/health/ready",
-        "/v2/health/live",
-        "/v2/health/ready",
-        "/docs",
-        "/openapi.json",
-    )
-)
+_HEALTH = ("/ping", "/health/live", "/health/ready", "/v2/health/live", "/v2/health/ready")
+OPEN = frozenset((*_HEALTH, "/docs", "/openapi.json"))
 
 _NO_TOKEN = RefusedError(
     401,
     "A token is required",
-    next_step="send the header Authorization: Bearer TOKEN (or X-API-Key: TOKEN), with the token that the service "
-    "was started with.",
+    None,
+    "send the header Authorization: Bearer TOKEN (or X-API-Key: TOKEN), with the one it was started with.",
 )
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.serve.refusals import RefusedError
@@ -17,46 +18,29 @@ from peoplenet_nb.serve.refusals import RefusedError
 _MIB = 1 << 20
 
 
+def _limit(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
 @dataclass(frozen=True)
 class Limits:
-    """What a service takes.
+    """What a service takes; what each field means stands beside it, for the page at ``/docs`` too."""
 
-    Parameters
-    ----------
-    body_mb : float
-        Largest body of a call, in MiB; for `Infer` of KServe, that of its ``max_batch``.
-    megapixels : float
-        Most pixels of a picture, in millions, looked at before it is decoded.
-    queue : int
-        Calls that may be in progress at once.
-    memory_mb : float
-        MiB that all of them may hold: bodies, decoded pictures, inputs of the network.
-    seconds : float
-        Longest time of a call, reading its body included. RunPod's proxy cuts at 100 s.
-    upload_seconds : float
-        Longest time in which a body must have come.
-    max_batch : int
-        Pictures that the network takes at once, at most, and most in a call of KServe.
-    wait_ms : float
-        How long a picture waits for others to share its batch, where the device gains from that.
-    """
-
-    body_mb: float = 16.0
-    megapixels: float = 50.0
-    queue: int = 64
-    memory_mb: float = 512.0
-    seconds: float = 60.0
-    upload_seconds: float = 20.0
-    max_batch: int = 8
-    wait_ms: float = 5.0
+    body_mb: float = _limit(16.0, "MiB of a body; of KServe's calls, for a batch of pictures")
+    megapixels: float = _limit(50.0, "millions of pixels of a picture, looked at before it is decoded")
+    queue: int = _limit(64, "calls in progress at once")
+    memory_mb: float = _limit(512.0, "MiB that all calls hold together: bodies, pictures, inputs")
+    seconds: float = _limit(60.0, "seconds of a call, reading its body included")
+    upload_seconds: float = _limit(20.0, "seconds for a body to come")
+    max_batch: int = _limit(8, "pictures in a batch, or in a call of KServe")
+    wait_ms: float = _limit(5.0, "milliseconds that a picture waits for others, where batches gain something")
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if not 0 < value < 1e6 and not (name == "wait_ms" and value == 0):
+                step = "choose a number in that range, or leave it out."
                 raise SettingsError(
-                    f"The limit {name} must be above 0 and below a million",
-                    seen=value,
-                    next_step="choose a number in that range, or leave it out.",
+                    f"The limit {name} must be above 0 and below a million", seen=value, next_step=step
                 )
 
     @property
@@ -87,7 +71,7 @@ class Hold:
         gate = self._gate
         with gate.lock:
             if self._over:
-                raise RefusedError(503, "The call is over", next_step="send it again.", retry_after=1)
+                raise RefusedError(503, "The call is over", None, "send it again.", retry_after=1)
             if gate.bytes + size > gate.limits.memory_mb * _MIB:
                 raise gate.full(f"{gate.bytes / _MIB:.0f} MiB in {gate.calls} calls")
             self._count(size)
@@ -143,10 +127,6 @@ class Gate:
         """Return the error of a call for which there is no room."""
         # Half of what is waiting will be through by then; sooner would only bring the same refusal again.
         wait = max(1.0, 0.5 * self.calls * self.seconds_a_call)
-        return RefusedError(
-            429,
-            "The service is busy: as many calls as it takes are being answered",
-            seen=seen,
-            next_step=f"try again in {wait:.0f} s, as the header Retry-After says, or send fewer at once.",
-            retry_after=wait,
-        )
+        step = f"try again in {wait:.0f} s, as the header Retry-After says, or send fewer at once."
+        what = "The service is busy: as many calls as it takes are being answered"
+        return RefusedError(429, what, seen, step, retry_after=wait)

@@ -6,10 +6,10 @@ endless series.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, generate_latest
 
 from peoplenet_nb.serve.values import Served
 
@@ -17,42 +17,26 @@ if TYPE_CHECKING:
     from peoplenet_nb.serve.service import Service
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
-CONTENT_TYPE = CONTENT_TYPE_LATEST
 
 
 class Metrics:
     """The figures of one service."""
 
     def __init__(self) -> None:
-        own = self.registry = CollectorRegistry()
-        self.calls: Counter = Counter(
-            "peoplenet_calls", "Calls answered, by route and HTTP status", ["route", "status"], registry=own
+        self.registry = CollectorRegistry()
+        count = partial(Counter, registry=self.registry)
+        spread = partial(Histogram, buckets=_SECONDS, registry=self.registry)
+        self.calls = count("peoplenet_calls", "Calls answered, by route and HTTP status", ["route", "status"])
+        self.received = count("peoplenet_received_bytes", "Bytes of the bodies of calls that were answered")
+        self.boxes = count("peoplenet_boxes", "Boxes found by /detect, by class", ["label"])
+        self.reload_failures = count("peoplenet_reload_failures", "Changed files that could not be used")
+        self.call_seconds = spread(
+            "peoplenet_call_seconds", "From a call's head to its answer's end", ["route"]
         )
-        self.call_seconds: Histogram = Histogram(
-            "peoplenet_call_seconds",
-            "Time from a call's head to its answer's end",
-            ["route"],
-            buckets=_SECONDS,
-            registry=own,
-        )
-        self.received: Counter = Counter(
-            "peoplenet_received_bytes", "Bytes of the bodies of calls that were answered", registry=own
-        )
-        self.boxes: Counter = Counter(
-            "peoplenet_boxes", "Boxes found by /detect, by class", ["label"], registry=own
-        )
-        self.batch_size: Histogram = Histogram(
-            "peoplenet_batch_size", "Pictures in a batch", buckets=(1, 2, 4, 8, 16, 32), registry=own
-        )
-        self.network_seconds: Histogram = Histogram(
-            "peoplenet_network_seconds", "Time of a batch in the network", buckets=_SECONDS, registry=own
-        )
-        self.reload_failures: Counter = Counter(
-            "peoplenet_reload_failures",
-            "Changed model or settings files that could not be used",
-            registry=own,
-        )
-        self._info = Info("peoplenet_served", "The model and the settings that answer", registry=own)
+        self.network_seconds = spread("peoplenet_network_seconds", "Time of a batch in the network")
+        self.batch_size = spread("peoplenet_batch_size", "Pictures in a batch", buckets=(1, 2, 4, 8, 16, 32))
+        about = "The model and the settings that answer"
+        self._info = Info("peoplenet_served", about, registry=self.registry)
 
     def follow(self, service: Service) -> None:
         """Read some gauges from a service whenever they are asked for."""
@@ -67,15 +51,8 @@ class Metrics:
 
     def loaded(self, served: Served) -> None:
         """Note what is served now."""
-        self._info.info(
-            {
-                "model": served.model,
-                "sha256": served.model_sha256,
-                "device": served.device,
-                "precision": served.precision,
-                "settings_hash": served.settings_hash,
-            }
-        )
+        told = served.model_dump(include={"model", "device", "precision", "settings_hash"})
+        self._info.info(told | {"sha256": served.model_sha256})
 
     def text(self) -> bytes:
         """Return all of it as Prometheus reads it."""

@@ -11,6 +11,8 @@ import math
 import traceback
 from pathlib import Path
 
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.responses import JSONResponse, Response
 
 from peoplenet_nb.errors import GridsError, PeopleNetError, SettingsError, SourceError, printable
@@ -24,58 +26,44 @@ class RefusedError(PeopleNetError):
     """A call that is not answered as asked, with its HTTP status and, for 429 and 503, when to try again."""
 
     def __init__(
-        self,
-        status: int,
-        what: str,
-        *,
-        seen: object = None,
-        next_step: str = "",
-        retry_after: float | None = None,
+        self, status: int, what: str, seen: object, next_step: str, *, retry_after: float | None = None
     ) -> None:
         super().__init__(what, seen=seen, next_step=next_step)
-        self.status = status
-        self.retry_after = retry_after
+        self.status, self.retry_after = status, retry_after
+
+
+def first_of(error: ValidationError | RequestValidationError) -> str:
+    """Return where a value does not fit its type, and why; the first one, without the value itself."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
 
 
 def problem_of(error: Exception) -> Problem:
     """Return what a client is told about an error."""
-    if isinstance(error, RefusedError):
-        status, retry = error.status, error.retry_after
-    elif isinstance(error, ImageTooLargeError):
-        status, retry = 413, None
-    elif isinstance(error, (SettingsError, GridsError, SourceError)):
-        status, retry = 422, None
-    else:
+    if not isinstance(error, (RefusedError, SettingsError, GridsError, SourceError)):
         logger.error("a call failed: %s at %s", type(error).__name__, _place(error))
         return Problem(
             error="Something went wrong in the service that it did not expect.",
-            seen=None,
             next_step="try again; if it stays, tell who runs the service: its log has the place.",
             status=500,
-            retry_after=None,
         )
-    assert isinstance(error, PeopleNetError)
-    fields = dict(error._lines())
-    seen = printable(fields["seen"]) if "seen" in fields else None
+    status = 413 if isinstance(error, ImageTooLargeError) else getattr(error, "status", 422)
+    seen = dict(error._lines()).get("seen")
     return Problem(
         error=error.what,
-        seen=seen,
+        seen=None if seen is None else printable(seen),
         next_step=error.next_step or "see /docs.",
         status=status,
-        retry_after=retry,
+        retry_after=getattr(error, "retry_after", None),
     )
 
 
 def answer_of(error: Exception) -> Response:
     """Return the response for an error."""
     problem = problem_of(error)
-    headers = {}
-    if problem.retry_after is not None:
-        headers["Retry-After"] = str(
-            max(1, math.ceil(problem.retry_after))
-        )  # whole seconds, RFC 9110, 10.2.3
-    if problem.status == 401:
-        headers["WWW-Authenticate"] = "Bearer"
+    headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
+    if problem.retry_after is not None:  # in whole seconds, RFC 9110, 10.2.3
+        headers["Retry-After"] = str(max(1, math.ceil(problem.retry_after)))
     return JSONResponse(problem.model_dump(), problem.status, headers)
 
 

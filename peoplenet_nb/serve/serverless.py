@@ -27,7 +27,7 @@ from peoplenet_nb.network import PeopleNet
 from peoplenet_nb.serve.calls import detected, drawn, prepare, seen_in
 from peoplenet_nb.serve.inference import Answer
 from peoplenet_nb.serve.limits import Gate, Limits
-from peoplenet_nb.serve.refusals import RefusedError, problem_of
+from peoplenet_nb.serve.refusals import RefusedError, first_of, problem_of
 from peoplenet_nb.serve.service import Loaded
 from peoplenet_nb.settings import Settings, load_settings
 
@@ -75,16 +75,14 @@ def _answer(loaded: Loaded, gate: Gate, job: dict[str, Any]) -> dict[str, Any]:
         asked = JobInput.model_validate(job.get("input"))
         data = base64.b64decode(asked.image, validate=True)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        seen = f"{'.'.join(['input', *map(str, first['loc'])])}: {first['msg']}"
         step = 'send {"image": "<base64>"}, and settings, preset, fit, thresholds or draw.'
-        raise RefusedError(422, "The job is not as it should be", seen=seen, next_step=step) from None
+        raise RefusedError(422, "The job is not as it should be", f"input.{first_of(error)}", step) from None
     except ValueError as error:
         step = "send the bytes of the file, encoded: base64 -w0 street.jpg."
-        raise RefusedError(422, "The image is no base64", seen=error, next_step=step) from None
+        raise RefusedError(422, "The image is no base64", error, step) from None
     if len(data) > gate.limits.body_bytes:
         step = f"send one of at most {gate.limits.body_mb:g} MiB."
-        raise RefusedError(413, "The picture is too large", seen=f"{len(data):,} bytes", next_step=step)
+        raise RefusedError(413, "The picture is too large", f"{len(data):,} bytes", step)
     own = None if asked.settings is None else Settings.from_dict(asked.settings)
     chosen = loaded.choose(own, asked.preset, asked.fit, asked.thresholds)
     with gate.entered() as hold:

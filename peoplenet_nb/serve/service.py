@@ -21,6 +21,7 @@ from peoplenet_nb.errors import PeopleNetError, SettingsError
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.network import PeopleNet
 from peoplenet_nb.network.batching import best_batch
+from peoplenet_nb.network.devices import Device
 from peoplenet_nb.serve.inference import InferenceThread
 from peoplenet_nb.serve.limits import Gate, Limits
 from peoplenet_nb.serve.metrics import Metrics
@@ -29,6 +30,8 @@ from peoplenet_nb.serve.values import Served, State
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
 
 logger: logging.Logger = logging.getLogger(__name__)
+
+Stamp = tuple[int, ...]
 
 _FRAME = (1280, 720)  # what batches are probed with
 _LOOKS = 0.5  # seconds between two looks at the files
@@ -48,6 +51,9 @@ class Loaded:
     model: PeopleNet
     settings: Settings
     batch: int
+    beside: PeopleNet | None = (
+        None  #: the model with fewer threads, of which ``batch`` run side by side (a CPU)
+    )
 
     @cached_property
     def _models(self) -> dict[tuple[FitMode, int], PeopleNet]:
@@ -157,6 +163,7 @@ class Service:
         self.failure: Exception | None = None  #: why nothing could be loaded at the start
         self._load, self._read, self._settings_file = load, read, settings_file
         self._loaded: Loaded | None = None
+        self._served: tuple[Stamp | None, Stamp | None] = (None, None)
         self._note = ""
         self._stopping = threading.Event()
         self._thread = InferenceThread(self.limits.wait_ms / 1e3, self._batch_done)
@@ -189,13 +196,11 @@ class Service:
             503 while it is being loaded, and when the service is stopping.
         """
         if self._stopping.is_set():
-            raise RefusedError(
-                503, "The service is stopping", next_step="send the call to another one.", retry_after=5
-            )
+            step = "send the call to another one."
+            raise RefusedError(503, "The service is stopping", None, step, retry_after=5)
         if self._loaded is None:
-            raise RefusedError(
-                503, "The model is being loaded", next_step="try again in some seconds.", retry_after=2
-            )
+            step = "try again in some seconds."
+            raise RefusedError(503, "The model is being loaded", None, step, retry_after=2)
         return self._loaded
 
     def stop(self) -> None:
@@ -216,37 +221,41 @@ class Service:
 
     def reload(self, *, model: bool = True) -> None:
         """Read the settings, and load the model too, and serve them from now on; what fails changes nothing."""
-        before = self._loaded
+        before, now = self._loaded, self._look()
         if model or before is None:
             loaded = self._load()
-            batch = min(self.limits.max_batch, best_batch(loaded, _FRAME))
+            batch, beside = _together(loaded, self.limits.max_batch)
         else:
-            loaded, batch = before.model, before.batch
+            loaded, batch, beside = before.model, before.batch, before.beside
         settings = self._read()
         bind(settings, loaded.labels)
-        self._loaded = Loaded(loaded, settings, batch)
+        # Known before anybody is answered, or a file that is replaced at once would never be looked at.
+        self._served = (now[0] or _stamp(loaded.file.path), now[1])
+        self._loaded = Loaded(loaded, settings, batch, beside)
         self._note = ""
         self.metrics.loaded(self._loaded.about(self.limits))
 
+    def _look(self) -> tuple[Stamp | None, Stamp | None]:
+        """Return what changes with the model's file and with the settings'."""
+        path = self._loaded.model.file.path if self._loaded else None
+        return _stamp(path), _stamp(self._settings_file)
+
     def _keep(self, failed: Callable[[], None]) -> None:
-        before = _stamp(self._settings_file)
         try:
             self.reload()
         except Exception as error:
             self.failure = error
             failed()
             return
-        served = tried = last = (_stamp(self.loaded.model.file.path), before)
+        tried = last = self._served
         while not self._stopping.wait(_LOOKS):
-            assert self._loaded is not None
-            now = (_stamp(self._loaded.model.file.path), _stamp(self._settings_file))
+            now = self._look()
             settled, last = now == last, now  # a file that is being written is looked at again
             if now == tried or not settled:
                 continue
             tried = now
             try:
-                self.reload(model=now[0] != served[0])
-                served = now
+                self.reload(model=now[0] != self._served[0])
                 logger.warning("the model or the settings have changed: the new ones are served now")
             except Exception as error:
                 # The note is for everybody, without a token: no paths, no values.
@@ -264,7 +273,15 @@ class Service:
         gate.seconds_a_call += _SMOOTH * (seconds / pictures - gate.seconds_a_call)
 
 
-def _stamp(path: Path | None) -> tuple[int, ...] | None:
+def _together(model: PeopleNet, most: int) -> tuple[int, PeopleNet | None]:
+    """Return how many pictures go together, and on a CPU the model of which so many run side by side."""
+    cores = model.backend.threads
+    if model.backend.device is not Device.CPU or min(cores, most) == 1:
+        return min(most, best_batch(model, _FRAME)), None
+    return min(most, cores), model.with_threads(max(1, cores // most))
+
+
+def _stamp(path: Path | None) -> Stamp | None:
     """Return what changes with a file; None while it is not there."""
     try:
         status = path.stat() if path else None

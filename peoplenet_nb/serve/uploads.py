@@ -36,9 +36,7 @@ async def read_body(request: Request, hold: Hold, limits: Limits, most: int) -> 
         calls together hold too much.
     """
     if (coding := request.headers.get("content-encoding", "identity")).lower() != "identity":
-        raise RefusedError(
-            415, "The body is compressed", seen=coding, next_step="send it without Content-Encoding."
-        )
+        raise RefusedError(415, "The body is compressed", coding, "send it without Content-Encoding.")
     said = request.headers.get("content-length", "")
     if said.isdecimal() and int(said) > most:
         raise _too_large(int(said), most)
@@ -53,26 +51,17 @@ async def read_body(request: Request, hold: Hold, limits: Limits, most: int) -> 
                 hold.take(len(chunk))
                 chunks.append(chunk)
     except TimeoutError:
-        raise RefusedError(
-            408,
-            f"The body did not come within {limits.upload_seconds:g} s",
-            seen=f"{size:,} bytes",
-            next_step="send a smaller picture, or raise --upload-seconds.",
-        ) from None
+        what = f"The body did not come within {limits.upload_seconds:g} s"
+        step = "send a smaller picture, or raise --upload-seconds."
+        raise RefusedError(408, what, f"{size:,} bytes", step) from None
     except ClientDisconnect:
-        raise RefusedError(
-            400, "The client went away", seen=f"{size:,} bytes", next_step="send it again."
-        ) from None
+        raise RefusedError(400, "The client went away", f"{size:,} bytes", "send it again.") from None
     return b"".join(chunks)
 
 
 def _too_large(size: int, most: int) -> RefusedError:
-    return RefusedError(
-        413,
-        f"The body is larger than {most / (1 << 20):g} MiB",
-        seen=f"{size:,} bytes",
-        next_step="send a smaller picture: the network sees 960 x 544 pixels of it.",
-    )
+    step = "send a smaller picture: the network sees 960 x 544 pixels of it."
+    return RefusedError(413, f"The body is larger than {most / (1 << 20):g} MiB", f"{size:,} bytes", step)
 
 
 class _InMemory(MultiPartParser):
@@ -100,28 +89,18 @@ def parts_of(headers: Headers, body: bytes) -> tuple[bytes, str | None]:
         parser = _InMemory(headers, once(), max_files=1, max_fields=4, max_part_size=_SETTINGS_BYTES)
         form = asyncio.run(parser.parse())  # it waits for nothing: all of the body is here
     except (MultiPartException, KeyError, ValueError) as error:
-        raise RefusedError(
-            422,
-            "The form cannot be read",
-            seen=getattr(error, "message", type(error).__name__),
-            next_step="send one file and at most one part named settings, e.g. curl -F image=@street.jpg.",
-        ) from error
+        seen = getattr(error, "message", type(error).__name__)
+        step = "send one file and at most one part named settings, e.g. curl -F image=@street.jpg."
+        raise RefusedError(422, "The form cannot be read", seen, step) from error
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     texts = [(name, value) for name, value in form.multi_items() if isinstance(value, str)]
     if not files:
-        raise RefusedError(
-            422,
-            "The form holds no file",
-            seen=f"{len(texts)} parts",
-            next_step="send the picture as a file, e.g. curl -F image=@street.jpg.",
-        )
+        step = "send the picture as a file, e.g. curl -F image=@street.jpg."
+        raise RefusedError(422, "The form holds no file", f"{len(texts)} parts", step)
     if [name for name, _ in texts] not in ([], ["settings"]):
-        raise RefusedError(
-            422,
-            "The form holds parts that are not understood",
-            seen=", ".join(name[:32] for name, _ in texts),
-            next_step="send the picture and at most one part named settings; the rest goes into the query.",
-        )
+        seen = ", ".join(name[:32] for name, _ in texts)
+        step = "send the picture and at most one part named settings; the rest goes into the query."
+        raise RefusedError(422, "The form holds parts that are not understood", seen, step)
     return files[0].file.read(), texts[0][1] if texts else None
 
 
@@ -136,14 +115,11 @@ def decode_upload(data: bytes, hold: Hold, limits: Limits) -> Image:
         For too many pixels (`ImageTooLargeError`), or a picture that is damaged.
     """
     if not data.startswith(_MAGIC) and not (data[:4] == b"RIFF" and data[8:12] == b"WEBP"):
-        raise RefusedError(
-            415,
-            f"The body is not a picture of a kind that is read here ({KINDS})",
-            seen=f"{len(data):,} bytes",
-            next_step=f"send the file's bytes as the body, saved as {KINDS}.",
-        )
+        what = f"The body is not a picture of a kind that is read here ({KINDS})"
+        step = f"send the file's bytes as the body, saved as {KINDS}."
+        raise RefusedError(415, what, f"{len(data):,} bytes", step)
     if odd := _odd(data):
-        raise RefusedError(415, odd, seen=f"{len(data):,} bytes", next_step="send one RGB or grey picture.")
+        raise RefusedError(415, odd, f"{len(data):,} bytes", "send one RGB or grey picture.")
     pixels = math.prod(image_size(data) or (0,))
     if pixels <= limits.pixels:
         hold.take(3 * pixels)

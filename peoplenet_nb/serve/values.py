@@ -25,10 +25,12 @@ class Problem(BaseModel):
     """Why a call was not answered as asked."""
 
     error: str = Field(description="what happened, a sentence")
-    seen: str | None = Field(None, description="the value that caused it, where that can be told")
+    seen: str | None = Field(default=None, description="the value that caused it, where that can be told")
     next_step: str = Field(description="what to do about it")
     status: int = Field(description="the HTTP status once more")
-    retry_after: float | None = Field(None, description="seconds after which to try again, as Retry-After")
+    retry_after: float | None = Field(
+        default=None, description="seconds after which to try again, as Retry-After"
+    )
 
 
 class Box(BaseModel):
@@ -115,7 +117,9 @@ class State(BaseModel):
     """Whether the service answers."""
 
     state: str = Field(description="loading, ready or stopping")
-    note: str = Field("", description="why a new model or settings file was not taken, where one was not")
+    note: str = Field(
+        default="", description="why a new model or settings file was not taken, where one was not"
+    )
 
 
 class Tensor(BaseModel):
@@ -125,7 +129,7 @@ class Tensor(BaseModel):
     shape: list[Annotated[int, Field(ge=0, le=1 << 20)]] = Field(min_length=1, max_length=8)
     datatype: str
     parameters: dict[str, Any] = {}
-    data: list[float] = Field([], fail_fast=True, description="a flat list, row by row")
+    data: list[float] = Field(default=[], fail_fast=True, description="a flat list, row by row")
 
 
 class Wanted(BaseModel):
@@ -141,4 +145,4 @@ class Infer(BaseModel):
     id: str | None = None
     parameters: dict[str, Any] = {}
     inputs: list[Tensor] = Field(min_length=1, max_length=4)
-    outputs: list[Wanted] = Field([], max_length=8)
+    outputs: list[Wanted] = Field(default=[], max_length=8)
