@@ -60,10 +60,6 @@ class Told:
     seconds: list[float] = field(default_factory=list)  # of those with boxes
     lost: int = 0
 
-    def quantile(self, q: float) -> float:
-        """Return a quantile of the seconds from when calls were due."""
-        return float(np.quantile(self.seconds, q))
-
     def add(self, other: Told) -> None:
         """Take in what another connection was told."""
         self.statuses += other.statuses
@@ -170,6 +166,23 @@ def on_a_clock(port: int, body: bytes, dues: Sequence[float], number: int) -> To
     return whole
 
 
+@contextmanager
+def memory_of(process: psutil.Process) -> Iterator[list[float]]:
+    """Note the resident MiB of a process every ten seconds while the block runs."""
+    noted: list[float] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(10.0):
+            noted.append(process.memory_info().rss / 2**20)
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    yield noted
+    over.set()
+    watching.join()
+
+
 def one_queue(dues: Sequence[float], service: float) -> float:
     """Return the 99 % of the times from when calls are due, one after another, each taking the same time."""
     done, times = 0.0, []
@@ -230,24 +243,16 @@ def measure(name: str, model: Path | str, video: Path, options: argparse.Namespa
         random = np.random.default_rng(0).exponential(1 / (0.8 * capacity), number).cumsum()
         for kind, dues in (("evenly spaced", np.arange(number) / (0.8 * capacity)), ("at random", random)):
             told = on_a_clock(port, body, dues.tolist(), 64)
-            times = [capacity * one for one in (told.quantile(0.5), told.quantile(0.99))]
+            half, most = np.quantile(told.seconds, (0.5, 0.99))
             row(
                 f"80 % load, {kind}: median, 99 % in a picture's times (bar: 2.5); 99 % of one queue",
-                f"{times[0]:.1f}, {times[1]:.1f}; {capacity * one_queue(dues.tolist(), 1 / capacity):.1f}"
-                f" ({1e3 * told.quantile(0.99):.0f} ms; {told.statuses[200]} of {number} calls)",
+                f"{capacity * half:.1f}, {capacity * most:.1f}; {capacity * one_queue(dues.tolist(), 1 / capacity):.1f}"
+                f" ({1e3 * most:.0f} ms; {told.statuses[200]} of {number} calls)",
             )
-        memory, over = [], threading.Event()
-
-        def watch() -> None:
-            while not over.wait(10.0):
-                memory.append(process.memory_info().rss / 2**20)
-
-        watching = threading.Thread(target=watch)
-        watching.start()
-        dues = np.arange(2 * capacity * 60 * options.minutes) / (2 * capacity)
-        told = on_a_clock(port, body, dues.tolist(), OVERLOAD_CONNECTIONS)
-        over.set()
-        watching.join()
+        rate = 2 * capacity
+        dues = (np.arange(rate * 60 * options.minutes) / rate).tolist()
+        with memory_of(process) as memory:
+            told = on_a_clock(port, body, dues, OVERLOAD_CONNECTIONS)
     counted = ", ".join(f"{count} of {status}" for status, count in sorted(told.statuses.items()))
     row(
         f"twice the capacity, {options.minutes:g} minutes: answers; calls without one",
@@ -278,7 +283,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["stand-in", "PeopleNet"])
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
+    before = os.getloadavg()[0]
     networks: list[tuple[str, Path | str, Path]] = [("stand-in", "standin", demo_clip())]
     if os.environ.get("PEOPLENET_SHARED"):
         networks.append(("PeopleNet", *find_inputs()))
@@ -288,8 +293,9 @@ def main() -> None:
         if options.only in (None, name)
         for row in measure(name, model, video, options)
     ]
+    load = f"load of the machine before: {before:.1f}, after: {os.getloadavg()[0]:.1f}"
     lines = [
-        f"FP32, `--device cpu`. Medians of {options.repeats} turns; load of the machine before: {load:.1f}.",
+        f"FP32, `--device cpu`. Medians of {options.repeats} turns; {load}.",
         "",
         *table(["network", "what", "measured"], rows),
     ]
