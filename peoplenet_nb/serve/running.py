@@ -105,9 +105,8 @@ class Server(uvicorn.Server):
     def _end(self) -> None:
         if not self._service.drained(self._service.limits.seconds):
             logger.warning("some calls were not answered in time, and are dropped")
-        self.should_exit = (
-            True  # and no signal is raised once more at the end, as uvicorn does: the exit code is 0
-        )
+        # No signal is raised once more at the end, as uvicorn does: the exit code is 0.
+        self.should_exit = True
 
 
 def run_service(
@@ -171,11 +170,8 @@ def ports_from(environment: dict[str, str] | os._Environ[str], port: int | None)
         When a variable is no port.
     """
     named: list[Any] = [port] if port else [environment.get("PORT") or 8000, environment.get("PORT_HEALTH")]
-    found = []
-    for value in named:
-        if value is None or value == "":
-            continue
-        if not str(value).isdecimal() or not 0 < int(value) < 65536:
+    found = [str(value) for value in named if value]
+    for value in found:
+        if not value.isdecimal() or not 0 < int(value) < 65536:
             raise SettingsError("That is no port", seen=repr(value), next_step="give 1 to 65535.")
-        found.append(int(value))
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(map(int, found)))
