@@ -33,7 +33,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -59,12 +59,6 @@ class Told:
     statuses: Counter[int] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)  # of those with boxes
     lost: int = 0
-
-    def add(self, other: Told) -> None:
-        """Take in what another connection was told."""
-        self.statuses += other.statuses
-        self.seconds += other.seconds
-        self.lost += other.lost
 
 
 class Caller:
@@ -96,21 +90,18 @@ def serving(model: Path | str) -> Iterator[tuple[int, psutil.Process]]:
     with free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "peoplenet_nb.cli", "serve", "--port", str(port), "--device", "cpu"]
+    command += ["--model", str(model)]
     with tempfile.TemporaryDirectory() as home:
-        environment = os.environ | {"PEOPLENET_HOME": home}
-        process = subprocess.Popen(
-            [*command, "--model", str(model)], env=environment, stdout=subprocess.DEVNULL
-        )
+        quiet = {"env": os.environ | {"PEOPLENET_HOME": home}, "stdout": subprocess.DEVNULL}
+        process = subprocess.Popen(command, **quiet)
         try:
             for _ in range(600):
                 time.sleep(0.1)
-                try:
+                with suppress(OSError):
                     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
                     connection.request("GET", "/ping")
                     if connection.getresponse().status == 200:
                         break
-                except OSError:
-                    continue
             yield port, psutil.Process(process.pid)
         finally:
             process.terminate()
@@ -160,10 +151,11 @@ def on_a_clock(port: int, body: bytes, dues: Sequence[float], number: int) -> To
             waiting.put(began + due)
         for _ in told:
             waiting.put(None)
-    whole = Told()
-    for own in told:
-        whole.add(own)
-    return whole
+    return Told(
+        sum((own.statuses for own in told), Counter()),
+        [seconds for own in told for seconds in own.seconds],
+        sum(own.lost for own in told),
+    )
 
 
 @contextmanager
