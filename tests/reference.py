@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from peoplenet_nb.detections import Detections
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import ClassSettings, Settings
 
@@ -192,3 +193,26 @@ def average_precision(frames: list, least_iou: float) -> float:
     return (
         sum(max((p for r, p in points if r >= level), default=0.0) for level in np.linspace(0, 1, 101)) / 101
     )
+
+
+def differences(a: Detections, b: Detections) -> tuple[list[int], list[int], list[tuple[int, int]]]:
+    """Return which boxes only one of two has, and which are in both and moved: the pairs that overlap most first."""
+    pairs = [
+        (-iou(one.tolist(), other.tolist()), i, j)
+        for i, one in enumerate(a.xyxy)
+        for j, other in enumerate(b.xyxy)
+        if a.class_id[i] == b.class_id[j]
+    ]
+    left_a, left_b, moved = set(range(len(a))), set(range(len(b))), []
+    for overlap, i, j in sorted(pairs):
+        if overlap <= -0.5 and i in left_a and j in left_b:
+            left_a.remove(i)
+            left_b.remove(j)
+            if overlap > -0.95:
+                moved.append((i, j))
+    return sorted(left_a), sorted(left_b), sorted(moved)
+
+
+def counts_of(found: Sequence[Detections]) -> list[list[int]]:
+    """Return how many boxes of each class there are in each frame."""
+    return [list(one.counts().values()) for one in found]

@@ -18,8 +18,9 @@ from peoplenet_nb.explain import explain_point
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, ClassSettings, Clustering, Settings, preset
-from peoplenet_nb.tuner import TunerModel, canvas, wire
+from peoplenet_nb.tuner import canvas, wire
 from peoplenet_nb.tuner.bundle import module_source
+from reference import counts_of, differences
 
 
 @pytest.fixture(scope="session")
@@ -201,7 +202,7 @@ def test_outside_the_frame_the_browser_has_nothing_to_explain(node: Run) -> None
 
 
 @needs_node
-def test_browser_compares_two_settings_as_the_model_does(node: Run) -> None:
+def test_browser_compares_two_settings_as_in_plain_loops(node: Run) -> None:
     grids = random_grids(8, objects=30)
     a = preset("default")
     others = [preset("deepstream"), preset("tao"), a.replace(nms_iou=0.2), a.replace(clustering="dbscan")]
@@ -210,12 +211,9 @@ def test_browser_compares_two_settings_as_the_model_does(node: Run) -> None:
     assert any(answer["only_a"] or answer["only_b"] for answer in found)
     assert any(answer["moved"] for answer in found)
     for other, answer in zip(others, found, strict=True):
-        model = TunerModel([grids], other)
-        model.pin(a)
-        expected = model.differences()
-        assert answer["only_a"] == expected.only_a
-        assert answer["only_b"] == expected.only_b
-        assert [tuple(pair) for pair in answer["moved"]] == expected.moved
+        only_a, only_b, moved = differences(*(decode(grids, one).detections for one in (a, other)))
+        assert (answer["only_a"], answer["only_b"]) == (only_a, only_b)
+        assert [tuple(pair) for pair in answer["moved"]] == moved
 
 
 @needs_node
@@ -226,8 +224,8 @@ def test_browser_counts_a_clip_as_the_model_does(node: Run) -> None:
         for start in (0, 2):
             asked = job("counts", clip[0], settings, clip=packed.data, frame=start)
             (found,) = node([asked])
-            model = TunerModel(clip, settings)
-            assert np.reshape(found, (3, 3)).tolist() == model.counts().tolist()
+            expected = [decode(grids, settings.for_fit(grids.fit.mode)).detections for grids in clip]
+            assert np.reshape(found, (3, 3)).tolist() == counts_of(expected)
 
 
 @needs_node
@@ -258,11 +256,12 @@ def test_browser_explains_saved_cells_as_python(node: Run) -> None:
 
 
 @needs_node
-def test_browser_histogram_is_the_models(node: Run) -> None:
+def test_browser_histogram_holds_every_cell(node: Run) -> None:
     grids = random_grids(6, ties=True)
     found = node([job("histogram", grids, class_id=c, bins=40) for c in range(3)])
-    model = TunerModel([grids], preset("default"))
-    assert found == [model.histogram(label, 40).tolist() for label in grids.labels]
+    for counts, values in zip(found, grids.coverage.astype(np.float64), strict=True):
+        steps = np.minimum(39, np.floor(40 * values)).astype(int).ravel()
+        assert counts == np.bincount(steps, minlength=40).tolist()
 
 
 def test_the_module_fetches_nothing_and_imports_nothing() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from conftest import random_grids
 from peoplenet_nb.settings import preset
+from peoplenet_nb.tracks import Line, Scene, Zone
 from peoplenet_nb.tuner import Tuner, TunerModel, tune
 from peoplenet_nb.tuner.fallback import render
 from peoplenet_nb.tuner.pictures import jpeg
@@ -70,6 +71,17 @@ def test_with_a_canvas_only_its_own_state_moves_python() -> None:
 def test_controls_that_do_nothing_are_disabled(panel: Tuner, clustering: str, idle: set[str]) -> None:
     panel.settings = preset("default").replace(clustering=clustering)
     assert {name for name, control in panel.controls.tied.items() if control.disabled} == idle
+
+
+def test_lines_and_zones_are_drawn(panel: Tuner) -> None:
+    before = picture_of(panel)
+    corner = ((900.0, 500.0), (1200.0, 500.0), (1200.0, 700.0), (900.0, 700.0))
+    panel.scene = Scene((1280, 720), {"door": Line(((100, 600), (400, 600)))}, {"yard": Zone(corner)})
+    drawn = np.abs(picture_of(panel) - before).max(2) > 60
+    assert drawn[596:605, 200:240].any(), "the line"
+    assert drawn[496:505, 1000:1100].any(), "the zone's edge"
+    assert not drawn[560:640, 950:1150].any(), "and nothing in it"
+    assert panel.errors == []
 
 
 @pytest.mark.parametrize("toggle", ["heatmap", "grid", "candidates", "suppressed", "labels", "boxes"])

@@ -28,7 +28,7 @@ _MODEL = """async ([source, traits]) => {
       state[name] = value;
       for (const call of [...calls(`change:${name}`)]) call();
     },
-    save_changes: () => window.pnbSaved?.(JSON.stringify(state.work ?? null)),
+    save_changes: () => {},
     send: (content) => window.pnbSent?.(content),
     on: (name, call) => calls(name).add(call),
     off: (name, call) => calls(name).delete(call),

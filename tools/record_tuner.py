@@ -79,8 +79,11 @@ def liveliest(grids: Path) -> int:
 
     clip = open_grids(grids)
     model = TunerModel(clip, preset("default"))
-    low, high = (model.counts(model.settings.with_class("person", threshold=t))[:, 0] for t in (0.1, 0.9))
-    return int(np.argmax((low - high)[: max(1, len(clip) - 12)]))
+    counts = []
+    for threshold in (0.1, 0.9):
+        model.set(model.settings.with_class("person", threshold=threshold))
+        counts.append([found.counts()["person"] for found in model.detections()])
+    return int(np.argmax(np.subtract(*counts)[: max(1, len(clip) - 12)]))
 
 
 class Hand:

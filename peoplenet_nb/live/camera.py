@@ -20,13 +20,12 @@ from peoplenet_nb.detections import Detections
 from peoplenet_nb.draw import draw_detections
 from peoplenet_nb.errors import SourceError
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.live.canvas import LiveCanvas, boxes_of
+from peoplenet_nb.live.canvas import boxes_of
 from peoplenet_nb.live.sliders import SliderPanel
 from peoplenet_nb.network import PeopleNet
 from peoplenet_nb.plots.picture import frame_picture
 from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.imagesize import image_size
-from peoplenet_nb.tuner.guarded import guarded
 from peoplenet_nb.tuner.make import tune
 from peoplenet_nb.tuner.panel import Tuner
 
@@ -76,15 +75,11 @@ class BrowserCamera(SliderPanel):
     """
 
     def __init__(self, model: PeopleNet, settings: Settings | None = None) -> None:
-        note = "stand-in network" if model.is_standin else ""
-        self.canvas: LiveCanvas = LiveCanvas(model.labels, mode="camera", note=note)
         self.still: Still | None = None
         self.last: Still | None = None
-        super().__init__(model, settings, _USUAL, [self.canvas])
-        self.canvas.on_msg(self._on_message)
+        super().__init__(model, settings, _USUAL, "camera")
 
-    @guarded("message")
-    def _on_message(self, _: Any, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
+    def _answer(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         kind = content.get("type")
         if kind == "frame":
             try:
@@ -96,10 +91,6 @@ class BrowserCamera(SliderPanel):
         elif kind == "keep":
             self.still = self.last
             self.canvas.send({"type": "kept", "there": self.still is not None})
-        elif kind == "echo":
-            self.canvas.send({"type": "echo"})
-        elif kind == "error":
-            self.errors.append(f"in the browser: {content.get('message', '')}")
 
     def answer(self, data: bytes) -> dict[str, Any]:
         """Return the boxes of a JPEG, its size, and how long the network and all of it took, in ms.
@@ -133,6 +124,6 @@ class BrowserCamera(SliderPanel):
         }
 
     def _changed(self) -> None:
-        if getattr(self, "last", None) is not None and self.last is not None:
+        if self.last is not None:
             found = decode(self.last.grids, self.settings).detections
             self.last = Still(self.last.image, self.last.grids, found)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from peoplenet_nb.decoding import decode
-from peoplenet_nb.live.canvas import LiveCanvas, boxes_of
+from peoplenet_nb.live.canvas import boxes_of
 from peoplenet_nb.live.sliders import SliderPanel
 from peoplenet_nb.live.watching import Seen, Watching
 from peoplenet_nb.network import PeopleNet
@@ -21,7 +21,6 @@ from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.tracks import Scene
-from peoplenet_nb.tuner.guarded import guarded
 from peoplenet_nb.tuner.pictures import jpeg
 
 _LEAST, _MOST = 320, 1280  # pixels of a picture's longer side
@@ -95,19 +94,16 @@ class LivePanel(SliderPanel):
         follow: bool = False,
         scene: Scene | None = None,
     ) -> None:
-        note = "stand-in network" if model.is_standin else ""
-        self.canvas: LiveCanvas = LiveCanvas(model.labels, mode="stream", note=note)
         self._changes = threading.Condition()
         self._asked: Mapping[str, Any] | None = None  # what the page waits for
         self._stale = False  # the settings changed since the last picture
         self._side, self._sent = _MOST // 2, 0.0
         self._people: dict[str, Any] = {"tracks": None, "lines": []}
-        super().__init__(model, settings, (source.info.width, source.info.height), [self.canvas])
+        super().__init__(model, settings, (source.info.width, source.info.height), "stream")
         self.watching: Watching = Watching(
             source, self.model, self.settings, output, follow=follow, scene=scene
         )
         self.watching.on_frame(self._wake)
-        self.canvas.on_msg(self._on_message)
         for target in (self._serve, self._follow) if self.watching.follow else (self._serve,):
             threading.Thread(target=target, name="live-panel", daemon=True).start()
 
@@ -138,8 +134,7 @@ class LivePanel(SliderPanel):
         with self._changes:
             self._changes.notify_all()
 
-    @guarded("message")
-    def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
+    def _answer(self, content: Mapping[str, Any], _: Any) -> None:
         kind = content.get("type")
         if kind == "next":
             with self._changes:
@@ -151,10 +146,6 @@ class LivePanel(SliderPanel):
         elif kind == "stop":
             # Joining an hour of video takes a while, and the page shall see how it goes.
             threading.Thread(target=self.watching.stop, name="live-stop", daemon=True).start()
-        elif kind == "echo":
-            self.canvas.send({"type": "echo"})
-        elif kind == "error":
-            self.errors.append(f"in the browser: {content.get('message', '')}")
 
     def _adapt(self, took: float, width: int) -> None:
         """Make pictures smaller while they take long to come, and larger while they do not."""

@@ -65,7 +65,7 @@ def draw_tracks(
     if scene is None and counts is not None:
         scene = counts.scene
     if scene is not None:
-        _draw_scene(picture, scene, unit, counts.until(frame) if counts is not None else {})
+        picture = draw_scene(picture, scene, counts.until(frame) if counts is not None else {})
     here = tracks.at(frame).tolist()
     for i in here if trail_s > 0 else ():
         of, now = tracks.of(int(tracks.track[i])), float(tracks.time_s[i])
@@ -112,7 +112,10 @@ def draw_footprints(image: Frame, tracks: Tracks, *, opacity: float = 0.7) -> Fr
     return mixed
 
 
-def _draw_scene(picture: Frame, scene: Scene, unit: int, texts: Mapping[str, str]) -> None:
+def draw_scene(image: Frame, scene: Scene, texts: Mapping[str, str] | None = None) -> Frame:
+    """Return a copy of a frame with the lines and zones of a scene, and ``texts`` in place of their names."""
+    picture, texts = image.copy(), texts or {}
+    unit = max(1, round(min(image.shape[:2]) / 360))
     for name, zone in scene.zones.items():
         corners = _pixels(zone.points)
         cv2.polylines(picture, [corners], True, _INK, unit + 2, cv2.LINE_AA)
@@ -129,6 +132,7 @@ def _draw_scene(picture: Frame, scene: Scene, unit: int, texts: Mapping[str, str
         start, end = _pixels([middle, tip]).tolist()
         cv2.arrowedLine(picture, start, end, _DRAWN, unit, cv2.LINE_AA, 0, 0.3)
         _write(picture, texts.get(name, name), tuple(points[0].tolist()), _DRAWN, unit)
+    return picture
 
 
 def _write(picture: Frame, text: str, at: Sequence[int], colour: Colour, unit: int) -> None:

@@ -64,10 +64,10 @@ class LabelCanvas(ClipCanvas):
 
     classes: Any = t.List().tag(sync=True)
     """Those that are labelled, by number."""
-    work: t.Dict[str, Any] = t.Dict().tag(sync=True)
-    """``revision``, which counts actions, and ``records``: of each frame its ``boxes`` and whether it is ``done``."""
+    records: Any = t.List().tag(sync=True)
+    """Of each frame its ``boxes`` and whether it is ``done``. The page sends what changed, by a message."""
     saved: t.Int[int, int] = t.Int(0).tag(sync=True)
-    """The last revision that is on disk."""
+    """The last action that is on disk; the page counts them."""
     path: t.Unicode[str, str | bytes] = t.Unicode("").tag(sync=True)
 
 
@@ -83,7 +83,7 @@ class TunerCanvas(ClipCanvas):
     truth: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
     """`peoplenet_nb.tuner.truth.to_browser`, where there are labels."""
     scene: t.Dict[str, Any] = t.Dict({}).tag(sync=True)
-    """Lines and zones, as `peoplenet_nb.tuner.drawing.Drawing.to_browser` has them."""
+    """Lines and zones, as `peoplenet_nb.tuner.drawing.Drawing` shows them."""
 
     frame: t.Int[int, int] = t.Int(0).tag(sync=True)
     view: t.Dict[str, Any] = t.Dict(VIEW).tag(sync=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, preset
 from peoplenet_nb.tuner.wire import SHARED
 
@@ -26,11 +27,14 @@ def line_of(settings: Settings, base: Settings, labels: Sequence[str]) -> str:
     """
     name = next((s.preset for s in (settings, base) if s.preset in PRESETS), "default")
     start = preset(name, settings.fit)
-    line = f"preset({name!r}, {str(settings.fit)!r})"
+    line = f"preset({name!r})" if settings.fit is FitMode.AUTO else f"preset({name!r}, {str(settings.fit)!r})"
     if changed := _arguments(("tiles", *SHARED), settings, start):
         line += f".replace({changed})"
     for label in labels:
-        if changed := _arguments(_PER_CLASS, settings.for_class(label), start.for_class(label)):
+        now, before = settings.for_class(label), start.for_class(label)
+        if now.threshold != before.threshold:  # which is for both fits, unless the call says otherwise
+            before = replace(before, letterbox_threshold=None)
+        if changed := _arguments(_PER_CLASS, now, before):
             # A model's label can hold any character: only `repr` makes it a string and nothing else.
             line += f".with_class({label!r}, {changed})"
     return line

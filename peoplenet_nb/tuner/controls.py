@@ -123,7 +123,12 @@ class Controls:
 
     def write_note(self, text: str) -> None:
         """Write a line under the file's buttons."""
+        self._said = text
         self.note.value = _note(html.escape(text), role="status").value
+
+    def add_note(self, text: str) -> None:
+        """Say more in that line."""
+        self.write_note(f"{self._said}; {text}")
 
     def describe(self, model: TunerModel) -> None:
         """Show what goes with the model's settings: the line of code, what can be undone, the preset's name."""

@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from peoplenet_nb.decoding import Fate
 from peoplenet_nb.draw import colour_of, draw_detections, draw_grid, draw_heatmap
+from peoplenet_nb.tracks import Scene
+from peoplenet_nb.tracks.picture import draw_scene
 from peoplenet_nb.tuner.canvas import VIEW
+from peoplenet_nb.tuner.drawing import Drawing
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 
@@ -24,8 +27,10 @@ from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 class KernelPicture(w.VBox):  # type: ignore[misc]
     """The image and its toggles, drawn from a model; ``first`` is the first frame's JPEG."""
 
-    def __init__(self, model: TunerModel, first: bytes, pictures: VideoPictures | None) -> None:
-        self._model, self._first, self._pictures = model, first, pictures
+    def __init__(
+        self, model: TunerModel, first: bytes, pictures: VideoPictures | None, drawing: Drawing
+    ) -> None:
+        self._model, self._first, self._pictures, self._drawing = model, first, pictures, drawing
         self.image: Any = w.Image(format="jpeg", layout=w.Layout(width="100%"))
         self.toggles: list[Any] = [
             w.ToggleButton(value, description=name, layout=w.Layout(width="auto"))
@@ -39,19 +44,19 @@ class KernelPicture(w.VBox):  # type: ignore[misc]
         """Draw the frame on screen, once its picture is there."""
         self.note.value = f'<div class="pnb-note">{self._model.decoded.note}</div>'
         view = VIEW | {toggle.description: toggle.value for toggle in self.toggles}
-        if self._pictures is None or self._model.index == 0:
-            self.image.value = render(self._model, self._first, view)
-            return
 
         def arrived(position: int, picture: bytes) -> None:
             if position == self._model.index:
-                self.image.value = render(self._model, picture, view)
+                self.image.value = render(self._model, picture, view, self._drawing.scene)
 
-        self._pictures.ask(self._model.index, arrived)
+        if self._pictures is None or self._model.index == 0:
+            arrived(self._model.index, self._first)
+        else:
+            self._pictures.ask(self._model.index, arrived)
 
 
-def render(model: TunerModel, picture: bytes, view: Mapping[str, Any]) -> bytes:
-    """Return the frame on screen with what the view (`canvas.VIEW`) asks for, as JPEG.
+def render(model: TunerModel, picture: bytes, view: Mapping[str, Any], scene: Scene | None = None) -> bytes:
+    """Return the frame on screen with what the view (`canvas.VIEW`) asks for and lines and zones, as JPEG.
 
     ``picture`` is the frame as JPEG; empty for a dark background.
     """
@@ -66,7 +71,7 @@ def render(model: TunerModel, picture: bytes, view: Mapping[str, Any]) -> bytes:
         frame = _with_candidates(model, frame, lost_only=not view.get("candidates"))
     if view.get("boxes", True):
         frame = draw_detections(frame, model.decoded.detections, labels=bool(view.get("labels", True)))
-    return jpeg(frame)
+    return jpeg(frame if scene is None else draw_scene(frame, scene))
 
 
 def _opened(picture: bytes, width: int, height: int) -> npt.NDArray[np.uint8]:

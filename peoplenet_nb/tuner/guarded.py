@@ -8,10 +8,12 @@ from __future__ import annotations
 import functools
 import html
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import ipywidgets as w
+
+from peoplenet_nb.tuner.bundle import style_sheet
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -33,6 +35,17 @@ class Guarded:
         self.errors = []
         self._failing: dict[str, str] = {}
         self._strip = w.HTML()
+
+    def _framed(self, *children: Any) -> list[Any]:
+        """Return a panel's children, with its style sheet and the strip of errors before them."""
+        return [w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, *children]
+
+    def _hear(self, content: Mapping[str, Any]) -> bool:
+        """Keep an error of the browser, which the page shows until what failed works again; tell whether it was one."""
+        if content.get("type") != "error":
+            return False
+        self.errors.append(f"in the browser: {content.get('message', '')}")
+        return True
 
     def _failed(self, kind: str, error: Exception | None) -> None:
         """Show the error of a kind of callback, or with None that it works."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,7 @@ class LabelFile:
             for i, frame in enumerate(file.frames):
                 open_ = ours["open"].get(str(frame), [])
                 file.records.append({"boxes": boxes.get(i + 1, open_), "done": i + 1 in boxes})
-            file.check(file.records)
+            file._check(file.records)
             before = file._about
         except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, SettingsError) as error:
             what = "There is a file of that name that was not begun by labelling here"
@@ -97,11 +97,16 @@ class LabelFile:
     def _about(self) -> str:
         return f"{self.source}, {self.size[0]}x{self.size[1]}, {', '.join(self.classes)}"
 
-    def check(self, records: Any) -> list[Record]:
-        """Return records from outside, or refuse them with a `SettingsError`."""
-        if not isinstance(records, list) or len(records) != len(self.frames):
+    def put(self, records: Mapping[int, Record]) -> None:
+        """Take other records of some of the chosen frames, by their position; or refuse them with a `SettingsError`."""
+        if not records.keys() <= set(range(len(self.frames))):
             what = "The labels are not those of the chosen frames"
-            raise SettingsError(what, seen=type(records), next_step="run the cell again.")
+            raise SettingsError(what, seen=sorted(records), next_step="run the cell again.")
+        self._check(records.values())
+        for position, record in records.items():
+            self.records[position] = record
+
+    def _check(self, records: Iterable[Record]) -> None:
         for record in records:
             for one in record["boxes"]:
                 x1, y1, x2, y2 = (float(v) for v in one["box"])
@@ -109,7 +114,6 @@ class LabelFile:
                 if not (inside and math.isfinite(one["score"]) and one["c"] in range(-1, len(self.classes))):
                     what = "A labelled box is not in the frame, or of no class that is labelled"
                     raise SettingsError(what, seen=one, next_step="run the cell again.")
-        return records
 
     @property
     def done(self) -> int:

@@ -1,32 +1,28 @@
 """Labels made in the notebook, in minutes: `label` shows frames with boxes that only have to be put right.
 
-The browser holds the boxes and sends all of them after each action; the kernel checks them and has them on disk before
+The browser holds the boxes and sends those of a frame that changed; the kernel checks them and has them on disk before
 the page says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as w
 
-from peoplenet_nb.cells import SavedGrids, open_grids
+from peoplenet_nb.cells import SavedGrids
 from peoplenet_nb.errors import GridsError, OutputError, SettingsError, SourceError, refuse_unknown
-from peoplenet_nb.evaluation.reading import image_names
 from peoplenet_nb.labels import Labels, read_labels
 from peoplenet_nb.settings import Settings, preset
-from peoplenet_nb.sources import open_source
-from peoplenet_nb.tuner.bundle import style_sheet
 from peoplenet_nb.tuner.canvas import LabelCanvas
 from peoplenet_nb.tuner.choosing import choose_frames, prefilled
 from peoplenet_nb.tuner.guarded import Guarded, guarded
 from peoplenet_nb.tuner.labelfile import LabelFile
+from peoplenet_nb.tuner.opening import OpenedRun
 from peoplenet_nb.tuner.pictures import VideoPictures
 from peoplenet_nb.tuner.wire import pack_clip, pack_grids, shape_of
-from peoplenet_nb.video.result import RunResult, is_run, load_result
 
 if TYPE_CHECKING:
     from peoplenet_nb.sources import Source
@@ -81,16 +77,14 @@ def label(
     if frames < 1 or (classes is not None and not classes):
         what, fix = "There is nothing to label", "ask for one frame or more, and for one class or more."
         raise SettingsError(what, seen=f"frames={frames}, classes={classes}", next_step=fix)
-    saved = folder if isinstance(folder, SavedGrids) else open_grids(folder)
-    run = None
-    if not isinstance(folder, SavedGrids) and is_run(folder):
-        run = load_result(folder)
+    opened = OpenedRun(folder)
+    saved, run = opened.saved, opened.run
     if source is None:
         if run is None:
             what, fix = "Labelling needs the pictures", "pass the video or folder that was run."
             raise SourceError(what, seen="no source", next_step=fix)
         source = str(run.summary["source"]["spec"])
-    source = open_source(source, progress=False) if isinstance(source, str | Path) else source
+    source, names = opened.pictures(source)
     if to is None:
         if isinstance(folder, SavedGrids):
             what, fix = "Labels need a file", "name one (to=…)."
@@ -107,23 +101,7 @@ def label(
     refuse_unknown(chosen, first.labels, "class", "choose from")
     settings = settings.for_fit(first.fit.mode)
     file = _opened(saved, source.info.name, Path(to).expanduser(), settings, chosen, frames)
-    names = _names(source, run, first.fit.frame_size)
     return Labeller(file, saved, VideoPictures(source, file.frames), names)
-
-
-def _names(source: Source, run: RunResult | None, frame_size: tuple[int, int]) -> list[str] | None:
-    """Return the names of a source's images, None of a video; refuse one that is not what was run."""
-    if source.info.kind == "video":
-        names, same = None, (source.info.width, source.info.height) == frame_size
-    else:
-        names = [path.name for path in source.files]
-        ran = names if run is None else image_names(run)
-        pairs = zip_longest(ran or (), names, fillvalue="")
-        same = ran is not None and all(name in ("", here) for name, here in pairs)
-    if not same:
-        what, fix = "These are not the pictures that were run", "pass the video or folder as it was run."
-        raise SourceError(what, seen=source.info.name, next_step=fix)
-    return names
 
 
 def _opened(
@@ -182,12 +160,11 @@ class Labeller(w.VBox, Guarded):  # type: ignore[misc]
             clip=pack_clip(cells, floors=[first.floor], limit=0).data,
             frame_names=file.frames,
             classes=self._numbers,
-            work={"revision": 0, "records": self._to_browser()},
+            records=self._renumbered(file.records, dict(enumerate(self._numbers))),
             path=str(file.path),
         )
-        self.canvas.observe(self._on_work, names="work")
         self.canvas.on_msg(self._on_message)
-        super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, self.canvas])
+        super().__init__(self._framed(self.canvas))
 
     @property
     def path(self) -> Path:
@@ -214,9 +191,6 @@ class Labeller(w.VBox, Guarded):  # type: ignore[misc]
 
     # -- between the browser, which knows the model's classes by number, and the file, which knows those labelled
 
-    def _to_browser(self) -> list[dict[str, Any]]:
-        return self._renumbered(self.file.records, dict(enumerate(self._numbers)))
-
     @staticmethod
     def _renumbered(records: Any, number: Mapping[int, int]) -> list[dict[str, Any]]:
         return [
@@ -225,17 +199,22 @@ class Labeller(w.VBox, Guarded):  # type: ignore[misc]
         ]
 
     @guarded("work")
-    def _on_work(self, change: Mapping[str, Any]) -> None:
-        work = change["new"]
-        records = self._renumbered(work["records"], {c: i for i, c in enumerate(self._numbers)})
-        self.file.records = self.file.check(records)
+    def _on_work(self, content: Mapping[str, Any]) -> None:
+        frames, records = zip(*content["records"], strict=True)
+        number = {c: i for i, c in enumerate(self._numbers)}
+        self.file.put(dict(zip(frames, self._renumbered(records, number), strict=True)))
+        for frame, record in content["records"]:
+            # In place, so that nothing is sent back; a page that is loaded anew asks for all of them.
+            self.canvas.records[frame] = record
         self.file.save(self._names)
-        self.canvas.saved = int(work["revision"])
+        self.canvas.saved = int(content["revision"])
 
     @guarded("message")
     def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
-        if content.get("type") == "error":  # shown by the page, until what failed works again
-            self.errors.append(f"in the browser: {content.get('message', '')}")
+        if content.get("type") == "work":
+            self._on_work(content)
         elif content.get("type") == "frame":
             position = int(content["index"])
             self.canvas.answer(position, self._grids[position], self._pictures)
+        else:
+            self._hear(content)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from peoplenet_nb.cells import FLOOR, Cells, Layout, SavedGrids, open_grids
+from peoplenet_nb.cells import FLOOR, Cells, Layout, SavedGrids
 from peoplenet_nb.errors import GridsError
 from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
@@ -22,9 +22,9 @@ from peoplenet_nb.labels import Labels
 from peoplenet_nb.labels.values import Key
 from peoplenet_nb.preprocess import check_frame
 from peoplenet_nb.settings import Settings, preset
-from peoplenet_nb.sources import open_source
 from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.model import TunerModel
+from peoplenet_nb.tuner.opening import OpenedRun
 from peoplenet_nb.tuner.panel import Tuner
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
 from peoplenet_nb.tuner.truth import labels_of_clip, to_browser
@@ -79,7 +79,7 @@ def tune(
             what = "The frame has another size than the one that the grids came from"
             seen = f"frame {width}x{height}, grids of {grids.fit.frame_size[0]}x{grids.fit.frame_size[1]}"
             raise GridsError(what, seen=seen, next_step="pass the frame that was given to infer().")
-    model = TunerModel([grids], settings or preset("default", grids.fit.mode))
+    model = TunerModel([grids], settings or preset())
     return Tuner(model, b"" if frame is None else jpeg(frame), dead=dead, fallback=fallback)
 
 
@@ -122,13 +122,15 @@ def tune_run(
     SettingsError
         When a threshold is below the floor from which cells were saved.
     SourceError
-        When the source cannot be opened, or the labels cannot be read or are of other frames.
+        When the source cannot be opened or is not what was run, or the labels cannot be read or are of other frames.
     """
-    saved = folder if isinstance(folder, SavedGrids) else open_grids(folder)
-    source = open_source(source, progress=False) if isinstance(source, str | Path) else source
-    aligned = None if labels is None else labels_of_clip(labels, folder, saved[0], source, classes)
-    clip = Clip(saved, most, () if aligned is None else aligned.frames)
-    model = TunerModel(clip, settings or preset("default", clip[0].fit.mode), clip.between)
+    opened = OpenedRun(folder)
+    source, names = (None, None) if source is None else opened.pictures(source)
+    first = opened.saved[0]
+    aligned = None if labels is None else labels_of_clip(labels, opened.run, first, names, classes)
+    clip = Clip(opened.saved, most, () if aligned is None else aligned.frames)
+    tiles = None if opened.run is None else opened.run.summary["settings"].get("tiles", 1)
+    model = TunerModel(clip, settings or preset(), clip.between, tiles)
     packed = pack_clip(map(clip.cells, clip.keys), floors=FLOORS, limit=CLIP_BYTES)
     pictures = VideoPictures(source, clip.frames) if source is not None else None
     rate = (source.info.fps if source is not None else None) or 10.0

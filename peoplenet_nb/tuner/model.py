@@ -13,16 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from peoplenet_nb.decoding import Decoded, check_floor, decode
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import GridsError
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, Settings, bind, preset
 from peoplenet_nb.tuner.between import Between
 from peoplenet_nb.tuner.code import line_of
-from peoplenet_nb.tuner.compare import Differences, compare
 from peoplenet_nb.tuner.wire import numbers_of, settings_from
 
 _LONGEST_HISTORY = 500
@@ -39,6 +38,8 @@ class TunerModel:
         Where to start.
     between : Between, optional
         Which of the frames the network did not see; their grids in the clip are empty.
+    tiles : int, optional
+        What the grids were made with, where that is known: settings then say so too, whatever is loaded.
 
     Raises
     ------
@@ -48,31 +49,44 @@ class TunerModel:
         When the settings are for another fit than the grids', or name a class that the model has not.
     """
 
-    def __init__(self, clip: Sequence[Grids], settings: Settings, between: Between | None = None) -> None:
+    def __init__(
+        self,
+        clip: Sequence[Grids],
+        settings: Settings,
+        between: Between | None = None,
+        tiles: int | None = None,
+    ) -> None:
         if not len(clip):
             raise GridsError("There is nothing to tune on", seen="no frames", next_step="pass raw grids.")
         self.clip: Sequence[Grids] = clip
-        self._between = between
+        self._between, self._tiles = between, tiles
         self._index = 0
         self._grids = clip[0]
         self.labels: tuple[str, ...] = self._grids.labels
-        settings = self._check(settings)
-        self._history = [settings]
+        self._history = [self._taken(settings)]
         self._at = 0
         self._gesture: object = None
-        self.base = settings
+        self.base = self.kept
         """What "reset" goes back to: the preset or settings that were loaded last."""
         self.a: Settings | None = None
         """The other side of an A/B comparison."""
         self._listeners: list[Callable[[], None]] = []
         self._decoded: tuple[Settings, int, Decoded] | None = None
-        self._seen: tuple[Settings, dict[int, Detections]] = (settings, {})
+        self._seen: tuple[Settings, dict[int, Detections]] = (self.settings, {})
 
     # -- settings and their history
 
     @property
     def settings(self) -> Settings:
-        """What is chosen now."""
+        """What is chosen now, for frames like these."""
+        return self.kept.for_fit(self._grids.fit.mode)
+
+    @property
+    def kept(self) -> Settings:
+        """What is saved: where settings of ``auto`` were begun with, those for frames of the other shape stay too.
+
+        A threshold that was moved is that of frames like these.
+        """
         return self._history[self._at]
 
     def on_change(self, listener: Callable[[], None]) -> None:
@@ -94,8 +108,8 @@ class TunerModel:
         SettingsError
             When they are for another fit than the grids', or name a class that the model has not.
         """
-        settings = self._named(self._check(settings))
-        if settings == self.settings:
+        settings = self._named(self._taken(settings))
+        if settings in (self.kept, self.settings):
             return False
         goes_on = gesture is not None and gesture == self._gesture and self.can_undo
         before = self._history[: self._at + (0 if goes_on else 1)]
@@ -110,20 +124,30 @@ class TunerModel:
 
     def set_numbers(self, numbers: Mapping[str, Any], gesture: object = None) -> bool:
         """Choose what the browser shows (`wire.numbers_of`); return whether anything changed."""
-        return self.set(settings_from(numbers, self.labels, self.settings), gesture)
+        return self.set(settings_from(numbers, self.labels, self.kept, self._grids.fit.mode), gesture)
 
-    def _check(self, settings: Settings) -> Settings:
-        """Return settings as they are for these grids; refuse those for another fit, other classes or unsaved cells."""
-        settings = settings.for_fit(self._grids.fit.mode)
-        bind(settings, self.labels)
-        check_floor(self._grids, settings)
-        return settings
+    def _taken(self, settings: Settings) -> Settings:
+        """Return settings as they are kept; refuse those for another fit, other classes or unsaved cells.
+
+        They stay ``auto`` where that is what these grids were made with.
+        """
+        fit = self._grids.fit
+        here = settings.for_fit(fit.mode)
+        bind(here, self.labels)
+        check_floor(self._grids, here)
+        kept = settings if FitMode.AUTO.of_frame(*fit.frame_size) is fit.mode else here
+        return kept if self._tiles is None else kept.replace(tiles=self._tiles)
 
     def _named(self, settings: Settings) -> Settings:
         """Keep the name of a preset only while its numbers stand."""
         if settings.preset in PRESETS:
             published = preset(settings.preset, settings.fit)
-            same = numbers_of(published, self.labels) == numbers_of(settings, self.labels)
+            fits = (FitMode.STRETCH, FitMode.LETTERBOX) if settings.fit is FitMode.AUTO else (settings.fit,)
+            one, other = (
+                [numbers_of(these.for_fit(fit), self.labels) for fit in fits]
+                for these in (published, settings)
+            )
+            same = one == other
         else:
             same = settings.preset == self.base.preset and settings == self.base
         return settings if same else settings.replace(preset="custom")
@@ -154,7 +178,7 @@ class TunerModel:
 
     def load_preset(self, name: str) -> bool:
         """Choose a preset, for the preprocessing in use; "reset" then goes back to it."""
-        self.base = preset(name, self._grids.fit.mode)
+        self.base = self._taken(preset(name, self.kept.fit))
         return self.set(self.base)
 
     def reset(self) -> bool:
@@ -162,8 +186,8 @@ class TunerModel:
         return self.set(self.base)
 
     def save(self, path: str | Path) -> Path:
-        """Write the settings to a YAML file, with the preprocessing that they belong to."""
-        return self.settings.to_yaml(path)
+        """Write the settings to a YAML file, with the preprocessing that they belong to (`kept`)."""
+        return self.kept.to_yaml(path)
 
     def load(self, path: str | Path) -> bool:
         """Choose the settings of a YAML file; "reset" then goes back to them.
@@ -173,13 +197,12 @@ class TunerModel:
         SettingsError
             When it cannot be read, or was chosen for another preprocessing than these grids had.
         """
-        settings = self._check(Settings.from_yaml(path))
-        self.base = settings
-        return self.set(settings)
+        self.base = self._taken(Settings.from_yaml(path))
+        return self.set(self.base)
 
     def code(self) -> str:
         """Return the settings as one line of Python, which needs `peoplenet_nb.settings.preset` only."""
-        return line_of(self.settings, self.base, self.labels)
+        return line_of(self.kept, self.base, self.labels)
 
     # -- the frame and what is in it
 
@@ -227,44 +250,20 @@ class TunerModel:
         found = self._between.detections(index, detect, grids.fit.frame_size)
         return replace(decoded, detections=found, source=np.full(len(found), -1), note=note)
 
-    def stages(self) -> dict[str, int]:
-        """Return how many are left after each step, beginning with all cells."""
-        return {"cells": int(self._grids.coverage.size)} | self.decoded.stages()
-
-    def histogram(self, label: str, bins: int = 50) -> npt.NDArray[np.int64]:
-        """Return how many cells of a class have a coverage in each of ``bins`` equal steps from 0 to 1."""
-        values = self._grids.coverage[self.labels.index(label)].reshape(-1).astype(np.float64)
-        steps = np.clip(np.floor(values * bins), 0, bins - 1).astype(np.int64)
-        return np.bincount(steps, minlength=bins)
-
-    def detections(self, settings: Settings | None = None, seen: Settings | None = None) -> list[Detections]:
-        """Return what is found in each frame of the clip, under the settings chosen now where none are given.
-
-        ``seen`` are others for the frames that the network saw.
-        """
-        found = [self._decode(index, settings or self.settings).detections for index in range(len(self.clip))]
-        if seen is not None and seen != (settings or self.settings):
+    def detections(self, seen: Settings | None = None) -> list[Detections]:
+        """Return what is found in each frame; ``seen`` are other settings for those that the network saw."""
+        found = [self._decode(index, self.settings).detections for index in range(len(self.clip))]
+        if seen is not None and seen != self.settings:
             for index in range(len(found)) if self._between is None else self._between.keys:
                 found[index] = decode(self.clip[index], seen).detections
         return found
 
-    def counts(self, settings: Settings | None = None) -> npt.NDArray[np.int64]:
-        """Return detections per frame and class of the whole clip, ``(F, C)``."""
-        rows = [list(found.counts().values()) for found in self.detections(settings)]
-        return np.array(rows, np.int64).reshape(len(self.clip), len(self.labels))
-
     # -- two settings side by side
 
-    def pin(self, settings: Settings | None = None) -> None:
-        """Keep settings (those chosen now by default) as A, to compare others with."""
-        self.a = settings or self.settings
+    def pin(self, settings: Settings) -> None:
+        """Keep settings as A, to compare others with."""
+        self.a = settings
         self._changed()
-
-    def differences(self) -> Differences:
-        """Return where A and the settings differ in the frame on screen; nowhere without an A."""
-        if self.a is None:
-            return Differences([], [], [])
-        return compare(self._decode(self._index, self.a).detections, self.decoded.detections)
 
     def _changed(self) -> None:
         for listener in self._listeners:

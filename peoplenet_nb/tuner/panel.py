@@ -8,36 +8,25 @@ because a notebook run reports success when a callback fails.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import ipywidgets as w
-
 from peoplenet_nb.errors import SettingsError
-from peoplenet_nb.settings import Settings
 from peoplenet_nb.tracks import Counts, Scene
 from peoplenet_nb.tuner.between import Between
-from peoplenet_nb.tuner.bundle import style_sheet
-from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, idle_under, numbers_from_traits, traits_of
-from peoplenet_nb.tuner.controls import Controls
+from peoplenet_nb.tuner.canvas import VIEW, TunerCanvas, traits_of
 from peoplenet_nb.tuner.drawing import FILE as SCENE
 from peoplenet_nb.tuner.drawing import Drawing
 from peoplenet_nb.tuner.exporting import ExportMenu
 from peoplenet_nb.tuner.fallback import KernelPicture
-from peoplenet_nb.tuner.guarded import Guarded, guarded
+from peoplenet_nb.tuner.guarded import guarded
 from peoplenet_nb.tuner.model import TunerModel
 from peoplenet_nb.tuner.pictures import VideoPictures
-from peoplenet_nb.tuner.wire import (
-    PackedClip,
-    numbers_of,
-    pack_grids,
-    preset_numbers,
-    settings_from,
-    shape_of,
-)
+from peoplenet_nb.tuner.tuning import TuningPanel
+from peoplenet_nb.tuner.wire import PackedClip, numbers_of, pack_grids, settings_from, shape_of
 
 
-class Tuner(w.VBox, Guarded):  # type: ignore[misc]
+class Tuner(TuningPanel):
     """Sliders on raw grids, with a picture that follows in the browser.
 
     Made by `peoplenet_nb.tuner.tune` and `peoplenet_nb.tuner.tune_run`, which say what goes in.
@@ -71,13 +60,9 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
     ) -> None:
         self.model: TunerModel = model
         self.fallback: bool = fallback
-        self._begin_guarding()
         self._pictures = pictures
-        self._showing = False
         frames, grids = len(model.clip), model.grids
-        self.controls: Controls = Controls(
-            model.labels, preset_numbers(model.labels, grids.fit.mode), frames, dead, grids.floor
-        )
+        self._begin(model, frames=frames, dead=dead, in_kernel=fallback)
         self.canvas: TunerCanvas = TunerCanvas(
             shape_of(grids, dead),
             numbers_of(model.settings, model.labels),
@@ -94,39 +79,24 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             # Without boxes coverage is all there is to see.
             view=VIEW | {"heatmap": grids.boxes is None},
         )
-        self.drawing: Drawing = Drawing(
-            model, times or range(frames), functools.partial(self.canvas.set_trait, "scene")
-        )
+        show = functools.partial(self.canvas.set_trait, "scene")
+        self.drawing: Drawing = Drawing(model, times or range(frames), show)
         self._links = [] if fallback else self.controls.tie(self.canvas)
         if truth and not fallback:
             self._links += self.controls.tie_best(self.canvas)
-        self.kernel_picture: KernelPicture = KernelPicture(model, picture, pictures)
-        top = [self.controls.frame] if frames > 1 else []
-        left = w.VBox([*top, self.kernel_picture if fallback else self.canvas])
-        left.add_class("pnb-left")
-        row = w.HBox([left, self.controls.box()], layout=w.Layout(flex_flow="row wrap"))
+        self.kernel_picture: KernelPicture = KernelPicture(model, picture, pictures, self.drawing)
         self.exports: ExportMenu = ExportMenu(
             model, lambda action: functools.partial(self._on_button, action)
         )
+        top = [self.controls.frame] if frames > 1 else []
         below = [] if grids.boxes is None else [self.exports]  # no program clusters coverage alone
-        super().__init__([w.HTML(f"<style>{style_sheet('panel')}</style>"), self._strip, row, *below])
-        self._listen()
-        self._show()
+        self._lay_out([*top, self.kernel_picture if fallback else self.canvas], *below)
         try:
             self.drawing.load(self.controls.file())
         except SettingsError as error:  # nobody asked for it yet
             self.controls.write_note(f"{SCENE} beside the settings is not shown. {error}")
 
     # -- what a caller reads and does
-
-    @property
-    def settings(self) -> Settings:
-        """What is on screen, at most 300 ms after the last move. Assigning shows other settings."""
-        return self.model.settings
-
-    @settings.setter
-    def settings(self, settings: Settings) -> None:
-        self.model.set(settings)
 
     @property
     def scene(self) -> Scene:
@@ -145,10 +115,6 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         """
         return self.drawing.count()
 
-    def code(self) -> str:
-        """Return the settings as one line of Python to paste."""
-        return self.model.code()
-
     def close(self) -> None:
         """Take the widget and the temporary pictures away."""
         if self._pictures is not None:
@@ -160,21 +126,13 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
     # -- from the browser
 
     def _listen(self) -> None:
-        controls = self.controls
-        self.model.on_change(self._show)
+        super()._listen()
         self.canvas.observe(self._on_state, names="state")
         self.canvas.observe(self._on_a, names="settings_a")
         self.canvas.observe(self._on_scene, names="scene")
         self.canvas.on_msg(self._on_message)
-        if self.fallback:
-            for control in [*controls.tied.values(), controls.frame]:
-                control.observe(self._on_control, names="value")
-            for toggle in self.kernel_picture.toggles:
-                toggle.observe(lambda _: self._draw(), names="value")
-        controls.preset.observe(self._on_preset, names="value")
-        actions = {"undo": self.model.undo, "redo": self.model.redo, "reset": self.model.reset}
-        for name, action in (actions | {"save": self._save, "load": self._load}).items():
-            getattr(controls, name).on_click(functools.partial(self._on_button, action))
+        for toggle in self.kernel_picture.toggles:
+            toggle.observe(lambda _: self._draw(), names="value")
 
     @guarded("state")
     def _on_state(self, change: Mapping[str, Any]) -> None:
@@ -188,36 +146,16 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         self._quietly(lambda: self.model.go(state["frame"]))
         self._quietly(lambda: self.model.set_numbers(state["settings"], state.get("gesture")))
 
-    def _quietly(self, action: Callable[[], Any]) -> None:
-        """Change the model without showing it: the browser shows it already."""
-        showing, self._showing = self._showing, True
-        try:
-            action()
-        finally:
-            self._showing = showing
-
     @guarded("state")
     def _on_a(self, change: Mapping[str, Any]) -> None:
         if change["new"]:
             a = settings_from(change["new"], self.model.labels, self.model.settings)
             self._quietly(lambda: self.model.pin(a))
 
-    @guarded("controls")
-    def _on_control(self, change: Mapping[str, Any]) -> None:
-        """Follow a control where there is no canvas whose state would tell."""
-        if self._showing:
-            return
-        numbers = numbers_from_traits(self.controls.values(), len(self.model.labels))
-        self._quietly(lambda: self.model.go(self.controls.frame.value))
-        self._quietly(lambda: self.model.set_numbers(numbers, gesture=change["owner"].description))
-        self._draw()
-
     @guarded("message")
     def _on_message(self, _: Any, content: Mapping[str, Any], __: Any) -> None:
         kind = content.get("type")
-        if kind == "error":  # shown by the page, until what failed works again
-            self.errors.append(f"in the browser: {content.get('message', '')}")
-        elif kind in ("undo", "redo", "count"):
+        if kind in ("undo", "redo", "count"):
             # A trait that changed shortly before may still wait for its turn: what is on screen comes along.
             if state := content.get("state"):
                 self._take(state)
@@ -228,53 +166,33 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
         elif kind == "frame":
             position = int(content["index"])
             self.canvas.answer(position, self.model.clip[position], self._pictures)
+        else:
+            self._hear(content)
 
     @guarded("scene")
     def _on_scene(self, change: Mapping[str, Any]) -> None:
         self.drawing.drawn(change["new"])
+        self._draw()
 
     # -- from the controls
 
-    @guarded("controls")
-    def _on_preset(self, change: Mapping[str, Any]) -> None:
-        if change["new"] and not self._showing:
-            self.model.load_preset(change["new"])
-            self._show()
-
-    @guarded("controls")
-    def _on_button(self, action: Callable[[], object], _: Any) -> None:
-        action()
-
     def _save(self) -> None:
-        note = f"Saved to {self.model.save(self.controls.file())}"
-        self.controls.write_note(note)
+        super()._save()
         if path := self.drawing.save(self.controls.file()):
-            self.controls.write_note(f"{note}, lines and zones to {path}")
+            self.controls.add_note(f"lines and zones: {path}")
 
     def _load(self) -> None:
-        self.model.load(self.controls.file())
-        note = f"Loaded {self.controls.file()}"
-        self.controls.write_note(note)
+        super()._load()
         if path := self.drawing.load(self.controls.file()):
-            self.controls.write_note(f"{note} and {path}")
+            self.controls.add_note(f"lines and zones: {path}")
 
     # -- to the browser
-
-    def _show(self) -> None:
-        """Show what the model holds; controls and canvas only when the change did not come from them."""
-        self._quietly(lambda: self.controls.describe(self.model))
-        self.exports.follow()
-        if self._showing:
-            return
-        self._quietly(self._move)
-        self._draw()
 
     def _move(self) -> None:
         """Move sliders, menus and canvas to the model's settings and frame."""
         traits = traits_of(numbers_of(self.model.settings, self.model.labels))
         with self.canvas.hold_sync():
-            self.controls.move(traits)
-            self.controls.frame.value = self.model.index
+            super()._move()
             for name, value in (traits | {"frame": self.model.index}).items():
                 setattr(self.canvas, name, value)
             self.canvas.revision += 1
@@ -289,9 +207,12 @@ class Tuner(w.VBox, Guarded):  # type: ignore[misc]
             self.canvas.settings_a = numbers
             self.canvas.view = {**self.canvas.view, "compare": True}
 
+    def _changed(self) -> None:
+        self.exports.follow()
+        if not self._showing:
+            self._draw()
+
     @guarded("draw")
     def _draw(self) -> None:
         if self.fallback:
-            has_boxes = self.model.grids.boxes is not None
-            self.controls.switch_off(idle_under(self.model.settings.clustering, has_boxes=has_boxes))
             self.kernel_picture.draw()

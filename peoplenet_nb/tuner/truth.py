@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,17 +12,14 @@ from peoplenet_nb.errors import SourceError
 from peoplenet_nb.evaluation.reading import run_labels
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.labels import Labels, align, read_labels
-from peoplenet_nb.video.result import is_run, load_result
-
-if TYPE_CHECKING:
-    from peoplenet_nb.sources import Source
+from peoplenet_nb.video.result import RunResult
 
 
 def labels_of_clip(
     labels: str | Path | Labels,
-    folder: object,
+    run: RunResult | None,
     grids: Grids,
-    source: Source | None,
+    names: Sequence[str] | None,
     classes: Mapping[str, str] | None = None,
 ) -> Labels:
     """Return labels whose frames are indices in the source of a run.
@@ -31,12 +28,12 @@ def labels_of_clip(
     ----------
     labels : str, Path or Labels
         What `evaluate` takes.
-    folder : object
-        The run's folder, or saved grids without one.
+    run : RunResult or None
+        None for saved grids without a folder.
     grids : Grids
         One frame of it.
-    source : Source or None
-        Of the pictures: says the names of images where there is no folder of a run.
+    names : sequence of str or None
+        Of the images that were run, where there is no run to say so; None of a video.
     classes : mapping, optional
         As in `read_labels`.
 
@@ -45,10 +42,9 @@ def labels_of_clip(
     SourceError
         When the labels cannot be read, or are of other frames or classes.
     """
-    if isinstance(folder, str | Path) and is_run(folder):
-        found = run_labels(load_result(folder), labels, classes)
+    if run is not None:
+        found = run_labels(run, labels, classes)
     else:
-        names = None if source is None or source.info.kind == "video" else [p.name for p in source.files]
         if not isinstance(labels, Labels):
             labels = read_labels(labels, grids.labels, classes=classes, size=grids.fit.frame_size)
         found = align(labels, names)

@@ -15,6 +15,7 @@ import numpy as np
 from peoplenet_nb.cells import Cells
 from peoplenet_nb.draw import hex_colour
 from peoplenet_nb.errors import SettingsError
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import PRESETS, ClassSettings, Settings, bind, preset
 
@@ -58,13 +59,15 @@ def numbers_of(settings: Settings, labels: Sequence[str]) -> dict[str, Any]:
     return numbers | {name: str(numbers[name]) for name in ("clustering", "flavour", "score")}
 
 
-def settings_from(numbers: Mapping[str, Any], labels: Sequence[str], base: Settings) -> Settings:
+def settings_from(
+    numbers: Mapping[str, Any], labels: Sequence[str], base: Settings, fit: FitMode | None = None
+) -> Settings:
     """Return ``base`` with the browser's numbers in it; a `SettingsError` for lists and values that do not fit.
 
     Classes whose numbers did not change are left as ``base`` has them, so that a preset which says nothing
-    of a class still says nothing of it.
+    of a class still says nothing of it. Where ``base`` is for any ``fit``, the thresholds are those of the one given.
     """
-    before = numbers_of(base, labels)
+    before = numbers_of(base.for_fit(fit or base.fit), labels)
     changes = {name: numbers[name] for name in SHARED if name in numbers}
     settings = base.replace(**changes)
     more = numbers.get("more", before["more"])
@@ -78,8 +81,19 @@ def settings_from(numbers: Mapping[str, Any], labels: Sequence[str], base: Setti
         for label, value, old in zip(labels, values, old_values, strict=True):
             if value != old:
                 number = float(value) if name in PER_CLASS else value
-                settings = settings.with_class(label, **{name: number})
+                settings = _changed(settings, label, name, number, fit)
     return settings
+
+
+def _changed(settings: Settings, label: str, name: str, value: Any, fit: FitMode | None) -> Settings:
+    if fit is None or name != "threshold" or settings.fit is not FitMode.AUTO:
+        return settings.with_class(label, **{name: value})
+    row = settings.for_class(label)
+    stretch, letterbox = (
+        value if one is fit else row.for_fit(one).threshold for one in (FitMode.STRETCH, FitMode.LETTERBOX)
+    )
+    apart = None if stretch == letterbox else letterbox
+    return settings.with_class(label, threshold=stretch, letterbox_threshold=apart)
 
 
 def preset_numbers(labels: Sequence[str], fit: str) -> dict[str, dict[str, Any]]:

@@ -99,11 +99,9 @@ export class Stage {
     this.element = h("figure", { class: "pnb-figure" }, this.box, this.caption);
   }
 
-  /** Take the proportions of the frame. */
-  shapeLike({ frameSize }) {
-    this.box.style.aspectRatio = `${frameSize[0]} / ${frameSize[1]}`;
-    // Not higher than what leaves room for the answer to a click below it on the screen.
-    this.box.style.maxWidth = `${Math.round((53 * frameSize[0]) / frameSize[1])}vh`;
+  /** Take the proportions of the frame; how high it may be the style sheet says. */
+  shapeLike({ frameSize: [width, height] }) {
+    this.box.style.setProperty("--pnb-ratio", width / height);
   }
 
   /** Show the layers that are asked for; the heatmap, one pixel a cell, may reach beyond a letterboxed frame. */

@@ -13,7 +13,7 @@ const TOOLS = [
   ["move", "Move", "Move points and shapes, or select one"],
 ];
 const REACH = 9; // CSS pixels
-const KEYS = "Keys: arrows move a cross (shift: by one pixel), space presses and lets go, Escape abandons, Delete, z.";
+const KEYS = "Keys: arrows move a cross (shift: by one pixel), space presses and lets go, Enter closes a zone, Escape gives up, Delete, z undoes.";
 
 export class Drawing {
   /** @param {TunerView} view */
@@ -60,7 +60,7 @@ export class Drawing {
       return element;
     };
     this.name = input("text", "Name of the selected line or zone", "name", (text) => editor.rename(text));
-    this.most = input("number", "How many people the selected zone may hold", "most", (text) => editor.limit(text));
+    this.most = input("number", "How many people the selected zone may hold", "at most", (text) => editor.limit(text));
     this.flip = button("Flip", "Turn in and out of the selected line round (key f)", () => editor.flip());
     this.remove = button("Delete", "Take the selected line or zone away (key Delete)", () => editor.remove());
     this.undo = button("Undo drawing", "Take the last change of the drawing back (key z)", () => editor.undo());

@@ -1,6 +1,6 @@
 // The canvas in its other mode: boxes are labelled. What a hand does here is in Python, and on disk, at once.
 //
-// The page holds all records and sends them whole after each action; it never waits for the kernel.
+// The page holds all records and sends those that an action changed; it never waits for the kernel.
 
 import { h, setText, Stage } from "./dom.js";
 import { paintHeat } from "./heat.js";
@@ -25,7 +25,7 @@ export class LabelView extends Paced {
     this.classes = model.get("classes");
     this.drawing = this.classes[0];
     this.#take();
-    this.stats = { paints: 0, painted: 0, cost: 0, zoom: this.zoom, work: () => this.work, revision: () => this.revision };
+    this.stats = { paints: 0, painted: 0, cost: 0, zoom: this.zoom, work: () => this.work };
     this.#build();
     this.#listen();
     this.work.go(Math.max(0, this.work.records.findIndex((record) => !record.done)));
@@ -34,10 +34,8 @@ export class LabelView extends Paced {
 
   /** Take the records that Python holds, at first and when another view of this panel changed them. */
   #take() {
-    const { revision, records } = this.model.get("work");
-    if (revision === this.revision) return;
-    this.revision = revision;
-    this.work = new LabelWork(records, this.shape.frameSize, this.work?.position ?? 0);
+    const records = this.model.get("records");
+    if (records !== this.work?.records) this.work = new LabelWork(records, this.shape.frameSize, this.work?.position ?? 0);
   }
 
   // -- the page
@@ -58,7 +56,6 @@ export class LabelView extends Paced {
     toolbar.append(this.heatButton, this.next);
     this.stage = new Stage("");
     this.stage.shapeLike(this.shape);
-    this.stage.box.style.maxWidth = `${Math.round((62 * this.shape.frameSize[0]) / this.shape.frameSize[1])}vh`;
     this.stage.element.classList.add("pnb-alone");
     this.frames = this.work.records.map((_, p) => button("", `Frame ${this.#name(p)}`, () => this.#go(p)));
     this.strip = h("div", { class: "pnb-frames", role: "group", "aria-label": "Frames" }, ...this.frames);
@@ -88,7 +85,7 @@ export class LabelView extends Paced {
     on(box, "pointerleave", () => this.#point(null));
     on(this.root, "keydown", (event) => this.#key(event));
     on(window, "beforeunload", (event) => !this.#kept && this.gone.hidden && event.preventDefault());
-    for (const name of ["change:work", "change:saved"]) {
+    for (const name of ["change:records", "change:saved"]) {
       this.listenToModel(name, () => {
         this.#take();
         this.schedule();
@@ -103,18 +100,27 @@ export class LabelView extends Paced {
   #act(name, ...values) {
     const before = this.work.records;
     const result = this.work[name](...values);
-    if (this.work.records !== before) {
-      this.revision += 1;
-      this.model.set("work", { revision: this.revision, records: this.work.records });
-      this.model.save_changes();
+    const { records } = this.work;
+    if (records !== before) {
+      const changed = records.flatMap((record, p) => (record === before[p] ? [] : [[p, record]]));
+      const revision = this.#revision + 1;
+      // For other views of this panel; it is never saved, so Python gets what changed and not all of it.
+      this.model.set("revision", revision);
+      this.model.set("records", records);
+      this.send({ type: "work", revision, records: changed });
     }
     this.schedule();
     return result;
   }
 
+  /** How many actions there were: those of a page that was loaded before are on disk. */
+  get #revision() {
+    return Math.max(this.model.get("revision") ?? 0, this.model.get("saved"));
+  }
+
   /** Whether Python has all that was done here on disk. */
   get #kept() {
-    return this.model.get("saved") >= this.revision;
+    return this.model.get("saved") >= this.#revision;
   }
 
   #go(position) {
@@ -281,7 +287,7 @@ export class LabelView extends Paced {
     const doubt = record.boxes.length - sure;
     const state = record.done ? ", done" : doubt ? `, ${doubt} in doubt` : "";
     setText(this.summary, `Frame ${this.#name(work.position)} (${work.position + 1} of ${work.records.length}): ${sure} boxes${state}.`);
-    setText(this.saved, `${work.done} of ${work.records.length} frames done. ${!this.#kept ? "Saving …" : `${this.revision ? "Saved" : "Each action is saved"} in ${model.get("path")}`}`);
+    setText(this.saved, `${work.done} of ${work.records.length} frames done. ${!this.#kept ? "Saving …" : `${this.#revision ? "Saved" : "Each action is saved"} in ${model.get("path")}`}`);
     this.saved.title = model.get("path");
     const active = this.work.selected >= 0 ? work.boxes[work.selected].c : this.drawing;
     for (const [c, button] of this.classButtons) button.setAttribute("aria-pressed", String(c === active));

@@ -49,7 +49,10 @@ export function buildPage(view) {
   view.root = h("div", { class: "pnb-tuner", tabindex: "0", "data-lm-suppress-shortcuts": "true", role: "group", "aria-label": "PeopleNet tuner" });
   view.drawing = new Drawing(view);
   toolbar.append(view.drawing.button);
-  view.root.append(view.gone, toolbar, view.drawing.bar, stagesRow, line, view.difference, view.legend.element, ...(transport ? [transport] : []), view.trouble, details);
+  const main = h("div", {}, stagesRow, line, view.difference, view.legend.element, ...(transport ? [transport] : []), view.trouble);
+  // Beside a tall picture there is room for what stands below a wide one.
+  view.body = h("div", { class: shape.frameSize[1] > shape.frameSize[0] ? "pnb-tall" : "" }, main, details);
+  view.root.append(view.gone, toolbar, view.drawing.bar, view.body);
   view.root.tunerStats = view.stats;
   view.el.append(view.root);
 }

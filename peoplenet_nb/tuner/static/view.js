@@ -95,6 +95,7 @@ export class TunerView extends Paced {
       this.compared = compared;
       this.a.element.hidden = !compared;
       this.b.element.classList.toggle("pnb-alone", !compared);
+      this.body.classList.toggle("pnb-two", compared);
     }
     const resized = [this.b.fit(), compared && this.a.fit()].some(Boolean);
     const held = this.store.get(index);
@@ -149,7 +150,7 @@ export class TunerView extends Paced {
       marksA = { only: new Set(onlyA), text: "only A:" };
       marksB = { only: new Set(onlyB), text: "only B:" };
       paintOverlay(this.a.layers.overlay, zoom, this.resultA, view, marksA);
-      setText(this.difference, `A has ${onlyA.length} box(es) that B lacks, B has ${onlyB.length} that A lacks, ${moved.length} moved.`);
+      setText(this.difference, `Boxes in A only: ${onlyA.length}, in B only: ${onlyB.length}, in both but moved: ${moved.length}.`);
       setText(this.a.caption, `A: ${countText(this.resultA, shape)}`);
       setText(this.b.caption, `B, now: ${countText(result, shape)}`);
     } else {

@@ -13,7 +13,7 @@ function initialize({ model }) {
 function render({ model, el }) {
   // Older front ends hand render another model object than initialize.
   if (!stores.has(model)) stores.set(model, new FrameStore(model));
-  const View = model.get("work") ? LabelView : TunerView;
+  const View = model.get("records") ? LabelView : TunerView;
   const view = new View(model, el, stores.get(model));
   return () => view.dispose();
 }
