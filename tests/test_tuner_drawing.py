@@ -267,7 +267,7 @@ def test_save_and_load_keep_the_scene_beside_the_settings(panel: Tuner, tmp_path
     assert not (tmp_path / "scene.yaml").exists(), "nothing was drawn"
     panel.scene = SCENE
     panel.controls.save.click()
-    assert f"lines and zones to {tmp_path / 'scene.yaml'}" in panel.controls.note.value
+    assert f"lines and zones: {tmp_path / 'scene.yaml'}" in panel.controls.note.value
     assert Scene.from_yaml(tmp_path / "scene.yaml") == SCENE
     panel.scene = Scene((1280, 720))
     panel.controls.load.click()
@@ -349,7 +349,7 @@ def test_times_are_the_runs_own_else_those_of_the_frame_rate(tmp_path: Path) -> 
     frames, numbers = [random_grids(i) for i in range(4)], [0, 2, 5, 9]
     known = stored(tmp_path / "known", frames, numbers, "1000", [i / 60 for i in range(10)])
     every = [0, 1, 2, 3]
-    video = make_video(tmp_path / "v.mp4", 12, fps=60)
+    video = make_video(tmp_path / "v.mp4", 12, (1280, 720), fps=60)
     for run, source, expected in (
         (known, None, [i / 60 for i in range(10)]),
         (

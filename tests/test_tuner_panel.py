@@ -127,7 +127,8 @@ def test_save_writes_where_the_other_notebooks_look(monkeypatch: pytest.MonkeyPa
     assert str(tmp_path / "settings.yaml") in panel.controls.note.value, "the whole path is shown before"
     panel.controls.save.click()
     assert str(tmp_path / "settings.yaml") in panel.controls.note.value
-    assert load_settings() == panel.settings
+    assert load_settings().for_fit(panel.settings.fit) == panel.settings
+    assert load_settings().fit == "auto", "for frames of any shape, as it began"
     panel.controls.path.value = "mine.yaml"
     assert str(Path.cwd() / "mine.yaml") in panel.controls.note.value, "where a bare name goes"
 
@@ -259,9 +260,9 @@ def test_a_clip_scrubs_over_saved_grids(run_folder: Path, monkeypatch: pytest.Mo
 
 def test_a_fast_video_plays_no_faster_than_a_page_can_show(run_folder: Path) -> None:
     path = run_folder / "fast.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 120.0, (64, 36))
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 120.0, (1280, 720))
     for i in range(8):
-        writer.write(np.full((36, 64, 3), 20 * i, np.uint8))
+        writer.write(np.full((720, 1280, 3), 20 * i, np.uint8))
     writer.release()
     panel = tune_run(run_folder / "run", path)
     assert panel.canvas.fps == 30, "every second frame of 120 a second"
