@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -238,9 +240,31 @@ def test_images_keep_their_names_sizes_and_content(tmp_path: Path) -> None:
     assert {i["file_name"]: (i["width"], i["height"]) for i in data["images"]} == sizes
     copy = tmp_path / "c" / "images" / "default" / "a b.png"
     assert copy.read_bytes() == (pictures / "a b.png").read_bytes()
-    for path in pictures.iterdir():
-        path.unlink()
-    export_detections(folder, "csv", tmp_path / "t")
+    (pictures / "a b.png").unlink()
+    with pytest.raises(SourceError, match=r"no such frames any more.*'a b.png'"):
+        export_detections(folder, "voc", tmp_path / "v", images=True)
+    shutil.rmtree(pictures)
+    export_detections(folder, "coco", tmp_path / "d")
+    shutil.rmtree(folder / "images")
+    with pytest.raises(OutputError, match="or write csv"):
+        export_detections(folder, "coco", tmp_path / "e")
+    for to in ("csv", "parquet"):
+        export_detections(folder, to, tmp_path / to)
+
+
+def test_a_photo_has_the_size_in_which_it_was_looked_at(tmp_path: Path) -> None:
+    whole = cv2.imencode(".jpg", np.zeros((60, 100, 3), np.uint8))[1].tobytes()
+    tags = b"MM\0*\0\0\0\x08" + struct.pack(">HHHIHHI", 1, 0x0112, 3, 1, 6, 0, 0)  # turned by a quarter
+    exif = b"Exif\0\0" + tags
+    (tmp_path / "photos").mkdir()
+    photo = tmp_path / "photos" / "phone.jpg"
+    photo.write_bytes(whole[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + whole[2:])
+    for source in (photo, photo.parent):
+        folder = run(source, tmp_path / f"out-{source.name}").folder
+        export_detections(folder, "coco", tmp_path / f"coco-{source.name}")
+        file = tmp_path / f"coco-{source.name}" / "annotations" / "instances_default.json"
+        data = json.loads(file.read_text())
+        assert [(i["width"], i["height"]) for i in data["images"]] == [(60, 100)]
 
 
 def test_refusals_name_the_next_step(frames: list[FrameBoxes], whole_run: Path, tmp_path: Path) -> None:
@@ -350,6 +374,18 @@ def test_a_run_is_compared_with_a_kitti_dump_and_reasons_are_told(tmp_path: Path
         compare(dump, a)
     with pytest.raises(SourceError, match="nothing to compare with"):
         compare(a, tmp_path / "none")
+
+
+def test_images_of_several_sizes_are_compared_with_yolos_labels(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for name, size in {"a.png": (160, 96, 3), "b.png": (480, 300, 3)}.items():
+        cv2.imwrite(str(pictures / name), np.random.default_rng(0).integers(0, 255, size, dtype=np.uint8))
+    folder = run(pictures, tmp_path / "out", settings=Settings(default=ClassSettings(0.05))).folder
+    export_detections(folder, "yolo", tmp_path / "y")
+    found = compare(folder, tmp_path / "y")
+    assert found.both.total() > 0
+    assert (found.frames, found.only_a, found.only_b) == (2, {}, {})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from configparser import ConfigParser
 
+import numpy as np
 import pytest
 
 from peoplenet_nb.errors import SettingsError
@@ -37,8 +38,8 @@ def test_the_arrow_of_in_points_to_the_side_that_counts_as_in(line, tmp_path):
     for way in ("in", "out"):
         x1, y1, x2, y2, *ends = (int(value) for value in section[f"line-crossing-door-{way}"].split(";"))
         assert ends == [round(value) for point in line.points for value in point]
-        before, after = (turn(*line.points, point) for point in ((x1, y1), (x2, y2)))
-        assert (after > before) is ((way == "in") is not line.swap)
+        before, after = (turn(*line.points, np.array(point)) for point in ((x1, y1), (x2, y2)))
+        assert (after > before) == ((way == "in") is not line.swap)
         assert min(x1, y1, x2, y2) >= 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -291,6 +291,10 @@ ROUND = {
 
 @hypothesis_settings(deadline=None, max_examples=200)
 @given(asked=any_settings, target=st.sampled_from(list(ROUND)))
+@example(
+    asked=Settings(default=ClassSettings(top_k=9), classes={label: ClassSettings() for label in LABELS}),
+    target=Target.DEEPSTREAM,
+)
 def test_what_is_written_reads_back_exactly(
     asked: Settings, target: Target, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -421,6 +425,8 @@ output_control { detect_control { default_filter { bbox_filter { min_width: 32 m
     assert found.settings.for_class("person") == ClassSettings(0.4, 32, 32, roi_top=5)
     assert found.settings.for_class("face").threshold == 0.2
     assert (found.settings.nms_iou, found.settings.top_k) == (0.5, 20)
+    other = read(tmp_path, text.replace("FORMAT_RGB", "FORMAT_BGR").replace("[0, 0, 0]", "[0, 0, 9]"))
+    assert [note.split()[0] for note in other.notes] == ["network_format", "channel_offsets"]
 
 
 def test_savants_sample_is_read(tmp_path: Path) -> None:

@@ -199,6 +199,8 @@ def test_mot_counts_frames_and_pixels_from_one_and_flags_what_to_ignore(tmp_path
     assert boxes(path) == {0: [(9, 19, 39, 59)], 2: ([(0, 1, 3, 5)], [(4, 4, 9, 9)])}
     write(path, path.read_text() + "4,7,1,2,3,4,1,-1,-1,0\n")
     assert list(boxes(path)) == [0, 1, 2, 3]
+    with pytest.raises(SettingsError, match="did you mean 'person'"):
+        read_labels(path).truth("persn")
 
 
 def test_a_folder_of_mots_detections_is_read(tmp_path: Path) -> None:
@@ -309,6 +311,13 @@ ONE_IMAGE = {"images": [{"id": 1, "file_name": "a.jpg"}], "categories": [{"id": 
         ("gt.txt", "1,1,nan,1,1,1,1\n", "not in pixels"),
         ("gt.txt", "1e300,1,1,1,1,1,1\n", "no number of a frame"),
         ("gt.txt", "0,1,1,1,1,1,1\n", "no number of a frame"),
+        ("gt.txt", "1,1,1,1,5,5,1,1,1\n2,1,1,1,5,5,1,1,1\n3000000,1,1,1,5,5,1,3,1\n", "no number of a frame"),
+        (
+            "a.xml",
+            '<annotations><track label="person"><box frame="-3" xtl="1" ytl="1" xbr="2" ybr="2"/></track>'
+            "</annotations>",
+            "its frames are",
+        ),
         ("gt.txt", "hello", "labels cannot be read"),
         ("gt.txt", "", "empty"),
         ("a.txt", "person 1 2 3\n", "3 numbers instead of 14"),

@@ -69,6 +69,12 @@ def noisy(frames: int, real: float, false: float, seed: int = 0) -> Clip:
     return clip_of(found, truths)
 
 
+def test_a_clip_knows_how_many_labelled_frames_a_second_it_has() -> None:
+    clip = clip_of([[(8, 8, 0.5)]] * 3, [[(8, 8)]] * 3)
+    assert clip.rate == 10
+    assert replace(clip, labels=clip.labels.take([0, 1, 2], [0, 20, 40])).rate == 0.5
+
+
 def test_a_threshold_between_true_and_false_is_found_and_validated() -> None:
     clip = noisy(120, real=0.7, false=0.45)
     found = recommend(clip)

@@ -265,6 +265,7 @@ def test_the_file_explains_itself_and_is_never_written_over(tmp_path):
         ("hide: [{box: [5, 2, 3, 9]}]", "left before its right"),
         ("hide: [{box: [1, 2, 3, 4], from: 5, to: 4}]", "not before"),
         ("hide: [{box: [1, 2, 3, 4], from: soon}]", "seconds"),
+        ("hide: [{box: [1, 2, 3, 4], then: [5, 2, 7, 4], from: 3}]", "until when"),
         ("hide: [{box: [1, 2, 3, 4], form: 5}]", "from"),
         ("show: [{from: 1}]", "is a track, or lies in a box"),
         ("show: [{track: yes}]", "number from 1"),

@@ -187,6 +187,8 @@ def test_a_scene_comes_back_from_its_file(tmp_path):
     path = scene.to_yaml(tmp_path / "scene.yaml")
     assert Scene.from_yaml(path) == scene
     assert scene.scaled((1280, 960)).scaled(SIZE) == scene
+    edges = Scene.example((1920, 1080)).scaled((960, 125))  # 1080 * (125 / 1080) is more than 125
+    assert edges.lines["middle"].points == ((480, 0), (480, 125))
     scene.check_size(SIZE)
     with pytest.raises(SettingsError, match="another size"):
         scene.check_size((1280, 720))

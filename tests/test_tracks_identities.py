@@ -13,12 +13,12 @@ import pytest
 from typer.testing import CliRunner
 
 import peoplenet_nb as pn
-from crowds import LABELS, detections, walkers
+from crowds import LABELS, SIZE, detections, walkers
 from onnx_builder import detectnet, write
 from peoplenet_nb.cli.main import app
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import InstallationError, OutputError, SettingsError, SourceError
-from peoplenet_nb.tracks import Tracker, track_boxes
+from peoplenet_nb.tracks import Line, Scene, Tracker, count, track_boxes
 from peoplenet_nb.video import tracking
 from runs import run
 from videos import FakeModel, MovingModel, make_video
@@ -202,8 +202,13 @@ def test_everybody_has_a_track_from_the_first_frame_on():
     assert sorted(first) == [0, 0, 0, 6, 6, 6], "faces before are nobody's bodies"
 
 
-def test_nobody_is_followed_over_a_cut():
+def test_nobody_is_followed_over_a_cut_nor_counted_there():
+    whole = track_boxes(*crowd(20, CROWD[:1]))
+    x = float(whole.feet[9:11, 0].mean())  # where they are at the cut
+    scene = Scene(SIZE, {"gate": Line(((x, 0), (x, SIZE[1])))})
+    assert len(count(whole, scene).crossings) == 1
     tracks = track_boxes(*crowd(20, CROWD[:1]), begins=[10])
+    assert not len(count(tracks, scene).crossings)
     assert len(tracks) == 2
     assert [tracks.frame[tracks.of(n)].tolist() for n in (1, 2)] == [[*range(10)], [*range(10, 20)]]
 

@@ -33,30 +33,14 @@ def schema_of(has_boxes: bool) -> Any:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class About:
-    """What a file's metadata says.
+    """What a file's metadata says."""
 
-    Parameters
-    ----------
-    layout : Layout
-        Of all frames.
-    floor : float
-        The least coverage that was kept.
-    group : int
-        Frames of each row group but the last.
-    frames : list of int
-        Which frames there are, rising; also those without any cell.
-    fits : list of Fit
-        One per frame.
-    timeline : Timeline
-        All frames of the run, also those that the network did not see.
-    """
-
-    layout: Layout
-    floor: float
-    group: int
-    frames: list[int]
-    fits: list[Fit]
-    timeline: Timeline
+    layout: Layout  # of all frames
+    floor: float  # the least coverage that was kept
+    group: int  # frames of each row group but the last
+    frames: list[int]  # which frames there are, rising; also those without any cell
+    fits: list[Fit]  # one per frame
+    timeline: Timeline  # all frames of the run, also those that the network did not see
 
     def to_metadata(self) -> dict[bytes, bytes]:
         """Return it as Parquet's key-value metadata."""

@@ -34,17 +34,12 @@ _DISTANCES = ("left", "top", "right", "bottom")
 
 
 class CellsWriter:
-    """Writes frames, in rising order, to a file that is there when `finish` returns.
-
-    Parameters
-    ----------
-    path : Path
-        Where it goes; its folder is made.
+    """Writes frames, in rising order, to a file that is there when `finish` returns; its folder is made.
 
     Raises
     ------
     OutputError
-        When it cannot be written.
+        When it cannot be written; so do the methods.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,8 +62,6 @@ class CellsWriter:
         ------
         GridsError
             When they are of another network or floor than those before, or the frame does not come after them.
-        OutputError
-            When they cannot be written.
         """
         first = self._first = self._first or cells
         if (cells.layout, cells.floor) != (first.layout, first.floor) or frame <= (self._frames or [-1])[-1]:
@@ -126,13 +119,7 @@ class CellsWriter:
         self._pending.clear()
 
     def finish(self) -> None:
-        """Write the rest and the metadata, and move the file into place; without a frame there is none.
-
-        Raises
-        ------
-        OutputError
-            When it cannot be written.
-        """
+        """Write the rest and the metadata, and move the file into place; without a frame there is none."""
         first = self._first
         if first is None:
             self.abandon()
@@ -165,20 +152,6 @@ def _places(flat: npt.NDArray[np.uint32], layout: Layout) -> tuple[npt.NDArray[A
 
 class CellsFile(SavedGrids):
     """The cells of many frames, read when asked for; what `CellsWriter` wrote.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Attributes
-    ----------
-    frames : list of int
-        Which frames there are, by their 0-based index in the source.
-    floor : float
-        The least coverage that was kept.
-    timeline : Timeline
-        All frames of the run.
 
     Raises
     ------
@@ -270,14 +243,8 @@ def _numbers(column: Any) -> npt.NDArray[Any]:
 def join_cells(parts: Iterable[Path], out: Path) -> None:
     """Write the cells of files one after the other into one, a row group at a time.
 
-    The result does not depend on how many files there were.
-
-    Raises
-    ------
-    GridsError
-        When one is damaged, or is of another network.
-    OutputError
-        When it cannot be written.
+    The result does not depend on how many files there were. A damaged one, or one of another network, is a
+    `GridsError`.
     """
     writer = CellsWriter(out)
     try:

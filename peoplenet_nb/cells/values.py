@@ -18,25 +18,13 @@ FLOOR = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What all frames of one network share.
+    """What all frames of one network share."""
 
-    Parameters
-    ----------
-    labels : tuple of str
-        One name per class.
-    rows, cols : int
-        Of the grid.
-    stride : int
-        Network pixels per cell.
-    has_boxes : bool
-        Whether the model has a box output.
-    """
-
-    labels: tuple[str, ...]
-    rows: int
+    labels: tuple[str, ...]  # one name per class
+    rows: int  # rows, cols: of the grid
     cols: int
-    stride: int
-    has_boxes: bool
+    stride: int  # network pixels per cell
+    has_boxes: bool  # whether the model has a box output
 
     @classmethod
     def of(cls, grids: Grids) -> Layout:
@@ -57,30 +45,15 @@ class Layout:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Cells:
-    """The N cells of one frame whose coverage reaches a floor, in the order class, row, column.
+    """The N cells of one frame whose coverage reaches a floor, in the order class, row, column."""
 
-    Parameters
-    ----------
-    flat : ndarray
-        ``(N,)`` uint32: ``(class * rows + row) * cols + column``, rising.
-    coverage : ndarray
-        ``(N,)`` float32.
-    distances : ndarray or None
-        ``(N, 4)`` float32: left, top, right and bottom over 35, as in `Grids`; None for a coverage-only model.
-    fit : Fit
-        How the frame was resized to the network's input.
-    layout : Layout
-        Of the grids.
-    floor : float
-        The least coverage that was kept.
-    """
-
-    flat: npt.NDArray[np.uint32]
-    coverage: npt.NDArray[np.float32]
+    flat: npt.NDArray[np.uint32]  # ``(N,)`` uint32: ``(class * rows + row) * cols + column``, rising
+    coverage: npt.NDArray[np.float32]  # ``(N,)`` float32
+    # ``(N, 4)`` float32: left, top, right and bottom over 35, as in `Grids`; None for a coverage-only model
     distances: npt.NDArray[np.float32] | None
-    fit: Fit
-    layout: Layout
-    floor: float
+    fit: Fit  # how the frame was resized to the network's input
+    layout: Layout  # of the grids
+    floor: float  # the least coverage that was kept
 
     def __len__(self) -> int:
         return len(self.flat)
@@ -109,13 +82,7 @@ class Cells:
         )
 
     def grids(self) -> Grids:
-        """Return whole grids that know their floor: what was not kept stands there as 0.
-
-        Raises
-        ------
-        GridsError
-            When the numbers cannot be those of a network.
-        """
+        """Return whole grids that know their floor: what was not kept stands there as 0."""
         layout = self.layout
         shape = (len(layout.labels), layout.rows, layout.cols)
         coverage = np.zeros(layout.size, np.float32)
@@ -131,34 +98,23 @@ class Cells:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """All frames of a run, also those that the network did not see: between key frames boxes are interpolated.
+    """All frames of a run, also those that the network did not see: between key frames boxes are interpolated."""
 
-    Parameters
-    ----------
-    frames : list of int
-        All of them, by their 0-based index in the source.
-    times : ndarray
-        ``(len(frames),)`` float64: when each is shown, in seconds; NaN for images.
-    begins : str
-        A digit for each key frame. Boxes are interpolated within a chain of key frames, which knows nothing of those
-        before and after it: with a ``1`` a chain begins that shares this frame with the one before, with a ``2`` (a
-        cut) one that does not; ``0`` goes on.
-    """
-
-    frames: list[int]
-    times: npt.NDArray[np.float64]
+    frames: list[int]  # all of them, by their 0-based index in the source
+    times: npt.NDArray[
+        np.float64
+    ]  # ``(len(frames),)`` float64: when each is shown, in seconds; NaN for images
+    # A digit for each key frame. Boxes are interpolated within a chain of key frames, which knows nothing of those
+    # before and after it: with a ``1`` a chain begins that shares this frame with the one before, with a ``2`` (a
+    # cut) one that does not; ``0`` goes on
     begins: str
 
 
 class SavedGrids(Sequence[Grids]):
     """The grids of a run's frames, in their order, read when asked for.
 
-    Attributes
-    ----------
-    frames : list of int
-        Which frames they are, by their 0-based index in the source.
-    timeline : Timeline or None
-        All frames of the run; None for what an earlier version saved.
+    ``frames`` says which they are, by their 0-based index in the source; ``timeline`` has all frames of the run, and is
+    None for what an earlier version saved.
     """
 
     frames: list[int]
@@ -169,13 +125,7 @@ class SavedGrids(Sequence[Grids]):
 
     @abstractmethod
     def cells(self, position: int) -> Cells:
-        """Return what was saved of the cells of ``frames[position]``, from a coverage of `FLOOR` up.
-
-        Raises
-        ------
-        GridsError
-            When the file is damaged there.
-        """
+        """Return what was saved of ``frames[position]``; a `GridsError` when the file is damaged there."""
 
     def __getitem__(self, position: int) -> Grids:  # type: ignore[override]
         return self.cells(position).grids()

@@ -28,23 +28,13 @@ _SIGNED_NORM = np.array([[-BBOX_NORM], [-BBOX_NORM], [BBOX_NORM], [BBOX_NORM]])
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lattice:
-    """What never changes for grids of one shape, for the M cells of all classes in the order class, row, column.
+    """What never changes for grids of one shape, for the M cells of all classes in the order class, row, column."""
 
-    Parameters
-    ----------
-    class_id, row, col : ndarray
-        ``(M,)`` int64.
-    channels : ndarray
-        ``(4, M)`` int64: where a cell's four distances stand in the flat box output.
-    origin : ndarray
-        ``(4, M)`` float64: gx, gy, gx, gy in network pixels.
-    """
-
-    class_id: Ints
+    class_id: Ints  # class_id, row, col: ``(M,)`` int64
     row: Ints
     col: Ints
-    channels: Ints
-    origin: Floats
+    channels: Ints  # ``(4, M)`` int64: where a cell's four distances stand in the flat box output
+    origin: Floats  # ``(4, M)`` float64: gx, gy, gx, gy in network pixels
 
 
 @lru_cache(maxsize=4)
@@ -58,19 +48,7 @@ def lattice(shape: tuple[int, int, int], stride: int) -> Lattice:
 
 
 def cell_boxes(grids: Grids, class_id: npt.ArrayLike, row: npt.ArrayLike, col: npt.ArrayLike) -> Floats:
-    """Return the boxes that cells predict, unclipped.
-
-    Parameters
-    ----------
-    grids : Grids
-        With a box output.
-    class_id, row, col : array_like
-        ``(N,)`` whole numbers.
-
-    Returns
-    -------
-    ndarray
-        ``(N, 4)`` float64 xyxy in network pixels.
+    """Return the boxes that ``(N,)`` cells predict, unclipped, as ``(N, 4)`` float64 xyxy in network pixels.
 
     Raises
     ------
@@ -88,13 +66,7 @@ def cell_boxes(grids: Grids, class_id: npt.ArrayLike, row: npt.ArrayLike, col: n
 
 
 def box_columns(grids: Grids, cells: Ints) -> Floats:
-    """Return the unclipped boxes of cells that are numbered through all classes, as ``(4, N)`` columns.
-
-    Raises
-    ------
-    ValueError
-        When the model has no box output.
-    """
+    """Return the unclipped boxes of cells that are numbered through all classes, as ``(4, N)`` columns."""
     if grids.boxes is None:
         raise ValueError("a coverage-only model predicts no boxes")
     fixed = lattice(grids.shape, grids.stride)

@@ -19,22 +19,14 @@ class Candidates:
     """The cells whose coverage reached the threshold of their class.
 
     Arrays run in parallel over N candidates, in the order class, row, column.
-
-    Parameters
-    ----------
-    class_id, row, col : ndarray
-        ``(N,)`` int64.
-    coverage : ndarray
-        ``(N,)`` float32.
-    network_xyxy : ndarray
-        ``(N, 4)`` float64 in network pixels, clipped to the part that the frame covers; zeros when the model
-        has no box output.
     """
 
-    class_id: Ints
+    class_id: Ints  # class_id, row, col: ``(N,)`` int64
     row: Ints
     col: Ints
-    coverage: npt.NDArray[np.float32]
+    coverage: npt.NDArray[np.float32]  # ``(N,)`` float32
+    # ``(N, 4)`` float64 in network pixels, clipped to the part that the frame covers; zeros when the model has no box
+    # output
     network_xyxy: Floats
 
     def __len__(self) -> int:
@@ -48,13 +40,6 @@ class Candidates:
 
 def find_candidates(grids: Grids, settings: Settings) -> Candidates:
     """Return the cells whose coverage reaches the threshold of their class, with their clipped boxes.
-
-    Parameters
-    ----------
-    grids : Grids
-        Raw output of one frame.
-    settings : Settings
-        Thresholds.
 
     Raises
     ------
@@ -85,13 +70,7 @@ def find_candidates(grids: Grids, settings: Settings) -> Candidates:
 
 
 def check_floor(grids: Grids, settings: Settings) -> None:
-    """Refuse thresholds that ask for cells which were not saved.
-
-    Raises
-    ------
-    SettingsError
-        When a threshold is below the floor of the grids, or the settings name a class that the model has not.
-    """
+    """Refuse thresholds that ask for cells which were not saved, with a `SettingsError`."""
     threshold = bind(settings, grids.labels, grids.fit.mode).threshold
     if threshold.min() < grids.floor:
         label = grids.labels[int(threshold.argmin())]

@@ -21,21 +21,11 @@ from peoplenet_nb.settings import Flavour
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Suppression:
-    """What NMS did with N boxes.
+    """What NMS did with N boxes."""
 
-    Parameters
-    ----------
-    kept : ndarray
-        ``(K,)`` int64 indices of the survivors, by group and then best first.
-    suppressor : ndarray
-        ``(N,)`` int64: the best kept box that suppressed this one, or -1 for survivors.
-    iou : ndarray
-        ``(N,)`` float64: IoU with the suppressor; 0 for survivors.
-    """
-
-    kept: Ints
-    suppressor: Ints
-    iou: Floats
+    kept: Ints  # ``(K,)`` int64 indices of the survivors, by group and then best first
+    suppressor: Ints  # ``(N,)`` int64: the best kept box that suppressed this one, or -1 for survivors
+    iou: Floats  # ``(N,)`` float64: IoU with the suppressor; 0 for survivors
 
 
 def nms(
@@ -43,8 +33,8 @@ def nms(
 ) -> Suppression:
     """Greedy non-maximum suppression, as DeepStream's cluster-mode 2 does it.
 
-    The best box of a group is kept and suppresses those whose IoU with it is *above* the threshold, and so
-    on. Equal scores keep their order.
+    The best box of a group is kept and suppresses those whose IoU with it is *above* the threshold, and so on. Equal
+    scores keep their order.
 
     Parameters
     ----------
@@ -133,10 +123,10 @@ def dbscan(
     flavour: Flavour,
     group: Ints | None = None,
 ) -> Ints:
-    """Weighted DBSCAN on the distance 1 - IoU.
+    """Weighted DBSCAN on the distance 1 - IoU, as TAO deploy and scikit-learn do it, or DeepStream.
 
-    A box whose neighbourhood weighs enough is a core point; clusters are the connected core points; a
-    border point near them joins the first cluster that reaches it (TAO) or is left out (DeepStream).
+    A box whose neighbourhood weighs enough is a core point; clusters are the connected core points; a border point near
+    them joins the first cluster that reaches it (TAO) or is left out (DeepStream).
 
     Parameters
     ----------
@@ -151,16 +141,12 @@ def dbscan(
     flavour : Flavour
         Whose rules.
     group : ndarray, optional
-        ``(N,)`` int64, e.g. classes: boxes of different groups are no neighbours.
+        As for `nms`.
 
     Returns
     -------
     ndarray
         ``(N,)`` int64 cluster of each box, numbered in the order of their first core point; -1 for noise.
-
-    Notes
-    -----
-    TAO deploy and scikit-learn's ``DBSCAN`` agree with the ``tao`` flavour.
     """
     count = len(boxes)
     group = np.zeros(count, np.int64) if group is None else group
@@ -170,16 +156,26 @@ def dbscan(
     first, second = first[near], second[near]
 
     weight = np.ones(count) if flavour is Flavour.DEEPSTREAM else weights.astype(np.float64)
+    return clusters_of(first, second, weight, min_samples, borders=flavour is Flavour.TAO)
+
+
+def clusters_of(first: Ints, second: Ints, weight: Floats, least: float, *, borders: bool) -> Ints:
+    """Return DBSCAN's cluster of each point, -1 for noise, given the pairs of neighbours.
+
+    A point is core where it and its neighbours weigh at least ``least``. With ``borders`` a point beside core points
+    joins the first of their clusters.
+    """
+    count = len(weight)
     neighbours = (
         weight + np.bincount(first, weight[second], count) + np.bincount(second, weight[first], count)
     )
-    core = neighbours >= min_samples
+    core = neighbours >= least
     joined = core[first] & core[second]
     root = _components(count, first[joined], second[joined])
     # Roots are the least member, so numbering them in order numbers clusters by their first core point.
     roots = np.unique(root[core])
     cluster = np.where(core, np.searchsorted(roots, root), -1)
-    if flavour is Flavour.TAO:
+    if borders:
         reached = np.full(count, len(roots), np.int64)
         for border, by in ((first, second), (second, first)):
             reaches = core[by] & ~core[border]

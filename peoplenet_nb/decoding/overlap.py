@@ -32,18 +32,7 @@ def box_area(boxes: Floats) -> Floats:
 
 
 def iou_matrix(first: Floats, second: Floats) -> Floats:
-    """Return the IoU of every pair of boxes.
-
-    Parameters
-    ----------
-    first, second : ndarray
-        ``(N, 4)`` and ``(M, 4)`` float64 xyxy, with plain areas (no +1 pixel).
-
-    Returns
-    -------
-    ndarray
-        ``(N, M)`` float64; 0 where the union is empty.
-    """
+    """Return the ``(N, M)`` IoUs of ``(N, 4)`` and ``(M, 4)`` xyxy boxes, with plain areas; 0 for an empty union."""
     inter, union = _overlap(first.T[:, :, None], second.T[:, None, :])
     return np.divide(inter, union, out=np.zeros_like(inter), where=union > 0)
 
@@ -63,23 +52,10 @@ def _overlap(a: Floats, b: Floats) -> tuple[Floats, Floats]:
 
 
 def overlapping_pairs(boxes: Floats, group: Ints, least_iou: float) -> Pairs:
-    """Return the pairs of boxes of one group whose IoU is at least ``least_iou``.
+    """Return the pairs of ``(N, 4)`` xyxy boxes of one group whose IoU is at least ``least_iou``.
 
-    Parameters
-    ----------
-    boxes : ndarray
-        ``(N, 4)`` float64 xyxy.
-    group : ndarray
-        ``(N,)``; boxes of different groups never make a pair.
-    least_iou : float
-        0..1; at 0 all pairs of a group come, overlapping or not.
-
-    Returns
-    -------
-    first, second : ndarray
-        ``(P,)`` int64 indices, ``first < second``.
-    inter, union : ndarray
-        ``(P,)`` float64 areas of each pair.
+    At 0 all pairs of a group come, overlapping or not. Returned are ``(P,)`` indices, the first below the second, and
+    the areas of intersection and union.
     """
     # A hair lower than asked for: the caller's own comparison decides, and must see every tie.
     least_iou -= 1e-9

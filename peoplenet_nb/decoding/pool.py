@@ -26,30 +26,14 @@ Boxes = tuple[Ints, Ints, Floats, Floats]
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """The candidates of many frames.
+    """The candidates of many frames."""
 
-    Parameters
-    ----------
-    candidates : Candidates
-        Those with a box; ``class_id`` counts frame times classes plus class.
-    scale : ndarray
-        ``(frames, 2)``: frame pixels per network pixel.
-    height : ndarray
-        ``(frames,)``: of the frames, in pixels.
-    labels : tuple of str
-        The model's classes.
-    letterboxed : ndarray
-        ``(frames,)`` bool: how each frame was resized.
-    floor : float
-        The least coverage that was looked at; settings below it cannot be tried.
-    """
-
-    candidates: Candidates
-    scale: Floats
-    height: Ints
-    labels: tuple[str, ...]
-    letterboxed: npt.NDArray[np.bool_]
-    floor: float
+    candidates: Candidates  # those with a box; ``class_id`` counts frame times classes plus class
+    scale: Floats  # ``(frames, 2)``: frame pixels per network pixel
+    height: Ints  # ``(frames,)``: of the frames, in pixels
+    labels: tuple[str, ...]  # the model's classes
+    letterboxed: npt.NDArray[np.bool_]  # ``(frames,)`` bool: how each frame was resized
+    floor: float  # the least coverage that was looked at; settings below it cannot be tried
 
     @classmethod
     def of(cls, frames: Iterable[Grids], floor: float) -> Pool:
@@ -115,13 +99,7 @@ class Pool:
         return Candidates(group, c.row[rows], c.col[rows], c.coverage[rows], c.network_xyxy[rows])
 
     def decode(self, settings: Settings) -> Boxes:
-        """Return the boxes that `decode` gives, of all frames.
-
-        Raises
-        ------
-        SettingsError
-            When the settings are for another fit or name a class that the model has not.
-        """
+        """Return the boxes that `decode` gives, of all frames; the settings are refused as there."""
         numbers = bind(settings, self.labels, self.fit)
         fits = (
             [bind(settings, self.labels, fit) for fit in (FitMode.STRETCH, FitMode.LETTERBOX)]

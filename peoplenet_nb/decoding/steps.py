@@ -59,24 +59,12 @@ _KEPT = np.uint8(Fate.KEPT)  # comparing with the enum takes five times as long
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What became of N candidates; arrays run in parallel with `Candidates`.
+    """What became of N candidates; arrays run in parallel with `Candidates`."""
 
-    Parameters
-    ----------
-    fate : ndarray
-        ``(N,)`` uint8, `Fate`.
-    by : ndarray
-        ``(N,)`` int64: the candidate that suppressed or absorbed this one, or -1.
-    iou : ndarray
-        ``(N,)`` float64: IoU with the box that suppressed it.
-    cluster : ndarray
-        ``(N,)`` int64: DBSCAN cluster, -1 for none.
-    """
-
-    fate: npt.NDArray[np.uint8]
-    by: Ints
-    iou: Floats
-    cluster: Ints
+    fate: npt.NDArray[np.uint8]  # ``(N,)`` uint8, `Fate`
+    by: Ints  # ``(N,)`` int64: the candidate that suppressed or absorbed this one, or -1
+    iou: Floats  # ``(N,)`` float64: IoU with the box that suppressed it
+    cluster: Ints  # ``(N,)`` int64: DBSCAN cluster, -1 for none
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,22 +130,7 @@ def decode(grids: Grids, settings: Settings) -> Decoded:
 
 
 def cluster_candidates(candidates: Candidates, grids: Grids, settings: Settings) -> Decoded:
-    """Cluster and filter candidates; what `decode` does after `find_candidates`.
-
-    Parameters
-    ----------
-    candidates : Candidates
-        As `find_candidates` returned them.
-    grids : Grids
-        Where they were found.
-    settings : Settings
-        Clustering, least sizes and confidences.
-
-    Raises
-    ------
-    SettingsError
-        As `decode`.
-    """
+    """Cluster and filter what `find_candidates` returned: the rest of `decode`, whose errors it has."""
     numbers = bind(settings, grids.labels, grids.fit.mode)
     count = len(candidates)
     fate, by, cluster = np.zeros(count, np.uint8), np.full(count, -1), np.full(count, -1)

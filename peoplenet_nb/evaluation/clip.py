@@ -25,48 +25,29 @@ CURVE = 0.01
 
 @dataclass
 class Clip:
-    """Labelled frames and what the network found in them.
+    """Labelled frames and what the network found in them."""
 
-    Attributes
-    ----------
-    name : str
-        Of the source.
-    video : bool
-        Whether it is a video, whose neighbouring frames are alike.
-    fps : float or None
-        Frames per second of the source.
-    labels : Labels
-        Of the frames that there are; ``labels.frames`` are their 0-based indices in the source.
-    settings : Settings
-        Those of the run, or the default.
-    pool : Pool or None
-        Candidates of the same frames, in their order; None where only a table of detections is left.
-    table : Found or None
-        The detections of a run without raw output.
-    source : str or Path or Source
-        Where the pictures are.
-    notes : list of str
-        For the reader.
-    """
+    name: str  # of the source
+    video: bool  # whether it is a video, whose neighbouring frames are alike
+    fps: float | None  # frames per second of the source
+    labels: Labels  # of the frames that there are; ``labels.frames`` are their 0-based indices in the source
+    settings: Settings  # those of the run, or the default
+    pool: (
+        Pool | None
+    )  # candidates of the same frames, in their order; None where only a table of detections is left
+    table: Found | None  # the detections of a run without raw output
+    source: str | Path | Source  # where the pictures are
+    notes: list[str] = field(default_factory=list)  # for the reader
 
-    name: str
-    video: bool
-    fps: float | None
-    labels: Labels
-    settings: Settings
-    pool: Pool | None
-    table: Found | None
-    source: str | Path | Source
-    notes: list[str] = field(default_factory=list)
+    @property
+    def rate(self) -> float:
+        """Labelled frames a second of a video."""
+        first, last = int(self.labels.frames[0]), int(self.labels.frames[-1])
+        step = (last - first) / max(len(self.labels.frames) - 1, 1) or 1.0
+        return (self.fps or 25.0) / step
 
     def found(self, settings: Settings) -> Found:
-        """Return the boxes that settings give in all frames.
-
-        Raises
-        ------
-        OutputError
-            When only a table of detections is left and the settings are not the run's own.
-        """
+        """Return the boxes that settings give in all frames; an `OutputError` where only a table of others is left."""
         if self.pool is not None:
             return Found(*self.pool.decode(settings))
         if self.table is None or settings != self.settings:
@@ -98,13 +79,7 @@ class Clip:
         return self.found(opened)
 
     def take(self, frames: Sequence[int]) -> Clip:
-        """Return some of the labelled frames, given by their place among them, each once and in rising order.
-
-        Raises
-        ------
-        OutputError
-            When only a table of detections is left.
-        """
+        """Return some of the labelled frames, given by their place among them, each once and in rising order."""
         if self.pool is None:
             raise OutputError(
                 "A table of detections is taken whole", seen=self.name, next_step="use --save-grids."

@@ -65,14 +65,7 @@ class Goal:
     def worth(self, hits: Floats, false: Floats, wanted: float, alarms_per_hour: Floats | None) -> Floats:
         """Return how good each of T thresholds is: what counts where the goal is met, below 0 where it is not.
 
-        Parameters
-        ----------
-        hits, false : ndarray
-            ``(T,)`` right and false boxes.
-        wanted : float
-            Boxes to be found.
-        alarms_per_hour : ndarray or None
-            ``(T,)``, for that goal.
+        Right and false boxes are ``(T,)``, as are the alarms, which that goal needs; ``wanted`` boxes are to be found.
         """
         recall, precision = hits / max(wanted, 1.0), hits / np.maximum(hits + false, 1.0)
         if self.kind == "recall":

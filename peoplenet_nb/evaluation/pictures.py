@@ -86,7 +86,7 @@ def beside(before: Mapping[str, ClassScore], after: Mapping[str, ClassScore]) ->
 def contact_sheet(evaluation: Evaluation, folder: Path, count: int) -> Path:
     """Write the worst errors as pictures, and all of them in one, ``worst.jpg``; return its path."""
     clip = evaluation.clip
-    apart = round(clip.fps or 25.0) if clip.video else 0
+    apart = round(clip.rate) if clip.video else 0
     chosen = worst(evaluation.mistakes, count, apart)
     frames = [clip.labels.frames[m.frame] for m in chosen]
     images = pictures_of(clip.source, {int(frame) for frame in frames})

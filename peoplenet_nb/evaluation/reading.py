@@ -13,8 +13,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from peoplenet_nb.cells import open_grids
 from peoplenet_nb.decoding.pool import Pool
 from peoplenet_nb.errors import SourceError
@@ -31,6 +29,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame, Image, Source
 from peoplenet_nb.video.checks import fitted, notes_on
 from peoplenet_nb.video.result import RunResult, is_run, load_result
+from peoplenet_nb.video.tracking import read_tables
 
 
 def read_clip(
@@ -89,7 +88,8 @@ def _of_run(
 ) -> Clip:
     about, source = result.summary, result.summary["source"]
     names, video = tuple(about["counts"]), source["kind"] == "video"
-    run = result.frames_to_pandas()["frame"].tolist()
+    looked_at, detections = read_tables(result)
+    run = looked_at["frame"].tolist()
     aligned = None if labels is None else run_labels(result, labels, classes)
     used, notes = Settings.from_dict(about["settings"]), list[str]()
     if settings is not None and settings.tiles != used.tiles:
@@ -115,7 +115,8 @@ def _of_run(
         pool = Pool.of((saved[place[frame]] for frame in frames), FLOOR)
     else:
         notes.append("Judged by the run's table: curves and average precision end at its own thresholds.")
-        found = _from_table(result, names, frames)
+        of_frame = dict(zip(run, detections, strict=True))
+        found = Found.of([of_frame[frame] for frame in frames])
     judged = _only(aligned, names, frames)
     notes += _missing(aligned, frames)
     return Clip(source["name"], video, source["fps"], judged, used, pool, found, source["spec"], notes)
@@ -125,7 +126,7 @@ def image_names(result: RunResult) -> list[str] | None:
     """Return the file names of a run's images by their index in the source; None of a video."""
     if result.summary["source"]["kind"] == "video":
         return None
-    table = result.frames_to_pandas()  # it knows the names of those that were run
+    table, _ = read_tables(result)  # it knows the names of those that were run
     by_index = dict(zip(table["frame"].tolist(), table["source"].astype(str).tolist(), strict=True))
     return [by_index.get(i, "") for i in range(max(by_index, default=-1) + 1)]
 
@@ -212,17 +213,3 @@ def _missing(labels: Labels | None, frames: Sequence[int]) -> list[str]:
         return []
     lost = len(labels.frames) - len(frames)
     return [f"{lost} of {len(labels.frames)} labelled frames were not looked at."] if lost else []
-
-
-def _from_table(result: RunResult, names: tuple[str, ...], frames: Sequence[int]) -> Found:
-    """Return the detections of a run's table, of some frames."""
-    table = result.to_pandas()
-    number = {frame: i for i, frame in enumerate(frames)}
-    table = table[table["frame"].isin(frames) & table["class"].isin(names)]
-    place, class_id = (
-        np.array([number_of[value] for value in table[column].tolist()], np.int64)
-        for column, number_of in (("frame", number), ("class", {name: i for i, name in enumerate(names)}))
-    )
-    order = np.argsort(place, kind="stable")
-    boxes = table[["x1", "y1", "x2", "y2"]].to_numpy(np.float64)
-    return Found(place[order], class_id[order], boxes[order], table["confidence"].to_numpy(np.float64)[order])

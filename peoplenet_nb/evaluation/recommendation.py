@@ -17,21 +17,11 @@ from peoplenet_nb.settings import Settings
 
 @dataclass(frozen=True)
 class Choice:
-    """The threshold of one class.
+    """The threshold of one class."""
 
-    Parameters
-    ----------
-    threshold : float
-        Of the coverage; with DBSCAN of the confidence.
-    plateau : tuple of float
-        The thresholds around it where what is wanted is within 0.01 of the best.
-    labelled : int
-        Boxes that it was chosen on.
-    """
-
-    threshold: float
-    plateau: tuple[float, float]
-    labelled: int
+    threshold: float  # of the coverage; with DBSCAN of the confidence
+    plateau: tuple[float, float]  # the thresholds around it where what is wanted is within 0.01 of the best
+    labelled: int  # boxes that it was chosen on
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +64,7 @@ class Recommendation:
     notes: Sequence[str] = field(default=(), repr=False)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
-        """Write the settings as a YAML file and return its path.
-
-        Raises
-        ------
-        OutputError
-            When it is there already, or cannot be written.
-        """
+        """Write the settings as a YAML file and return its path; an `OutputError` when it is there already."""
         if not overwrite:
             refuse_existing(path, "The settings file")
         return self.settings.to_yaml(path)

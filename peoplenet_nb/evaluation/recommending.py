@@ -131,11 +131,8 @@ class _Search:
         units = int(self.unit.max()) + 1
         # Stretches that follow each other are one part of a video; of images any are as far apart.
         self.part = np.arange(units) * _PARTS // units if clip.video else np.arange(units) % _PARTS
-        numbers = [int(frame) for frame in clip.labels.frames]
-        step = (numbers[-1] - numbers[0]) / max(frames - 1, 1) or 1.0
-        rate = (clip.fps or 25.0) / step  # labelled frames a second
-        gap = max(1, round(rate)) if goal.kind == "false-alarms" else 0
-        self.hours = np.bincount(self.unit) / rate / 3600
+        gap = max(1, round(clip.rate)) if goal.kind == "false-alarms" else 0
+        self.hours = np.bincount(self.unit) / clip.rate / 3600
         if gap and (allowed := goal.value * float(self.hours.sum())) < _LEAST_ALARMS:
             raise SourceError(
                 "The labelled frames are too few to tell so few false alarms",

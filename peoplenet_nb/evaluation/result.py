@@ -150,13 +150,7 @@ class Evaluation:
         }
 
     def to_json(self, path: str | Path) -> Path:
-        """Write `to_dict` to a file and return its path.
-
-        Raises
-        ------
-        OutputError
-            When it cannot be written.
-        """
+        """Write `to_dict` to a file and return its path."""
         write_text(path, json.dumps(self.to_dict(), indent=2, ensure_ascii=False) + "\n")
         return Path(path)
 
@@ -173,21 +167,9 @@ class Evaluation:
         return beside(before.scores, self.scores)
 
     def worst(self, folder: str | Path, count: int = 20) -> Path:
-        """Write pictures of the worst errors, and one with all of them, and return the path of that one.
+        """Write pictures of the worst errors to a folder, ``count`` at most, and one with all of them; return its path.
 
-        Parameters
-        ----------
-        folder : str or Path
-            Where they go.
-        count : int
-            How many at most.
-
-        Raises
-        ------
-        SourceError
-            When the pictures of the source cannot be had any more.
-        OutputError
-            When they cannot be written.
+        A `SourceError` when the pictures of the source cannot be had any more.
         """
         from peoplenet_nb.evaluation.pictures import contact_sheet
 

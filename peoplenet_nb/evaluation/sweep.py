@@ -15,9 +15,8 @@ import numpy as np
 
 from peoplenet_nb.decoding import iou_matrix
 from peoplenet_nb.evaluation.clip import Clip
-from peoplenet_nb.labels import EVERY_CLASS
 from peoplenet_nb.metrics.found import Found
-from peoplenet_nb.metrics.matching import Floats, Ints, Mask, find_pairs, match_pairs
+from peoplenet_nb.metrics.matching import Floats, Ints, Mask, match_pairs
 from peoplenet_nb.settings import Clustering, Flavour, Score, Settings
 
 LEAST = 0.02
@@ -34,18 +33,11 @@ _SAME = 0.3  # IoU from which on two false boxes within a second are one alarm
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What one clustering gives of one class; ``U`` stretches, ``T`` thresholds.
+    """What one clustering gives of one class; ``U`` stretches, ``T`` thresholds."""
 
-    Parameters
-    ----------
-    hits, false : ndarray
-        ``(U, T)`` float64: right and false boxes.
-    alarms : ndarray or None
-        ``(U, T)`` float64: false alarms, where they were asked for. A box that only sits badly on a truth is none.
-    """
-
-    hits: Floats
+    hits: Floats  # hits, false: ``(U, T)`` float64: right and false boxes
     false: Floats
+    # ``(U, T)`` float64: false alarms, where they were asked for. A box that only sits badly on a truth is none
     alarms: Floats | None
 
 
@@ -107,22 +99,9 @@ def clusterings(
 def count(
     clip: Clip, settings: Settings, thresholds: Floats, classes: tuple[str, ...], unit: Ints, gap: int
 ) -> Variant:
-    """Return what a clustering gives at all thresholds.
+    """Return what a clustering, with opened thresholds, gives of classes at all ``(T,)`` thresholds, which rise.
 
-    Parameters
-    ----------
-    clip : Clip
-        With candidates.
-    settings : Settings
-        Clustering, with opened thresholds.
-    thresholds : ndarray
-        ``(T,)``, rising.
-    classes : tuple of str
-        Which are counted.
-    unit : ndarray
-        ``(frames,)`` int64: the stretch of each frame.
-    gap : int
-        Frames within which false boxes at one spot are one alarm; 0 where alarms are not asked for.
+    ``unit`` is the stretch of each frame. False boxes at one spot within ``gap`` frames are one alarm; 0 asks for none.
     """
     found, counts = clip.found(settings), {}
     for label in classes:
@@ -143,18 +122,7 @@ def count(
 
 def match_class(found: Found, clip: Clip, label: str) -> tuple[Found, Ints, Mask]:
     """Return the boxes of a class, what became of them at IoU 0.5, and which are on or beside a truth at all."""
-    labels, class_id = clip.labels, clip.labels.classes.index(label)
-    mine = found[found.class_id == class_id]
-    which = np.isin(labels.class_id, (class_id, EVERY_CLASS))
-    pairs = find_pairs(
-        mine.frame,
-        mine.xyxy,
-        mine.confidence,
-        labels.frame[which],
-        labels.xyxy[which],
-        labels.ignore[which],
-        _NEAR,
-    )
+    mine, _, pairs = found.against(clip.labels, clip.labels.classes.index(label), _NEAR)
     near = np.zeros(len(mine), bool)
     near[pairs.box] = True
     return mine, match_pairs(pairs, _IOU)[0], near

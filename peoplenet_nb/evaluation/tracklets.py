@@ -40,13 +40,7 @@ class _Tracklet:
 
 
 def check_without_labels(name: str, video: bool, rate: float) -> None:
-    """Refuse pictures, and videos with too few frames a second to follow anybody.
-
-    Raises
-    ------
-    SourceError
-        With what to do.
-    """
+    """Refuse pictures, and videos with too few frames a second to follow anybody, with a `SourceError`."""
     if not video or rate < _LEAST_RATE:
         raise SourceError(
             "Without labels people are followed from frame to frame, and cannot be here",
@@ -58,10 +52,7 @@ def check_without_labels(name: str, video: bool, rate: float) -> None:
 def tracklet_labels(clip: Clip, settings: Settings) -> Clip:
     """Return a clip whose labels are the tracklets of its own boxes.
 
-    Raises
-    ------
-    SourceError
-        When it is no video, has too few frames a second, or too few tracklets.
+    A `SourceError` when it is no video, has too few frames a second, or too few tracklets.
     """
     if _CLASS not in clip.labels.classes:
         raise SourceError(

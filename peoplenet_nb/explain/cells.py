@@ -42,13 +42,7 @@ class CellReport:
 
 
 def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col: int) -> CellReport:
-    """Say what one cell predicts and what became of it.
-
-    Raises
-    ------
-    GridsError
-        When there is no such class or cell.
-    """
+    """Say what one cell predicts and what became of it; a `GridsError` when there is no such class or cell."""
     classes, rows, cols = grids.shape
     if not (0 <= class_id < classes and 0 <= row < rows and 0 <= col < cols):
         what = f"No such cell in a grid of {classes} classes, {rows} rows and {cols} columns"
@@ -126,11 +120,6 @@ def explain_missing(grids: Grids, settings: Settings, label: str = "person") -> 
     """Say why nobody was found at the most promising place without a box.
 
     That is the cell with the highest coverage among those that gave no box and whose box overlaps no final one.
-
-    Raises
-    ------
-    SettingsError
-        When the model has no such class.
     """
     class_id = class_index(grids.labels, label)
     coverage = grids.coverage[class_id].astype(np.float64).copy()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from peoplenet_nb.export.agreeing import Agreement
 from peoplenet_nb.export.comparing import Comparison, compare
 from peoplenet_nb.export.detections_out import Format, Written, export_detections
-from peoplenet_nb.export.difference import Difference, expected_difference, write_dump
+from peoplenet_nb.export.difference import Difference, Differing, expected_difference, write_dump
 from peoplenet_nb.export.frames import FrameBoxes
 from peoplenet_nb.export.nvdsanalytics import export_scene
-from peoplenet_nb.export.reasons import Differing
 from peoplenet_nb.export.settings_in import Imported, import_settings
 from peoplenet_nb.export.settings_out import Exported, export_settings
 from peoplenet_nb.export.targets import NetworkFile, Target

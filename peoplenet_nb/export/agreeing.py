@@ -6,46 +6,31 @@ program says what it found and not by which numbers. What is kept is the first t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from peoplenet_nb.decoding.pool import Pool
-from peoplenet_nb.export.difference import matched
+from peoplenet_nb.export.difference import _NONE, Boxes, matched
 from peoplenet_nb.export.nearest import IDLE
 from peoplenet_nb.grids import Grids
-from peoplenet_nb.settings import OWN, PRESETS, ClassSettings, Clustering, Settings, preset
+from peoplenet_nb.settings import PRESETS, ClassSettings, Clustering, Settings, preset
 
-#: Boxes by class, in frame pixels.
-Boxes = Mapping[str, npt.NDArray[np.float64]]
 MOST_FRAMES = 40
 _FLOOR = 0.02  # of the thresholds that are tried
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Settings and how near they come.
-
-    Attributes
-    ----------
-    settings : Settings
-        For the run's own cells.
-    before, left : int
-        Boxes that only one of the two has: with the settings of the run, and with these.
-    frames : int
-        Of how many frames.
-    changes : tuple of str
-        What these settings differ in from the run's.
-    """
+    """Settings for a run's own cells, and how near they come to somebody else's boxes."""
 
     settings: Settings
-    before: int
-    left: int
-    frames: int
-    changes: tuple[str, ...]
+    before: int  # boxes that only one of the two has, with the settings of the run
+    left: int  # and with these
+    frames: int  # of how many frames
+    changes: tuple[str, ...]  # what these settings differ in from the run's
 
     def __str__(self) -> str:
         count = f"{self.left} of {self.before} differing boxes are left in {self.frames} frames"
@@ -57,18 +42,10 @@ class Agreement:
 def nearest_to(
     theirs: Sequence[Boxes], frames: Sequence[Grids], settings: Settings, known: Settings | None = None
 ) -> Agreement:
-    """Return the settings that come nearest to somebody's boxes.
+    """Return the settings that come nearest to somebody's boxes, given frame by frame.
 
-    Parameters
-    ----------
-    theirs : sequence of Boxes
-        Frame by frame.
-    frames : sequence of Grids
-        The run's raw output of the same frames, of one fit.
-    settings : Settings
-        Of the run.
-    known : Settings, optional
-        What the boxes were found with, where that is known: nothing else is tried.
+    ``frames`` is a run's raw output of the same frames, of one fit, and ``settings`` are those of the run. Where it is
+    ``known`` what the boxes were found with, nothing else is tried.
     """
     labels, mode = frames[0].labels, frames[0].fit.mode
     settings = settings.for_fit(mode)
@@ -95,9 +72,6 @@ def nearest_to(
                 if left and (count := differing(chosen)) < left:
                     best, left = chosen.replace(preset="custom"), count
     return Agreement(best, before, left, len(frames), tuple(_changes(settings, best, labels)))
-
-
-_NONE = np.zeros((0, 4))
 
 
 def _with(settings: Settings, label: str, **numbers: Any) -> Settings:
@@ -149,20 +123,13 @@ def _changes(before: Settings, after: Settings, labels: Sequence[str]) -> Iterat
     for name in (field.name for field in fields(ClassSettings)):
         if name in IDLE[after.clustering]:
             continue
-        rows = [[_number(s, label, name) for label in labels] for s in (after, before)]
+        rows = [[s.own(label, name) for label in labels] for s in (after, before)]
         if len(set(rows[0])) == 1 and len(set(rows[1])) == 1:
             rows = [row[:1] for row in rows]
         for label, new, old in zip(labels, *rows, strict=False):
             if new != old:
                 whose = "" if len(rows[0]) < len(labels) else f"{label}: "
                 yield f"{whose}{name} {_shown(new)} (was {_shown(old)})"
-
-
-def _number(settings: Settings, label: str, name: str) -> float | None:
-    value: float | None = (
-        settings.own(label, name) if name in OWN else getattr(settings.for_class(label), name)
-    )
-    return value
 
 
 def _shown(value: float | None) -> str:

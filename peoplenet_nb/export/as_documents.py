@@ -19,34 +19,21 @@ def _corner_and_size(box: Sequence[float], digits: int = 2) -> list[float]:
 def coco_files(found: FoundFrames) -> Files:
     """COCO's dataset and its results; an image's id is its frame's number, so that the two go together."""
     category = {label: index for index, label in enumerate(found.labels, 1)}
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for frame in found.walk():
+    images, annotations, results = (list[dict[str, Any]]() for _ in range(3))
+    for frame in found.frames:
         width, height = frame.size
         images.append({"id": frame.number, "file_name": frame.name, "width": width, "height": height})
         for label, confidence, box in rows_of(frame):
             x, y, w, h = _corner_and_size(box)
+            box_of = {"image_id": frame.number, "category_id": category[label], "bbox": [x, y, w, h]}
+            results.append(box_of | {"score": round(confidence, 4)})
+            more = {"area": round(w * h, 2), "iscrowd": 0, "segmentation": []}
             annotations.append(
-                {
-                    "id": len(annotations) + 1,  # 0 is no match for COCO's own program
-                    "image_id": frame.number,
-                    "category_id": category[label],
-                    "bbox": [x, y, w, h],
-                    "area": round(w * h, 2),
-                    "iscrowd": 0,
-                    "segmentation": [],
-                    "score": round(confidence, 4),
-                }
-            )
+                {"id": len(results), **results[-1], **more}
+            )  # 0 is no match for COCO's own program
     categories = [{"id": number, "name": label, "supercategory": ""} for label, number in category.items()]
-    dataset = {
-        "info": {},
-        "licenses": [],
-        "images": images,
-        "annotations": annotations,
-        "categories": categories,
-    }
-    results = [{k: a[k] for k in ("image_id", "category_id", "bbox", "score")} for a in annotations]
+    dataset = {"info": {}, "licenses": [], "images": images}
+    dataset |= {"annotations": annotations, "categories": categories}
     yield "annotations/instances_default.json", json.dumps(dataset, ensure_ascii=False)
     yield "results/detections.json", json.dumps(results)
 
@@ -58,7 +45,7 @@ def cvat_files(found: FoundFrames) -> Files:
         '<?xml version="1.0" encoding="utf-8"?>\n<annotations>\n  <version>1.1</version>\n'
         f"  <meta><task><labels>{names}</labels></task></meta>\n"
     ]
-    for place, frame in enumerate(found.walk()):
+    for place, frame in enumerate(found.frames):
         number = frame.number if found.video else place
         name = f"frame_{frame.number:06d}" if found.video else frame.name
         width, height = frame.size
@@ -74,21 +61,16 @@ def cvat_files(found: FoundFrames) -> Files:
 
 def label_studio_files(found: FoundFrames) -> Files:
     """Label Studio's tasks with predictions, whose boxes are percent, and the labelling that shows them."""
-    tasks = [
-        {
-            "data": {"image": f"/data/local-files/?d=images/{frame.name}"},
-            "predictions": [
-                {
-                    "model_version": "peoplenet",
-                    "score": round(float(frame.detections.confidence.mean()), 4)
-                    if len(frame.detections)
-                    else 0.0,
-                    "result": [_result(frame, i, *row) for i, row in enumerate(rows_of(frame))],
-                }
-            ],
-        }
-        for frame in found.walk()
-    ]
+    tasks = []
+    for frame in found.frames:
+        scores, result = (
+            frame.detections.confidence,
+            [_result(frame, i, *r) for i, r in enumerate(rows_of(frame))],
+        )
+        mean = round(float(scores.mean()), 4) if len(scores) else 0.0
+        predictions = [{"model_version": "peoplenet", "score": mean, "result": result}]
+        image = f"/data/local-files/?d=images/{frame.name}"
+        tasks.append({"data": {"image": image}, "predictions": predictions})
     yield "tasks.json", json.dumps(tasks, ensure_ascii=False)
     labels = "".join(f"    <Label value={quoteattr(label)}/>\n" for label in found.labels)
     yield (
@@ -98,25 +80,25 @@ def label_studio_files(found: FoundFrames) -> Files:
     )
 
 
+def _shares(frame: FrameBoxes, box: Sequence[float]) -> list[float]:
+    """Return left, top, width and height of a box as shares of the picture's size."""
+    corner_and_size = zip(_corner_and_size(box, 6), (*frame.size, *frame.size), strict=True)
+    return [value / of for value, of in corner_and_size]
+
+
 def _result(frame: FrameBoxes, index: int, label: str, confidence: float, box: list[float]) -> dict[str, Any]:
-    (width, height), (x1, y1, x2, y2) = frame.size, box
+    percent = [round(100 * share, 5) for share in _shares(frame, box)]
     return {
         "id": f"{frame.number}-{index}",
         "type": "rectanglelabels",
         "from_name": "label",
         "to_name": "image",
-        "original_width": width,
-        "original_height": height,
+        "original_width": frame.size[0],
+        "original_height": frame.size[1],
         "image_rotation": 0,
         "score": round(confidence, 4),
-        "value": {
-            "x": round(100 * x1 / width, 5),
-            "y": round(100 * y1 / height, 5),
-            "width": round(100 * (x2 - x1) / width, 5),
-            "height": round(100 * (y2 - y1) / height, 5),
-            "rotation": 0,
-            "rectanglelabels": [label],
-        },
+        "value": dict(zip(("x", "y", "width", "height"), percent, strict=True))
+        | {"rotation": 0, "rectanglelabels": [label]},
     }
 
 
@@ -126,14 +108,11 @@ def fiftyone_files(found: FoundFrames) -> Files:
         frame.stem: [
             {
                 "label": label,
-                "bounding_box": [
-                    round(value / of, 6)
-                    for value, of in zip(_corner_and_size(box, 6), (*frame.size, *frame.size), strict=True)
-                ],
+                "bounding_box": [round(share, 6) for share in _shares(frame, box)],
                 "confidence": round(confidence, 4),
             }
             for label, confidence, box in rows_of(frame)
         ]
-        for frame in found.walk()
+        for frame in found.frames
     }
     yield "labels.json", json.dumps({"classes": list(found.labels), "labels": labels}, ensure_ascii=False)

@@ -5,17 +5,19 @@ Pixels count from 0 here, right and lower edges are exclusive; each format's own
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
 from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
 from peoplenet_nb.sources.names import folder_name
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 #: Names below the folder and their contents.
 Files = Iterator[tuple[str, str | bytes]]
-COLUMNS = ("frame", "name", "class", "confidence", "x1", "y1", "x2", "y2")
+_CORNERS = ("x1", "y1", "x2", "y2")
 
 
 def rows_of(frame: FrameBoxes) -> Iterator[tuple[str, float, list[float]]]:
@@ -26,24 +28,22 @@ def rows_of(frame: FrameBoxes) -> Iterator[tuple[str, float, list[float]]]:
 
 def mot_files(found: FoundFrames) -> Files:
     """MOTChallenge's detections, of the first class alone; frames and pixels count from 1."""
-    out, last, size = io.StringIO(), 0, (0, 0)
-    for frame in found.walk():
-        last, size = frame.number + 1, frame.size
-        for label, confidence, (x1, y1, x2, y2) in rows_of(frame):
-            if label == found.labels[0]:
-                box = f"{x1 + 1:.2f},{y1 + 1:.2f},{x2 - x1:.2f},{y2 - y1:.2f}"
-                out.write(f"{frame.number + 1},-1,{box},{confidence:.4f},-1,-1,-1\n")
-    yield "det/det.txt", out.getvalue()
-    yield (
-        "seqinfo.ini",
-        f"[Sequence]\nname={folder_name(found.name)}\nimDir=img1\nseqLength={last}\nimWidth={size[0]}\nimHeight={size[1]}\n"
-        "imExt=.jpg\n",
-    )
+    lines = [
+        f"{frame.number + 1},-1,{x1 + 1:.2f},{y1 + 1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{confidence:.4f},-1,-1,-1\n"
+        for frame in found.frames
+        for label, confidence, (x1, y1, x2, y2) in rows_of(frame)
+        if label == found.labels[0]
+    ]
+    yield "det/det.txt", "".join(lines)
+    last = found.frames[-1]
+    size = f"imWidth={last.size[0]}\nimHeight={last.size[1]}\nimExt=.jpg\n"
+    head = f"[Sequence]\nname={folder_name(found.name)}\nimDir=img1\nseqLength={last.number + 1}\n"
+    yield "seqinfo.ini", head + size
 
 
 def kitti_files(found: FoundFrames) -> Files:
     """KITTI's labels with the score as their last number; a label has no space."""
-    for frame in found.walk():
+    for frame in found.frames:
         lines = [
             f"{label.replace(' ', '_')} 0.00 0 0.00 {' '.join(f'{v:.2f}' for v in box)} "
             f"0.00 0.00 0.00 0.00 0.00 0.00 0.00 {confidence:.4f}\n"
@@ -59,7 +59,7 @@ def yolo_files(found: FoundFrames) -> Files:
     data = {"path": ".", "train": "images/val", "val": "images/val", "names": dict(enumerate(found.labels))}
     yield "data.yaml", yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
     number = {label: index for index, label in enumerate(found.labels)}
-    for frame in found.walk():
+    for frame in found.frames:
         width, height = frame.size
         lines = []
         for label, confidence, (x1, y1, x2, y2) in rows_of(frame):
@@ -71,9 +71,7 @@ def yolo_files(found: FoundFrames) -> Files:
 
 def voc_files(found: FoundFrames) -> Files:
     """Pascal VOC's annotations; corners count from 1, and the lower right one is inside the box."""
-    stems = []
-    for frame in found.walk():
-        stems.append(frame.stem)
+    for frame in found.frames:
         objects = [
             f"  <object>\n    <name>{escape(label)}</name>\n    <difficult>0</difficult>\n"
             f"    <confidence>{confidence:.4f}</confidence>\n    <bndbox><xmin>{x1 + 1:.2f}</xmin>"
@@ -86,35 +84,33 @@ def voc_files(found: FoundFrames) -> Files:
             f"  <size><width>{frame.size[0]}</width><height>{frame.size[1]}</height><depth>3</depth></size>\n"
             f"  <segmented>0</segmented>\n{''.join(objects)}</annotation>\n",
         )
-    yield "ImageSets/Main/default.txt", "".join(f"{stem}\n" for stem in stems)
+    yield "ImageSets/Main/default.txt", "".join(f"{frame.stem}\n" for frame in found.frames)
     yield "labelmap.txt", "".join(f"{label}:::\n" for label in ("background", *found.labels))
 
 
-def csv_files(found: FoundFrames) -> Files:
-    """Yield a table with a line for each box: frame from 0, corners in pixels."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for frame in found.walk():
-        for label, confidence, box in rows_of(frame):
-            corners = (f"{value:.2f}" for value in box)
-            writer.writerow((frame.number, frame.name, label, f"{confidence:.4f}", *corners))
-    yield "detections.csv", out.getvalue()
-
-
-def parquet_files(found: FoundFrames) -> Files:
-    """Yield the same table as Parquet."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _table(found: FoundFrames) -> pd.DataFrame:
+    """Return a table with a line for each box: frame from 0, corners in pixels."""
+    import pandas as pd
 
     rows = [
         (frame.number, frame.name, label, confidence, *box)
-        for frame in found.walk()
+        for frame in found.frames
         for label, confidence, box in rows_of(frame)
     ]
-    kinds = (pa.int64(), pa.string(), pa.string(), *[pa.float32()] * 5)
-    columns = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, kinds, strict=True)]
-    sink = pa.BufferOutputStream()
-    pq.write_table(pa.table(arrays, names=list(COLUMNS)), sink)
-    yield "detections.parquet", sink.getvalue().to_pybytes()
+    kinds = {"frame": "int64", "name": "string", "class": "string"}
+    kinds |= dict.fromkeys(("confidence", *_CORNERS), "float32")
+    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
+
+
+def csv_files(found: FoundFrames) -> Files:
+    """Yield the table with confidences to four digits and corners to two."""
+    digits = {"confidence": "{:.4f}"} | dict.fromkeys(_CORNERS, "{:.2f}")
+    table = _table(found)
+    for name, form in digits.items():
+        table[name] = table[name].map(form.format)
+    yield "detections.csv", table.to_csv(index=False, lineterminator="\n")
+
+
+def parquet_files(found: FoundFrames) -> Files:
+    """Yield the table as Parquet."""
+    yield "detections.parquet", _table(found).to_parquet(index=False)

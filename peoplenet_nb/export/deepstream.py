@@ -27,22 +27,14 @@ region | Boxes that reach into the padding are dropped there, unless no class ha
 | Frames are resized by the GPU or VIC there, by OpenCV here: coverage differs in the second or third decimal.
 """
 #: A class's keys with what they are where a file does not say them.
-CLASS_DEFAULTS = {
-    "pre-cluster-threshold": 0.2,
-    "post-cluster-threshold": 0.0,
-    "eps": 0.0,
-    "group-threshold": 0.0,
-    "minBoxes": 0.0,
-    "dbscan-min-score": 0.0,
-    "nms-iou-threshold": 0.3,
-    "topk": -1.0,
-    "roi-top-offset": 0.0,
-    "roi-bottom-offset": 0.0,
-    "detected-min-w": 0.0,
-    "detected-min-h": 0.0,
-    "detected-max-w": 0.0,
-    "detected-max-h": 0.0,
-}
+CLASS_DEFAULTS = dict.fromkeys(
+    re.findall(
+        r"\S+",
+        "post-cluster-threshold eps group-threshold minBoxes dbscan-min-score roi-top-offset roi-bottom-offset "
+        "detected-min-w detected-min-h detected-max-w detected-max-h",
+    ),
+    0.0,
+) | {"pre-cluster-threshold": 0.2, "nms-iou-threshold": 0.3, "topk": -1.0}
 COLOURS = ("border-color", "bg-color")
 LEGACY = "threshold"  # pre-cluster-threshold of before; the YAML reader of nvinfer does not know it
 #: Of [property]: what says nothing of which boxes there are.
@@ -50,18 +42,18 @@ NEUTRAL = frozenset(
     re.findall(
         r"\S+",
         """gpu-id labelfile-path gie-unique-id batch-size network-mode model-engine-file int8-calib-file workspace-size
-    output-blob-names force-implicit-batch-dim infer-dims output-io-formats layer-device-precision scaling-filter
-    scaling-compute-hw onnx-file model-file proto-file uff-file uff-input-order input-dims uff-input-dims
-    uff-input-blob-name tlt-encoded-model tlt-model-key output-tensor-meta disable-output-host-copy auto-inc-mem
-    max-gpu-mem-per enable-dla use-dla-core dump-input-tensor dump-output-tensor overwrite-input-tensor
-    overwrite-output-tensor ip-tensor-file op-tensor-files raw-output-file-write tensor-meta-pool-size
-    network-input-order custom-network-config strongly-typed warmup-engine stabilize-buffer-count
-    secondary-reinfer-interval input-object-min-width input-object-min-height input-object-max-width
-    input-object-max-height operate-on-gie-id operate-on-class-ids classifier-type classifier-threshold
-    classifier-async-mode segmentation-threshold segmentation-output-order engine-create-func-name
-    parse-classifier-func-name parse-segmentation-func-name dynamic-properties is-classifier network-type
-    num-detected-classes cluster-mode enable-dbscan net-scale-factor model-color-format maintain-aspect-ratio
-    symmetric-padding crop-objects-to-roi-boundary""",
+    output-blob-names force-implicit-batch-dim infer-dims output-io-formats layer-device-precision
+    scaling-filter scaling-compute-hw onnx-file model-file proto-file uff-file uff-input-order input-dims
+    uff-input-dims uff-input-blob-name tlt-encoded-model tlt-model-key output-tensor-meta
+    disable-output-host-copy auto-inc-mem max-gpu-mem-per enable-dla use-dla-core dump-input-tensor
+    dump-output-tensor overwrite-input-tensor overwrite-output-tensor ip-tensor-file op-tensor-files
+    raw-output-file-write tensor-meta-pool-size network-input-order custom-network-config strongly-typed
+    warmup-engine stabilize-buffer-count secondary-reinfer-interval input-object-min-width
+    input-object-min-height input-object-max-width input-object-max-height operate-on-gie-id
+    operate-on-class-ids classifier-type classifier-threshold classifier-async-mode segmentation-threshold
+    segmentation-output-order engine-create-func-name parse-classifier-func-name parse-segmentation-func-name
+    dynamic-properties is-classifier network-type num-detected-classes cluster-mode enable-dbscan
+    net-scale-factor model-color-format maintain-aspect-ratio symmetric-padding crop-objects-to-roi-boundary""",
     )
 )
 #: What it does to the boxes cannot be held in settings; with the value that does nothing.
@@ -110,8 +102,8 @@ def nvinfer_groups(settings: Settings, network: NetworkFile) -> Groups:
         key: name for key, name in PIXELS.items() if "min" in key or any(getattr(v, name) for v in each)
     }
     groups["class-attrs-all"] = _attributes(settings, "", pixels)
-    # No class can say "all" where another number is said for all: then each says its own.
-    limited = {settings.own(label, "top_k") for label in network.labels}
+    # No class can say "all" where a number is said for all classes: then each says its own.
+    limited = {settings.own(label, "top_k") for label in ("", *network.labels)}
     if len(limited) > 1:
         groups["class-attrs-all"].pop("topk", None)
     for index, label in enumerate(network.labels):
@@ -158,12 +150,17 @@ def _attributes(settings: Settings, label: str, pixels: Mapping[str, str]) -> di
     return attributes
 
 
-def to_ini(groups: Groups, comments: Sequence[str]) -> str:
-    """Return groups as the INI file that nvinfer reads (GLib's key file)."""
+def ini_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
+    """Return nvinfer's configuration as INI (GLib's key file)."""
     lines = [f"# {text}" for text in comments]
-    for name, keys in groups.items():
+    for name, keys in nvinfer_groups(settings, network).items():
         lines += ["", f"[{name}]", *(f"{key}={value}" for key, value in keys.items())]
-    return "\n".join([*lines, ""])
+    return {"config_infer_primary_peoplenet.txt": "\n".join([*lines, ""])}
+
+
+def yaml_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
+    """Return nvinfer's configuration as YAML."""
+    return {"config_infer_primary_peoplenet.yml": to_yaml(nvinfer_groups(settings, network), comments)}
 
 
 def to_yaml(data: Mapping[str, Any], comments: Sequence[str]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from peoplenet_nb.errors import OutputError, choose
+from peoplenet_nb.errors import OutputError, SourceError, choose
 from peoplenet_nb.export import as_documents, as_files
 from peoplenet_nb.export.as_files import Files
 from peoplenet_nb.export.frames import FoundFrames, FrameBoxes
@@ -46,38 +46,26 @@ _WRITERS: Mapping[Format, tuple[Callable[[FoundFrames], Files], str]] = {
     Format.PARQUET: (as_files.parquet_files, "images"),
 }
 _BY_STEM = (Format.KITTI, Format.YOLO, Format.VOC, Format.FIFTYONE)
-_WITHOUT_SCORE = (Format.CVAT,)
 
 
 @dataclass(frozen=True)
 class Written:
-    """What was written.
+    """What was written."""
 
-    Attributes
-    ----------
-    folder : Path
-        Where.
-    format : Format
-        In which format.
-    frames, boxes : int
-        How many.
-    notes : tuple of str
-        What the reader must know.
-    """
-
-    folder: Path
-    format: Format
-    frames: int
+    folder: Path  # where
+    format: Format  # in which format
+    frames: int  # frames, boxes: how many
     boxes: int
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what the reader must know
+
+    def _title(self) -> str:
+        return f"{self.boxes} boxes of {self.frames} frames as {self.format}: {self.folder}"
 
     def __str__(self) -> str:
-        head = f"{self.boxes} boxes of {self.frames} frames as {self.format}: {self.folder}"
-        return "\n".join([head, *(f"  note: {text}" for text in self.notes)])
+        return "\n".join([self._title(), *(f"  note: {text}" for text in self.notes)])
 
     def _repr_html_(self) -> str:
-        head = f"{self.boxes} boxes of {self.frames} frames as {self.format}: {self.folder}"
-        return "".join([note(head, "ok"), *map(note, self.notes)])
+        return "".join([note(self._title(), "ok"), *map(note, self.notes)])
 
 
 def export_detections(
@@ -122,7 +110,8 @@ def export_detections(
     >>> pn.export_detections("out/street", "coco", "out/street-coco")  # doctest: +SKIP
     """
     to = choose(Format, to, "format")
-    frames, folder = FoundFrames.of(found), Path(folder).expanduser()
+    table = to in (Format.CSV, Format.PARQUET)
+    frames, folder = FoundFrames.of(found, sized=not table), Path(folder).expanduser()
     with writing(folder):
         taken = folder.is_dir() and any(folder.iterdir()) and not overwrite
     if taken:
@@ -131,7 +120,9 @@ def export_detections(
             seen=folder,
             next_step="choose another, or write into it with --overwrite (overwrite=True).",
         )
-    counts, sums, notes = _survey(frames, to)
+    boxes = Counter(label for frame in frames.frames for label in frame.detections.class_name)
+    sums = sum(int((frame.detections.confidence > 1).sum()) for frame in frames.frames)
+    notes = _check(frames, to, boxes)
     write, pictures = _WRITERS[to]
     for name, content in write(frames):
         if isinstance(content, bytes):
@@ -140,44 +131,34 @@ def export_detections(
             write_text(folder / name, content)
     if images:
         _write_pictures(frames, folder / pictures, first=int(to is Format.MOT))
-    elif to not in (Format.CSV, Format.PARQUET):
+    elif not table:
         notes.append(f"The pictures belong to {pictures}/: --images (images=True) puts them there.")
     if sums:
         notes.append(
             f"{sums} confidences are above 1: they are sums of coverages, which few tools expect of a score."
         )
-    return Written(folder, to, counts[""], counts["boxes"], tuple(notes))
+    return Written(folder, to, len(frames.frames), boxes.total(), tuple(notes))
 
 
-def _survey(found: FoundFrames, to: Format) -> tuple[Counter[str], int, list[str]]:
-    """Count frames, boxes and confidences above 1, and say what the format cannot hold."""
-    counts, sums, stems, notes = Counter[str](), 0, Counter[str](), list[str]()
-    for frame in found.walk():
-        counts[""] += 1
-        counts["boxes"] += len(frame.detections)
-        sums += int((frame.detections.confidence > 1).sum())
-        stems[frame.stem] += 1
-        if to is Format.MOT:
-            mine = int((frame.detections.class_id == 0).sum())
-            counts["others"] += len(frame.detections) - mine
+def _check(found: FoundFrames, to: Format, boxes: Counter[str]) -> list[str]:
+    """Refuse names that a format cannot tell apart; say what it cannot hold, and leave that out of the count."""
+    stems = Counter(frame.stem for frame in found.frames)
     if to in _BY_STEM and (twice := next((stem for stem, count in stems.items() if count > 1), None)):
         raise OutputError(
             f"Two images share a name but for their ending, by which {to} tells them apart",
             seen=twice,
             next_step="write coco or cvat, which have whole names, or rename one.",
         )
-    if to is Format.MOT and counts["others"]:
-        notes.append(
-            f"{counts['others']} boxes of other classes than {found.labels[0]} were left out: MOT has one."
-        )
-        counts["boxes"] -= counts["others"]
-    if to in _WITHOUT_SCORE:
-        notes.append(f"{to} has no confidence: choose the threshold before.")
+    if to is Format.MOT and (others := boxes.total() - boxes[found.labels[0]]):
+        for label in found.labels[1:]:
+            del boxes[label]
+        return [f"{others} boxes of other classes than {found.labels[0]} were left out: MOT has one."]
+    if to is Format.CVAT:
+        return [f"{to} has no confidence: choose the threshold before."]
     if to is Format.LABEL_STUDIO:
-        notes.append(
-            "Serve the folder with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT; labelling.xml is the set-up of labels."
-        )
-    return counts, sums, notes
+        step = "labelling.xml is the set-up of labels."
+        return [f"Serve the folder with LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT; {step}"]
+    return []
 
 
 def _write_pictures(found: FoundFrames, folder: Path, *, first: int) -> None:
@@ -191,17 +172,23 @@ def _write_pictures(found: FoundFrames, folder: Path, *, first: int) -> None:
             "Where the pictures of these frames are is not known",
             next_step=f"put them to {folder}, or export the folder of a run.",
         )
-    names = {frame.number: frame.name for frame in found.walk()}
+    names = {frame.number: frame.name for frame in found.frames}
+    missing = set(names.values())
     source = open_source(found.source, progress=False)
+    origin = Path(found.source) if source.info.kind == "images" else Path(found.source).parent
     for frame in source:
-        if frame.index not in names:
+        name = frame.name or names.get(
+            frame.index, ""
+        )  # images by name: one may be gone, and the others move up
+        if name not in missing:
             continue
+        missing.remove(name)
         if frame.name:
-            content = (
-                Path(found.source) if source.info.kind == "images" else Path(found.source).parent
-            ) / frame.name
-            write_bytes(folder / names[frame.index], content.read_bytes())
+            write_bytes(folder / name, (origin / frame.name).read_bytes())
         else:
             _, data = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 95])
-            name = f"{frame.index + first:06d}.jpg" if found.video else names[frame.index]
+            name = f"{frame.index + first:06d}.jpg" if found.video else name
             write_bytes(folder / name, data.tobytes())
+    if missing:
+        what = "The source has no such frames any more: their pictures are missing"
+        raise SourceError(what, seen=sorted(missing)[:5], next_step="put the source back that was run.")

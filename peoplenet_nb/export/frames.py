@@ -1,23 +1,23 @@
-"""The boxes of a run, frame by frame, frames without boxes too: what every writer of detections walks over."""
+"""The boxes of a run, frame by frame, frames without boxes too: what every writer of detections writes."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.sources.imagesize import image_size
 from peoplenet_nb.sources.stills import read_image
 from peoplenet_nb.video.result import RunResult, load_result
+from peoplenet_nb.video.tracking import read_tables
 
-_BROKEN = (ValueError, KeyError, TypeError, OSError, csv.Error)
-_HEAD = 1 << 16  # bytes in which an image says its size, cameras' previews aside
+_HEAD = 1 << 16  # bytes in which an image says its size
+# Pictures that may have been turned when they were read, so that their size is not what they say of themselves.
+_TURNED = re.compile(rb"RIFF|II\*\0|MM\0\*|.*exif", re.DOTALL | re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,130 +49,60 @@ class FrameBoxes:
 
 @dataclass(frozen=True)
 class FoundFrames:
-    """Frames that can be walked over again and again.
+    """Frames with what was found in them, by number."""
 
-    Attributes
-    ----------
-    name : str
-        Of the source.
-    labels : tuple of str
-        The model's classes.
-    video : bool
-        Whether they are of one video.
-    walk : callable
-        Gives an iterator over `FrameBoxes`, by number.
-    source : str
-        Where the pictures are; empty where that is not known.
-    """
-
-    name: str
+    name: str  # of the source
     labels: tuple[str, ...]
-    video: bool
-    walk: Callable[[], Iterator[FrameBoxes]]
-    source: str = ""
+    video: bool  # whether they are of one video
+    frames: Sequence[FrameBoxes]
+    source: str = ""  # where the pictures are; empty where that is not known
 
     @classmethod
-    def of(cls, found: str | Path | RunResult | Sequence[FrameBoxes]) -> FoundFrames:
-        """Return the frames of a run, or those that are given.
+    def of(cls, found: str | Path | RunResult | Sequence[FrameBoxes], *, sized: bool = True) -> FoundFrames:
+        """Return the frames of a run, or those that are given; the sizes of a run's are (0, 0) unless ``sized``.
 
         Raises
         ------
         OutputError
-            When the run cannot be read, or no frame is given.
+            When the run or a picture of it cannot be read, or no frame is given.
         """
         if isinstance(found, RunResult | str | Path):
-            return _of_run(load_result(found))
+            return cls._of_run(load_result(found), sized)
         if not found:
             raise OutputError("There is no frame to write", next_step="give at least one.")
         frames = sorted(found, key=lambda frame: frame.number)
-        return cls("frames", frames[0].detections.labels, False, lambda: iter(frames))
+        return cls("frames", frames[0].detections.labels, False, frames)
 
-
-def _of_run(run: RunResult) -> FoundFrames:
-    about: dict[str, Any] = run.summary["source"]
-    labels, video = tuple(run.summary["counts"]), about["kind"] == "video"
-    sizes = _Sizes(run.folder, about)
-
-    def walk() -> Iterator[FrameBoxes]:
-        try:
-            yield from _walk(run, labels, sizes, video=video)
-        except _BROKEN as error:
-            raise OutputError(
-                "The tables of the run cannot be read",
-                seen=f"{run.folder}: {error!r}",
-                next_step="run again with --overwrite.",
-            ) from error
-
-    return FoundFrames(str(about["name"]), labels, video, walk, str(about["spec"]))
-
-
-def _walk(run: RunResult, labels: tuple[str, ...], sizes: _Sizes, *, video: bool) -> Iterator[FrameBoxes]:
-    """Walk over both tables of a run side by side; their rows are in the order of the frames."""
-    number_of = {label: index for index, label in enumerate(labels)}
-    columns = ("x1", "y1", "x2", "y2", "confidence", "row", "col")
-    with (
-        run.frames_table.open(encoding="utf-8", newline="") as frames,
-        run.table.open(encoding="utf-8", newline="") as boxes,
-    ):
-        found = csv.DictReader(boxes)
-        row = next(found, None)
-        for frame in csv.DictReader(frames):
-            number, rows, kinds = int(frame["frame"]), [], []
-            while row is not None and int(row["frame"]) == number:
-                rows.append([float(row[name]) for name in columns])
-                kinds.append(number_of[row["class"]])
-                row = next(found, None)
-            table = np.array(rows, np.float64).reshape(-1, len(columns))
-            detections = Detections(
-                table[:, :4].astype(np.float32),
-                table[:, 4].astype(np.float32),
-                np.array(kinds, np.int64),
-                table[:, 5].astype(np.int64),
-                table[:, 6].astype(np.int64),
-                labels,
-            )
-            name = f"{number:06d}.jpg" if video else frame["source"]
+    @classmethod
+    def _of_run(cls, run: RunResult, sized: bool) -> FoundFrames:
+        about: dict[str, Any] = run.summary["source"]
+        video, size = about["kind"] == "video", (int(about["width"]), int(about["height"]))
+        table, detections = read_tables(run)
+        frames = []
+        for number, source, found in zip(table["frame"].tolist(), table["source"], detections, strict=True):
+            name = f"{number:06d}.jpg" if video else str(source)
             if Path(name).name != name:
-                raise ValueError(f"{name!r} is no file name")
-            yield FrameBoxes(number, name, sizes(name), detections)
-        if row is not None:
-            raise ValueError(f"boxes of frame {row['frame']}, which frames.csv does not name")
+                what, step = "The tables of the run cannot be read", "run again with --overwrite."
+                raise OutputError(what, seen=f"{name!r} is no file name", next_step=step)
+            if about["kind"] == "images":  # each has its own
+                size = _size_of(name, Path(str(about["spec"])), run.folder / "images") if sized else (0, 0)
+            frames.append(FrameBoxes(number, name, size, found))
+        return cls(str(about["name"]), tuple(run.summary["counts"]), video, frames, str(about["spec"]))
 
 
-class _Sizes:
-    """The sizes of a run's frames: a video has one, images each their own."""
-
-    def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        self.size = (int(about["width"]), int(about["height"]))
-        self.single = about["kind"] != "images"
-        # The images themselves, else those that the run drew its boxes on.
-        self.folders = (Path(str(about["spec"])), folder / "images")
-
-    def __call__(self, name: str) -> tuple[int, int]:
-        if self.single:
-            return self.size
-        for folder in self.folders:
-            if (path := folder / name).is_file():
-                return size_of(path)
+def _size_of(name: str, *folders: Path) -> tuple[int, int]:
+    """Return width and height of an image: of the source itself, else of what the run drew its boxes on."""
+    path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    if path is None:
         raise OutputError(
             "The size of an image is not known: neither the source nor annotated images are there any more",
             seen=name,
             next_step="put the source back, or write csv, which has no sizes.",
         )
-
-
-def size_of(path: Path) -> tuple[int, int]:
-    """Return width and height of an image, from its first bytes where they say it.
-
-    Raises
-    ------
-    OutputError
-        When it cannot be read.
-    """
     try:
         with path.open("rb") as stream:
-            stated = image_size(stream.read(_HEAD))
-        if stated is not None and min(stated) > 0:
+            stated = image_size(head := stream.read(_HEAD))
+        if stated is not None and min(stated) > 0 and not _TURNED.match(head):
             return stated
         height, width = read_image(path).shape[:2]
     except (OSError, SourceError) as error:

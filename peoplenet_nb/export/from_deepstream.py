@@ -21,13 +21,7 @@ Groups = Mapping[str, Mapping[str, str]]
 
 
 def ini_groups(text: str) -> Groups:
-    """Return the groups of GLib's key file.
-
-    Raises
-    ------
-    ValueError
-        When it is none.
-    """
+    """Return the groups of GLib's key file; a `ValueError` when it is none."""
     parser = configparser.ConfigParser(
         interpolation=None, strict=False, delimiters=("=",), comment_prefixes=("#",), default_section="\0"
     )
@@ -40,28 +34,22 @@ def ini_groups(text: str) -> Groups:
 
 
 def yaml_groups(data: Mapping[str, Any]) -> Groups:
-    """Return the groups of nvinfer's YAML.
-
-    Raises
-    ------
-    ValueError
-        When a group is no table of keys and values.
-    """
+    """Return the groups of nvinfer's YAML; a `ValueError` when one is no table of keys and values."""
     groups: dict[str, dict[str, str]] = {}
     for name, keys in data.items():
         if not isinstance(keys, Mapping):
             raise ValueError(f"{name} is no group of keys")  # noqa: TRY004 - of a file
-        bad = next((key for key, value in keys.items() if isinstance(value, dict | list)), None)
-        if bad is not None:
-            raise ValueError(f"{bad} of {name} is neither a number nor a text")
-        groups[str(name)] = {str(key): _text(value) for key, value in keys.items()}
+        groups[str(name)] = {str(key): _text(f"{key} of {name}", value) for key, value in keys.items()}
     return groups
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(int(value))
-    return "" if value is None else str(value)
+def _text(what: str, value: object) -> str:
+    if isinstance(value, dict | list):
+        raise ValueError(f"{what} is neither a number nor a text")  # noqa: TRY004 - of a file
+    return "" if value is None else str(int(value) if isinstance(value, bool) else value)
+
+
+_OF_APP = {"application", "primary-gie", "source0", "streammux", "tiled-display"}
 
 
 class _Reader:
@@ -77,12 +65,16 @@ class _Reader:
         except ValueError:
             value = -1.0
         if not 0 <= value < 1e9:
-            raise SettingsError(
-                f"'{key}' of [{group}] must be a number of at least 0",
-                seen=repr(text),
-                next_step="correct it; DeepStream refuses it too.",
-            )
+            what = f"'{key}' of [{group}] must be a number of at least 0"
+            raise SettingsError(what, seen=repr(text), next_step="correct it; DeepStream refuses it too.")
         return value
+
+    def whole(self, key: str) -> int:
+        """Return a whole number of ``[property]``, 0 where it is not said."""
+        text = self.groups.get("property", {}).get(key, "0")
+        if (number := self.number("property", key, text)) % 1:
+            raise SettingsError(f"'{key}' must be a whole number", seen=text, next_step="correct it.")
+        return int(number)
 
     def attributes(self, group: str) -> dict[str, float]:
         """Return what a group says of its class."""
@@ -96,29 +88,15 @@ class _Reader:
         if legacy is not None and not self.yaml:
             read.setdefault("pre-cluster-threshold", legacy)
         if read.get("topk") == 0:
-            raise SettingsError(
-                f"'topk' of [{group}] is 0, which keeps no box at all",
-                seen="topk=0",
-                next_step="leave it out to keep all.",
-            )
+            what = f"'topk' of [{group}] is 0, which keeps no box at all"
+            raise SettingsError(what, seen="topk=0", next_step="leave it out to keep all.")
         return read
 
 
 def from_nvinfer(
     groups: Groups, labels: Sequence[str], name: str, *, yaml: bool
 ) -> tuple[Settings, list[str]]:
-    """Return the settings that nvinfer runs with, and what cannot be held in settings.
-
-    Parameters
-    ----------
-    groups : Mapping
-        As `ini_groups` and `yaml_groups` return them.
-    labels : sequence of str
-        The model's classes.
-    name : str
-        For `Settings.preset`.
-    yaml : bool
-        Whether the file is YAML, which knows no keys of before.
+    """Return the settings that nvinfer runs with, named so, and what cannot be held in settings.
 
     Raises
     ------
@@ -181,10 +159,8 @@ def _number(row: Mapping[str, float], field: str) -> Any:
 
 def _property(reader: _Reader) -> tuple[FitMode, int]:
     """Return the preprocessing and the cluster mode that ``[property]`` says."""
-    groups, notes = reader.groups, reader.notes
-    if any(
-        group in groups for group in ("application", "primary-gie", "source0", "streammux", "tiled-display")
-    ):
+    groups, keys = reader.groups, reader.groups.get("property", {})
+    if not _OF_APP.isdisjoint(groups):
         raise SettingsError(
             "This is the configuration of deepstream-app, not of nvinfer",
             seen=", ".join(list(groups)[:5]),
@@ -192,49 +168,44 @@ def _property(reader: _Reader) -> tuple[FitMode, int]:
         )
     classes = [group for group in groups if re.fullmatch(r"class-attrs-(all|\d{1,4})", group)]
     refuse_unknown(groups, ["property", *classes, "class-attrs-all", "class-attrs-0"], "group", "nvinfer has")
-    keys = groups.get("property", {})
     refuse_unknown(keys, sorted(NEUTRAL | NAMED.keys()), "key in [property]")
-
-    def whole(key: str, default: int) -> int:
-        number = reader.number("property", key, keys[key]) if key in keys else default
-        if number % 1:
-            raise SettingsError(f"'{key}' must be a whole number", seen=keys[key], next_step="correct it.")
-        return int(number)
-
-    if whole("network-type", 0) != 0 or whole("is-classifier", 0) != 0:
-        raise SettingsError(
-            "This configuration is not of a detector",
-            seen=f"network-type={keys.get('network-type', keys.get('is-classifier'))}",
-            next_step="read the one of PeopleNet.",
-        )
-    letterbox = whole("maintain-aspect-ratio", 0) != 0
-    if letterbox and whole("symmetric-padding", 0):
-        raise SettingsError(
-            "Frames are padded on both sides there, and at the right and bottom here: thresholds and boxes differ",
-            seen="symmetric-padding=1",
-            next_step="set symmetric-padding=0 in both, and choose thresholds for that.",
-        )
-    if (scale := reader.number("property", "net-scale-factor", keys.get("net-scale-factor", "1"))) and not (
-        abs(scale - SCALE) < 1e-5
-    ):
+    if reader.whole("network-type") or reader.whole("is-classifier"):
+        seen = f"network-type={keys.get('network-type', keys.get('is-classifier'))}"
+        what = "This configuration is not of a detector"
+        raise SettingsError(what, seen=seen, next_step="read the one of PeopleNet.")
+    letterbox = reader.whole("maintain-aspect-ratio")
+    if letterbox and reader.whole("symmetric-padding"):
+        raise padded_on_both_sides("symmetric-padding=1", "symmetric-padding=0")
+    scale = reader.number("property", "net-scale-factor", keys.get("net-scale-factor", "1"))
+    count, notes = reader.whole("num-detected-classes"), reader.notes
+    if scale and abs(scale - SCALE) >= 1e-5:
         notes.append(f"net-scale-factor is {scale:g}, not 1/255: the network sees other pixels there.")
-    if whole("model-color-format", 0) != 0:
+    if reader.whole("model-color-format"):
         notes.append("model-color-format is not 0 (RGB): the network sees other colours there.")
-    if (count := whole("num-detected-classes", 0)) and count != len(reader.labels):
+    if count and count != len(reader.labels):
         notes.append(f"num-detected-classes is {count}, and the model has {len(reader.labels)} classes.")
     for key, neutral in NAMED.items():
         if keys.get(key, neutral).strip(" ;") not in (neutral, "0;0;0", "0.0;0.0;0.0"):
             notes.append(f"{key}={keys[key]} cannot be held.")
-    mode = whole("cluster-mode", -1) if "cluster-mode" in keys else -1
-    if mode < 0 and "enable-dbscan" in keys and not reader.yaml:
-        mode = 1 if whole("enable-dbscan", 0) else 0
-    if mode < 0:
+    if "cluster-mode" in keys:
+        mode = reader.whole("cluster-mode")
+    elif "enable-dbscan" in keys and not reader.yaml:
+        mode = int(reader.whole("enable-dbscan") != 0)
+    else:
+        mode = 0
         notes.append("cluster-mode is not said: it is taken for 0.")
     if mode > 4:
-        raise SettingsError(
-            "cluster-mode must be 0, 1, 2, 3 or 4", seen=f"cluster-mode={mode}", next_step="correct it."
-        )
-    return FitMode.LETTERBOX if letterbox else FitMode.STRETCH, max(mode, 0)
+        what = "cluster-mode must be 0, 1, 2, 3 or 4"
+        raise SettingsError(what, seen=f"cluster-mode={mode}", next_step="correct it.")
+    return FitMode.LETTERBOX if letterbox else FitMode.STRETCH, mode
+
+
+def padded_on_both_sides(seen: str, right: str) -> SettingsError:
+    """Return the error of padding that is not at the right and bottom alone."""
+    what = (
+        "Frames are padded on both sides there, and at the right and bottom here: thresholds and boxes differ"
+    )
+    return SettingsError(what, seen=seen, next_step=f"set {right} in both, and choose thresholds for that.")
 
 
 def _note_edges(reader: _Reader, rows: Mapping[str, Mapping[str, float]], fit: FitMode) -> None:
@@ -257,19 +228,23 @@ def _clustering(
 ) -> tuple[Clustering, tuple[str, ...]]:
     """Return how boxes are clustered and by which numbers; note what else is said and cannot be held."""
     notes = reader.notes
+
+    def any_has(key: str) -> bool:
+        return any(row[key] for row in rows.values())
+
     if mode == 0:
         notes.append("cluster-mode 0 is NMS with topk=20 and IoU 0.5 there, whatever the file says.")
-        if any(row["group-threshold"] for row in rows.values()):
+        if any_has("group-threshold"):
             notes.append("group-threshold counts where nvinfer was built with OpenCV, which is not held.")
         return Clustering.NMS, ()
     if mode == 4:
-        if any(row["post-cluster-threshold"] for row in rows.values()):
+        if any_has("post-cluster-threshold"):
             notes.append("post-cluster-threshold does nothing in cluster-mode 4.")
         return Clustering.NMS, ("top_k",)
     if mode == 2:
         return Clustering.NMS, ("nms_iou", "top_k")
     if mode == 3:
-        if any(row["dbscan-min-score"] for row in rows.values()):
+        if any_has("dbscan-min-score"):
             notes.append("dbscan-min-score does nothing in cluster-mode 3.")
         return Clustering.HYBRID, tuple(_KEYS)
     if skipped := [label for label, row in rows.items() if row["minBoxes"] < 1]:

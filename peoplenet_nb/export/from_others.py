@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from peoplenet_nb.errors import SettingsError, refuse_unknown
-from peoplenet_nb.export.from_prototext import Read, of_classes
+from peoplenet_nb.export.from_prototext import BOX_SIZES, Read, of_classes
 from peoplenet_nb.export.targets import Target
 from peoplenet_nb.fit import FitMode
 from peoplenet_nb.settings import ClassSettings, Clustering, Flavour, Settings
@@ -49,12 +50,7 @@ _ISAAC = {
 def of_yaml(data: object, labels: Sequence[str], name: str) -> Read | None:
     """Return the settings of Savant's module or Isaac's parameters; None for a table of somebody else's.
 
-    Raises
-    ------
-    ValueError
-        When a value is no number.
-    SettingsError
-        For a key that is not known.
+    A key that is not known is a `SettingsError`, a value that is no number a `ValueError`.
     """
     for table in _tables(data, 0):
         if "dbscan_eps" in table or "label_list" in table:
@@ -89,18 +85,11 @@ def _savant(model: Mapping[str, Any], objects: list[Any], labels: Sequence[str],
             raise ValueError("an object of the output has no label, or its kwargs are no table")
         label = str(item["label"])
         refuse_unknown(kwargs or {}, _SAVANT, f"key of object '{label}'")
-        said = {
-            key: _number(f"{key} of {label}", value) for key, value in {**_SAVANT, **(kwargs or {})}.items()
-        }
-        sizes: dict[str, Any] = {
-            key: said[key] for key in ("min_width", "min_height", "max_width", "max_height")
-        }
-        shared = {
-            "clustering": Clustering.NMS,
-            "nms_iou": said["nms_iou_threshold"],
-            "top_k": int(said["top_k"]) or None,
-        }
-        read[label] = (shared, ClassSettings(said["confidence_threshold"], **sizes))
+        said = {k: _number(f"{k} of {label}", v) for k, v in {**_SAVANT, **(kwargs or {})}.items()}
+        sizes: dict[str, Any] = {key: said[key] for key in BOX_SIZES}
+        shared = {"nms_iou": said["nms_iou_threshold"], "top_k": int(said["top_k"]) or None}
+        numbers = ClassSettings(said["confidence_threshold"], **sizes)
+        read[label] = ({"clustering": Clustering.NMS, **shared}, numbers)
     inputs = model.get("input")
     aspect = isinstance(inputs, Mapping) and bool(inputs.get("maintain_aspect_ratio"))
     more = {"fit": FitMode.LETTERBOX if aspect else FitMode.STRETCH, "flavour": Flavour.DEEPSTREAM}
@@ -109,56 +98,41 @@ def _savant(model: Mapping[str, Any], objects: list[Any], labels: Sequence[str],
 
 def _isaac(table: Mapping[str, Any], name: str) -> Read:
     names = ("model_name", "model_repository_paths", "label_list")
-    neutral = [
-        key
-        for key in table
-        if re.match(r"(input|output|tensor|max_batch|num_concurrent|network_image)_", str(key))
-    ]
+    of_triton = re.compile(r"(input|output|tensor|max_batch|num_concurrent|network_image)_")
+    neutral = [key for key in table if of_triton.match(str(key))]
     refuse_unknown(table, [*_ISAAC, *names, *neutral], "key", "isaac_ros_detectnet has")
     said = {key: _number(key, table.get(key, usual)) for key, usual in _ISAAC.items()}
+    scale, algorithm = said["bounding_box_scale"], said["dbscan_clustering_algorithm"]
     notes = ["One threshold holds for all classes, and only the boxes of the first class are right there."]
     if said["enable_bbox_area_threshold"]:
         notes.append(f"min_bbox_area cannot be held: {said['min_bbox_area']:g}.")
     if abs(said["bounding_box_offset"] - 0.5 / 16) > 1e-6:
         moved = 16 * said["bounding_box_offset"] - 0.5
         notes.append(f"bounding_box_offset moves boxes by {moved:g} pixels of the network's input there.")
-    if said["bounding_box_scale"] != 35:
-        notes.append(
-            f"bounding_box_scale is {said['bounding_box_scale']:g}, not 35: boxes have another size there."
-        )
+    if scale != 35:
+        notes.append(f"bounding_box_scale is {scale:g}, not 35: boxes have another size there.")
     if not (said["dbscan_enable_athr_filter"] and said["dbscan_threshold_athr"] == 60):
         notes.append(
             "Large clusters with few members are dropped here (dbscan_threshold_athr 60), otherwise there."
         )
-    if said["dbscan_clustering_algorithm"] != 1:
-        notes.append(
-            f"dbscan_clustering_algorithm {said['dbscan_clustering_algorithm']:g} is taken for 1, DBSCAN."
-        )
-    threshold = said["confidence_threshold"] if said["enable_confidence_threshold"] else 0.0
-    settings = Settings(preset=name, flavour=Flavour.DEEPSTREAM, default=ClassSettings(threshold))
+    if algorithm != 1:
+        notes.append(f"dbscan_clustering_algorithm {algorithm:g} is taken for 1, DBSCAN.")
+    numbers = ClassSettings(said["confidence_threshold"] if said["enable_confidence_threshold"] else 0.0)
+    shared: dict[str, Any] = {"nms_iou": 1.0}  # nothing is above that
     if said["enable_dbscan_clustering"]:
-        return (
-            Target.ISAAC,
-            settings.replace(
-                clustering=Clustering.DBSCAN,
-                eps=said["dbscan_eps"],
-                min_samples=said["dbscan_min_boxes"],
-                default=ClassSettings(threshold, min_sum=said["dbscan_confidence_threshold"]),
-            ),
-            notes,
-        )
-    return Target.ISAAC, settings.replace(nms_iou=1.0), notes  # nothing is above an IoU of 1
+        numbers = replace(numbers, min_sum=said["dbscan_confidence_threshold"])
+        shared = {
+            "clustering": Clustering.DBSCAN,
+            "eps": said["dbscan_eps"],
+            "min_samples": said["dbscan_min_boxes"],
+        }
+    return Target.ISAAC, Settings(preset=name, flavour=Flavour.DEEPSTREAM, default=numbers, **shared), notes
 
 
 def of_command(text: str, name: str) -> Read:
     """Return the settings of a command line; the first one of ``detectnet`` in a script.
 
-    Raises
-    ------
-    ValueError
-        When its quotes do not end.
-    SettingsError
-        For an option that is not known.
+    An option that is not known is a `SettingsError`, quotes that do not end a `ValueError`.
     """
     lines = re.sub(r"\\\n", " ", text).splitlines()
     line = next((line for line in lines if re.match(r"\s*\S*detectnet\S*\s", line)), "")
@@ -185,9 +159,6 @@ def _share(key: str, text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value <= 1:
-        raise SettingsError(
-            f"--{key} must be a number from 0 to 1",
-            seen=repr(text),
-            next_step="write it as --confidence=0.5.",
-        )
+        what = f"--{key} must be a number from 0 to 1"
+        raise SettingsError(what, seen=repr(text), next_step="write it as --confidence=0.5.")
     return value

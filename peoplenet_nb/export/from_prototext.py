@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from peoplenet_nb.errors import SettingsError, refuse_unknown
+from peoplenet_nb.export.from_deepstream import padded_on_both_sides
 from peoplenet_nb.export.prototext import Message, Word, number
 from peoplenet_nb.export.targets import Target
 from peoplenet_nb.fit import FitMode
@@ -22,19 +24,14 @@ _TAO_FIELDS = re.findall(
 _TRITON_FIELDS = ("coverage_threshold", "minimum_bounding_box_height", "dbscan_config", "bbox_color")
 _TRITON_DBSCAN = ("dbscan_eps", "dbscan_min_samples", "neighborhood_size", "dbscan_confidence_threshold")
 _ZERO = Word("0")
-_BOX = ("min_width", "min_height", "max_width", "max_height")
+BOX_SIZES = ("min_width", "min_height", "max_width", "max_height")
 _FILTER = ("bbox_filter", "roi_top_offset", "roi_bottom_offset", "border_color", "bg_color")
 
 
 def of_message(fields: Message, labels: Sequence[str], name: str) -> Read:
     """Return the settings of a file of TAO, the Triton client or nvinferserver.
 
-    Raises
-    ------
-    ValueError
-        When it is of none of them, or a value is not what its field takes.
-    SettingsError
-        For a field that is not known.
+    A field that is not known is a `SettingsError`, a value that is not what its field takes a `ValueError`.
     """
     if infer := part(fields, "infer_config"):
         return _nvinferserver(fields, infer, labels, name)
@@ -71,10 +68,8 @@ def _entries(fields: Message, name: str) -> dict[str, Message]:
 def _numbers(label: str, fields: Message, known: Sequence[str]) -> dict[str, float]:
     """Return the numbers of a message; what is left out is 0, as Protocol Buffers have it."""
     refuse_unknown(dict(fields), known, f"field of {label}")
-    plain = {k: v for k, v in fields if isinstance(v, str) and k != "clustering_algorithm"}
-    return dict.fromkeys(known, 0.0) | {
-        key: number(f"{key} of {label}", value) for key, value in plain.items()
-    }
+    plain = [(k, v) for k, v in fields if isinstance(v, str) and k != "clustering_algorithm"]
+    return dict.fromkeys(known, 0.0) | {key: number(f"{key} of {label}", value) for key, value in plain}
 
 
 def _tao(label: str, fields: Message) -> tuple[dict[str, Any], ClassSettings]:
@@ -102,12 +97,9 @@ def _tao(label: str, fields: Message) -> tuple[dict[str, Any], ClassSettings]:
 def _triton(label: str, fields: Message) -> tuple[dict[str, Any], ClassSettings]:
     said = _numbers(label, fields, _TRITON_FIELDS)
     dbscan = _numbers(label, part(fields, "dbscan_config"), _TRITON_DBSCAN)
-    shared = {
-        "clustering": Clustering.DBSCAN,
-        "eps": dbscan["dbscan_eps"],
-        "min_samples": dbscan["dbscan_min_samples"],
-    }
-    return shared, _class(said, dbscan["dbscan_confidence_threshold"])
+    shared = {"eps": dbscan["dbscan_eps"], "min_samples": dbscan["dbscan_min_samples"]}
+    numbers = _class(said, dbscan["dbscan_confidence_threshold"])
+    return {"clustering": Clustering.DBSCAN, **shared}, numbers
 
 
 def _class(said: Mapping[str, float], confidence: float) -> ClassSettings:
@@ -146,13 +138,9 @@ def of_classes(
             )
         else:
             differs = {k: v for k, v in values.items() if v != shared[k]}
-            numbers = ClassSettings(**{**_as_dict(numbers), **differs})
+            numbers = replace(numbers, **differs)
         own[label] = numbers
     return target, Settings(preset=name, default=own[there[0]], classes=own, **shared, **more), notes
-
-
-def _as_dict(numbers: ClassSettings) -> dict[str, Any]:
-    return {name: getattr(numbers, name) for name in numbers.__slots__}
 
 
 def _nvinferserver(fields: Message, infer: Message, labels: Sequence[str], name: str) -> Read:
@@ -161,41 +149,34 @@ def _nvinferserver(fields: Message, infer: Message, labels: Sequence[str], name:
     preprocess = part(infer, "preprocess")
     normal = dict(part(preprocess, "normalize"))
     if number("symmetric_padding", dict(preprocess).get("symmetric_padding", _ZERO)):
-        raise SettingsError(
-            "Frames are padded on both sides there, and at the right and bottom here: thresholds and boxes differ",
-            seen="symmetric_padding: 1",
-            next_step="set it to 0 in both, and choose thresholds for that.",
-        )
+        raise padded_on_both_sides("symmetric_padding: 1", "symmetric_padding: 0")
     if abs(number("scale_factor", normal.get("scale_factor", _ZERO)) - 1 / 255) > 1e-5:
         notes.append("scale_factor is not 1/255: the network sees other pixels there.")
     letterbox = number("maintain_aspect_ratio", dict(preprocess).get("maintain_aspect_ratio", _ZERO))
+    if str(dict(preprocess).get("network_format", "IMAGE_FORMAT_RGB")) not in ("IMAGE_FORMAT_RGB", "1"):
+        notes.append("network_format is not IMAGE_FORMAT_RGB: the network sees other colours there.")
+    if "mean_file" in normal or any(
+        number(key, value) for key, value in part(preprocess, "normalize") if key == "channel_offsets"
+    ):
+        notes.append("channel_offsets and mean_file cannot be held: the network sees other pixels there.")
     if number("interval", dict(part(fields, "input_control")).get("interval", _ZERO)):
         notes.append("interval cannot be held: boxes of the frames between are the tracker's there.")
     detection = part(part(infer, "postprocess"), "detection")
     policies = ("nms", "dbscan", "group_rectangle", "simple_cluster")
-    refuse_unknown(
-        dict(detection),
-        ["num_detected_classes", "per_class_params", "custom_parse_bbox_func", *policies],
-        "field of detection",
-    )
-    policy = next((key for key, _ in detection if key in policies), "")
-    if policy not in ("nms", "dbscan"):
-        raise SettingsError(
-            "Only nms and dbscan of nvinferserver can be held",
-            seen=policy or "none",
-            next_step="name one of them.",
-        )
-    known = {
-        "nms": ("confidence_threshold", "iou_threshold", "topk"),
-        "dbscan": ("pre_threshold", "eps", "min_boxes", "min_score"),
-    }
-    said = _numbers(policy, part(detection, policy), known[policy])
-    shared: dict[str, Any] = {"nms_iou": said.get("iou_threshold"), "top_k": int(said.get("topk", 0)) or None}
-    if policy == "dbscan":
+    other = ("num_detected_classes", "per_class_params", "custom_parse_bbox_func")
+    refuse_unknown(dict(detection), [*other, *policies], "field of detection")
+    policy = next((key for key, _ in detection if key in policies), "none")
+    if policy == "nms":
+        said = _numbers(policy, part(detection, policy), ("confidence_threshold", "iou_threshold", "topk"))
+        low, least = said["confidence_threshold"], 0.0
+        shared: dict[str, Any] = {"nms_iou": said["iou_threshold"], "top_k": int(said["topk"]) or None}
+    elif policy == "dbscan":
+        said = _numbers(policy, part(detection, policy), ("pre_threshold", "eps", "min_boxes", "min_score"))
+        low, least = said["pre_threshold"], said["min_score"]
         shared = {"eps": said["eps"], "min_samples": said["min_boxes"]}
-    low, least = (
-        (said["confidence_threshold"], 0.0) if policy == "nms" else (said["pre_threshold"], said["min_score"])
-    )
+    else:
+        what = "Only nms and dbscan of nvinferserver can be held"
+        raise SettingsError(what, seen=policy, next_step="name one of them.")
     params = _entries(detection, "per_class_params")
     control = part(part(fields, "output_control"), "detect_control")
     filters = _entries(control, "specific_class_filters")
@@ -204,25 +185,19 @@ def _nvinferserver(fields: Message, infer: Message, labels: Sequence[str], name:
         limits = filters.get(key, part(control, "default_filter"))
         region = _numbers("a filter", [item for item in limits if isinstance(item[1], str)], _FILTER)
         refuse_unknown(dict(limits), _FILTER, "field of a filter")
-        box: dict[str, Any] = _numbers("bbox_filter", part(limits, "bbox_filter"), _BOX)
-        own: dict[str, Any] = (
-            _numbers("per_class_params", params[key], ("pre_threshold",)) if key in params else {}
-        )
-        regions: dict[str, Any] = {
-            "roi_top": region["roi_top_offset"],
-            "roi_bottom": region["roi_bottom_offset"],
-        }
-        return ClassSettings(own.get("pre_threshold", low), min_sum=least, **box, **regions)
+        own: dict[str, Any] = _numbers("bbox_filter", part(limits, "bbox_filter"), BOX_SIZES)
+        own |= {"roi_top": region["roi_top_offset"], "roi_bottom": region["roi_bottom_offset"]}
+        mine = _numbers("per_class_params", params[key], ("pre_threshold",)) if key in params else {}
+        return ClassSettings(mine.get("pre_threshold", low), min_sum=least, **own)
 
-    classes = {label.strip().lower(): numbers(str(c)) for c, label in enumerate(labels)}
-    fit = FitMode.LETTERBOX if letterbox else FitMode.STRETCH
+    classes, default = {label.strip().lower(): numbers(str(c)) for c, label in enumerate(labels)}, numbers("")
     settings = Settings(
         preset=name,
-        fit=fit,
+        fit=FitMode.LETTERBOX if letterbox else FitMode.STRETCH,
         clustering=Clustering(policy),
         flavour=Flavour.DEEPSTREAM,
-        default=numbers(""),
-        classes={label: value for label, value in classes.items() if value != numbers("")},
+        default=default,
+        classes={label: value for label, value in classes.items() if value != default},
         **shared,
     )
     return Target.NVINFERSERVER, settings, notes

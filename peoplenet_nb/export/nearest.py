@@ -29,14 +29,7 @@ def nearest_settings(
 ) -> tuple[Settings, tuple[str, ...]]:
     """Return the nearest settings that a target can take, and what had to change, a sentence each.
 
-    Parameters
-    ----------
-    settings : Settings
-        Any.
-    target : Target
-        The program.
-    labels : sequence of str
-        The model's classes; settings of other classes are left out.
+    Settings of other classes than the model's ``labels`` are left out.
     """
     labels = [label.strip().lower() for label in labels]
     kept = {label: value for label, value in settings.classes.items() if label in labels}
@@ -70,9 +63,7 @@ def _everywhere(settings: Settings, name: str, change: Callable[[Any], Any]) -> 
 
 def _values(settings: Settings, name: str, labels: Sequence[str]) -> list[Any]:
     """Return a number as it holds for each class."""
-    if name in OWN:
-        return [settings.own(label, name) for label in labels]
-    return [getattr(settings.for_class(label), name) for label in labels]
+    return [settings.own(label, name) for label in labels]
 
 
 def _fit(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
@@ -92,15 +83,12 @@ def _clustering(settings: Settings, can: Ability, labels: Sequence[str]) -> _Ste
     # Hybrid is NMS without the outliers; else the neighbourhood of the one is the overlap of the other.
     after = Clustering.NMS if Clustering.NMS in can.clusterings else can.clusterings[0]
     says = [f"clustering: {after} instead of {before}"]
-    there, here = ("nms_iou", "eps") if after is Clustering.NMS else ("eps", "nms_iou")
-
-    def swapped(old: ClassSettings) -> float | None:
-        value = getattr(old, here)
-        return None if value is None else round(1 - value, 6)
-
     if after is Clustering.NMS and before is Clustering.HYBRID:
         return settings.replace(clustering=after), says
-    settings = _each(settings.replace(**{there: round(1 - getattr(settings, here), 6)}), **{there: swapped})
+    there, here = ("nms_iou", "eps") if after is Clustering.NMS else ("eps", "nms_iou")
+    settings = settings.replace(**{there: getattr(settings, here)})
+    settings = _each(settings, **{there: lambda old: getattr(old, here)})
+    settings = _everywhere(settings, there, lambda value: round(1 - value, 6))
     if after is Clustering.NMS:
         says[0] += f", with an IoU of {settings.nms_iou:g} (1 - eps)"
         if any(_values(settings, "min_sum", labels)) or settings.score is Score.SUM:

@@ -21,22 +21,10 @@ _PERSON = 0
 
 
 def export_scene(scene: Scene, path: str | Path, *, stream: int = 0, class_id: int = _PERSON) -> Path:
-    """Write a scene for ``nvdsanalytics``.
+    """Write a scene for ``nvdsanalytics`` and return the path.
 
-    Parameters
-    ----------
-    scene : Scene
-        The plugin takes its frame size as that of the stream muxer's output.
-    path : str or Path
-        The file.
-    stream : int
-        Which of the pipeline's streams.
-    class_id : int
-        Of which class; a person is 0.
-
-    Returns
-    -------
-    Path
+    The plugin takes its frame size as that of the stream muxer's output. ``stream`` is which of the pipeline's streams,
+    and ``class_id`` of which class; a person is 0.
 
     Raises
     ------

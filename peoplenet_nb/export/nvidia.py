@@ -31,6 +31,7 @@ NVINFERSERVER_NOTES = """
 | Boxes are clipped at the last pixel (width - 1, height - 1) there and at the edge here: less than a pixel.
 nms | topk counts before boxes are dropped by size or region there, after it here; 0 keeps all.
 dbscan | A cluster's confidence is the best coverage in it there; min_score is a least sum, one for all classes.
+letterbox | Boxes that reach into the padding are dropped there, and cropped to the frame here.
 | Put the model to triton_model_repo/peoplenet/1/model.onnx.
 """
 _COLOURS = ((0, 255, 0), (255, 0, 0), (0, 0, 255))
@@ -101,7 +102,7 @@ def _dbscan(settings: Settings, label: str, kind: type[int] | type[float]) -> _M
     }
 
 
-def triton_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
+def triton_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return the clustering of NVIDIA's Triton client."""
     classes = []
     for index, label in enumerate(network.labels):
@@ -114,7 +115,7 @@ def triton_file(settings: Settings, network: NetworkFile, comments: Sequence[str
         }
         classes.append({"key": label, "value": value})
     whole = {"#": comments, "linewidth": 4, "stride": network.stride, "classwise_clustering_config": classes}
-    return to_prototext(whole)
+    return {"clustering_config_peoplenet.prototxt": to_prototext(whole)}
 
 
 def nvinferserver_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:

@@ -33,7 +33,7 @@ JETSON_NOTES = """
 """
 
 
-def savant_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
+def savant_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return a module with one element."""
     path = PurePosixPath(network.path)
     width, height = network.size
@@ -71,42 +71,38 @@ def savant_file(settings: Settings, network: NetworkFile, comments: Sequence[str
     if str(path.parent) != ".":
         model["local_path"] = str(path.parent)
     element = {"element": "nvinfer@detector", "name": "peoplenet", "model": model}
-    return to_yaml({"name": "peoplenet", "pipeline": {"elements": [element]}}, comments)
+    module = {"name": "peoplenet", "pipeline": {"elements": [element]}}
+    return {"module.yml": to_yaml(module, comments)}
 
 
-def isaac_file(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> str:
+def isaac_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return the parameters of ``isaac_ros_detectnet``."""
-    return to_yaml(
-        {
-            "model_repository_paths": ["models"],
-            "model_name": "peoplenet",
-            "label_list": list(network.labels),
-            "enable_confidence_threshold": True,
-            "enable_bbox_area_threshold": False,
-            "enable_dbscan_clustering": True,
-            "confidence_threshold": float(settings.default.threshold),
-            "min_bbox_area": 0.0,
-            "dbscan_confidence_threshold": float(settings.default.min_sum),
-            "dbscan_eps": float(settings.eps),
-            "dbscan_min_boxes": int(settings.min_samples),
-            "dbscan_enable_athr_filter": 1,
-            "dbscan_threshold_athr": 60.0,
-            "dbscan_clustering_algorithm": 1,
-            "bounding_box_scale": 35.0,
-            "bounding_box_offset": 0.5 / network.stride,
-        },
-        comments,
-    )
+    parameters = {
+        "model_repository_paths": ["models"],
+        "model_name": "peoplenet",
+        "label_list": list(network.labels),
+        "enable_confidence_threshold": True,
+        "enable_bbox_area_threshold": False,
+        "enable_dbscan_clustering": True,
+        "confidence_threshold": float(settings.default.threshold),
+        "min_bbox_area": 0.0,
+        "dbscan_confidence_threshold": float(settings.default.min_sum),
+        "dbscan_eps": float(settings.eps),
+        "dbscan_min_boxes": int(settings.min_samples),
+        "dbscan_enable_athr_filter": 1,
+        "dbscan_threshold_athr": 60.0,
+        "dbscan_clustering_algorithm": 1,
+        "bounding_box_scale": 35.0,
+        "bounding_box_offset": 0.5 / network.stride,
+    }
+    return {"params.yaml": to_yaml(parameters, comments)}
 
 
 def jetson_files(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> dict[str, str]:
     """Return a script that builds the engine and looks at a camera."""
     width, height = network.size
     name = PurePosixPath(network.path).name.removesuffix(".onnx")
-    share = 2 * settings.nms_iou / (1 + settings.nms_iou)
-    build = (
-        f"trtexec --onnx={shlex.quote(f'{name}_b1.onnx')} --saveEngine={shlex.quote(f'{name}.engine')} --fp16"
-    )
+    model, engine = shlex.quote(f"{name}_b1.onnx"), shlex.quote(f"{name}.engine")
     command = [
         "detectnet",
         f"--model={name}.engine",
@@ -115,28 +111,21 @@ def jetson_files(settings: Settings, network: NetworkFile, comments: Sequence[st
         f"--output-cvg={network.coverage}",
         f"--output-bbox={network.boxes}",
         f"--confidence={float(settings.default.threshold)}",
-        f"--clustering={share}",
+        f"--clustering={2 * settings.nms_iou / (1 + settings.nms_iou)}",
     ]
-    lines = [
-        "#!/bin/sh",
-        *(f"# {text}" for text in comments),
-        f"# {name}_b1.onnx is the model with a fixed batch of 1 (input 1x3x{height}x{width}).",
-        "set -e",
-        'cd "$(dirname "$0")"',
-        f"[ -f {shlex.quote(f'{name}.engine')} ] || {build}",
-        f'{shlex.join(command)} "${{1:-csi://0}}" "${{2:-display://0}}"',
-    ]
-    return {"detectnet.sh": "\n".join([*lines, ""])}
+    about = "".join(f"# {text}\n" for text in comments)
+    script = f"""#!/bin/sh
+{about}# {name}_b1.onnx is the model with a fixed batch of 1 (input 1x3x{height}x{width}).
+set -e
+cd "$(dirname "$0")"
+[ -f {engine} ] || trtexec --onnx={model} --saveEngine={engine} --fp16
+{shlex.join(command)} "${{1:-csi://0}}" "${{2:-display://0}}"
+"""
+    return {"detectnet.sh": script}
 
 
 def fixed_batch(path: Path) -> bytes:
-    """Return a model with a batch of 1 in place of a batch of any size.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    """
+    """Return a model with a batch of 1 in place of a batch of any size."""
     import onnx
 
     model = onnx.load(str(path))

@@ -66,8 +66,6 @@ def read_prototext(path: Path) -> list[tuple[str, Any]]:
 
     Raises
     ------
-    OSError
-        When it cannot be read.
     ValueError
         When it is not in that format, is large or nests deeply.
     """
@@ -120,13 +118,7 @@ def _scalar(name: str, token: str) -> str:
 
 
 def number(name: str, value: object) -> float:
-    """Return a field's value as a finite number.
-
-    Raises
-    ------
-    ValueError
-        When it is none.
-    """
+    """Return a field's value as a finite number; a `ValueError` when it is none."""
     try:
         found = float(value.rstrip("f") if isinstance(value, Word) else "none")
     except ValueError:

@@ -12,9 +12,9 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import numpy.typing as npt
 
 from peoplenet_nb.decoding import Candidates, cell_boxes, check_floor, dbscan, iou_matrix, nms
+from peoplenet_nb.decoding.clustering import clusters_of
 from peoplenet_nb.decoding.overlap import Floats, Ints, box_area
 from peoplenet_nb.decoding.steps import ATHR_THRESHOLD
 from peoplenet_nb.detections import Detections
@@ -25,21 +25,9 @@ from peoplenet_nb.settings import OWN, ClassSettings, Clustering, Flavour, Setti
 
 
 def decode_there(grids: Grids, settings: Settings, target: Target) -> Detections:
-    """Return the boxes that a program finds, in frame pixels.
+    """Return the boxes that a program finds in a frame, in its pixels, by class.
 
-    Parameters
-    ----------
-    grids : Grids
-        Raw output of one frame.
-    settings : Settings
-        What its file says: settings that the target can take.
-    target : Target
-        The program.
-
-    Returns
-    -------
-    Detections
-        By class.
+    ``settings`` are what its file says: such as the target can take.
 
     Raises
     ------
@@ -180,43 +168,20 @@ def _tao(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates
 
 def _triton(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates) -> _Found:
     """As the Triton client: DBSCAN on Euclid's distance between the rows of 1 - IoU, taken for points."""
+    from scipy.spatial.distance import cdist
+
     boxes = _clip(found.network_xyxy, *grids.fit.network_size, last=False)
     coverage = found.coverage.astype(np.float64)
     members = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
     walk = members[np.lexsort((found.row[members], found.col[members]))]
-    near = _euclid(1.0 - iou_matrix(boxes[walk], boxes[walk])) <= (own.eps or 0.0)
+    rows = 1.0 - iou_matrix(boxes[walk], boxes[walk])
+    first, second = np.nonzero(np.triu(cdist(rows, rows) <= (own.eps or 0.0), 1))
     cluster = np.full(len(found), -1)
-    cluster[walk] = _weighted(near, coverage[walk], own.min_samples or 0.0)
+    cluster[walk] = clusters_of(first, second, coverage[walk], own.min_samples or 0.0, borders=True)
     means, scores, _, _, source = _means(boxes, coverage, cluster)
     frame = grids.fit.to_frame(means)
     passed = (frame[:, 3] - frame[:, 1] >= own.min_height) & (scores >= own.min_confidence)
     return frame[passed], scores[passed], source[passed]
-
-
-def _euclid(rows: Floats) -> Floats:
-    from scipy.spatial.distance import cdist
-
-    distances: Floats = cdist(rows, rows)
-    return distances
-
-
-def _weighted(near: npt.NDArray[np.bool_], weights: Floats, least: float) -> Ints:
-    """Return the clusters of a weighted DBSCAN whose neighbours are given; a border point joins the first."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import connected_components
-
-    core = near @ weights >= least
-    cluster = np.full(len(near), -1)
-    members = np.flatnonzero(core)
-    # Numbered in the order of their first member.
-    _, found = connected_components(csr_array(near[np.ix_(members, members)]), directed=False)
-    _, first, number = np.unique(found, return_index=True, return_inverse=True)
-    cluster[members] = np.argsort(np.argsort(first))[number]
-    for border in np.flatnonzero(~core):
-        reached = cluster[members[near[border, members]]]
-        if len(reached):
-            cluster[border] = reached.min()
-    return cluster
 
 
 def _jetson(grids: Grids, settings: Settings, own: ClassSettings, found: Candidates) -> _Found:

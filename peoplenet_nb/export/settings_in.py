@@ -25,21 +25,11 @@ _FORMATS = (
 
 @dataclass(frozen=True)
 class Imported:
-    """Settings that were read, and what of the file they cannot hold.
+    """Settings that were read, and what of the file they cannot hold."""
 
-    Attributes
-    ----------
-    target : Target
-        Whose file it was.
-    settings : Settings
-        What the program runs with.
-    notes : tuple of str
-        What cannot be held, and what a reader would not expect.
-    """
-
-    target: Target
-    settings: Settings
-    notes: tuple[str, ...]
+    target: Target  # whose file it was
+    settings: Settings  # what the program runs with
+    notes: tuple[str, ...]  # what cannot be held, and what a reader would not expect
 
     def _repr_html_(self) -> str:
         return "".join(note(text) for text in self.notes) + self.settings._repr_html_()

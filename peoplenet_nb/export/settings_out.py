@@ -14,68 +14,37 @@ from peoplenet_nb.export import deepstream, nvidia, others
 from peoplenet_nb.export.difference import MOST_FRAMES, Difference, expected_difference
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.targets import ABILITIES, NetworkFile, Target
-from peoplenet_nb.files import write_bytes, write_text, writing
+from peoplenet_nb.files import write_bytes, writing
 from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.html_tables import fold, note
 from peoplenet_nb.settings import Settings
 
-_Made = Mapping[str, str]
-_Maker = Callable[[Settings, NetworkFile, Sequence[str]], _Made]
-
-
-def _deepstream(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> _Made:
-    groups = deepstream.nvinfer_groups(settings, network)
-    return {"config_infer_primary_peoplenet.txt": deepstream.to_ini(groups, comments)}
-
-
-def _deepstream_yaml(settings: Settings, network: NetworkFile, comments: Sequence[str]) -> _Made:
-    groups = deepstream.nvinfer_groups(settings, network)
-    return {"config_infer_primary_peoplenet.yml": deepstream.to_yaml(groups, comments)}
-
-
+_Maker = Callable[[Settings, NetworkFile, Sequence[str]], Mapping[str, str]]
+#: What writes a target's files, and what does not transfer: lines ``when | text``.
 _MAKERS: Mapping[Target, tuple[_Maker, str]] = {
-    Target.DEEPSTREAM: (_deepstream, deepstream.NOTES),
-    Target.DEEPSTREAM_YAML: (_deepstream_yaml, deepstream.NOTES),
+    Target.DEEPSTREAM: (deepstream.ini_files, deepstream.NOTES),
+    Target.DEEPSTREAM_YAML: (deepstream.yaml_files, deepstream.NOTES),
     Target.NVINFERSERVER: (nvidia.nvinferserver_files, nvidia.NVINFERSERVER_NOTES),
-    Target.SAVANT: (lambda s, n, c: {"module.yml": others.savant_file(s, n, c)}, others.SAVANT_NOTES),
+    Target.SAVANT: (others.savant_files, others.SAVANT_NOTES),
     Target.TAO: (nvidia.tao_files, nvidia.TAO_NOTES),
-    Target.TRITON: (
-        lambda s, n, c: {"clustering_config_peoplenet.prototxt": nvidia.triton_file(s, n, c)},
-        nvidia.TRITON_NOTES,
-    ),
+    Target.TRITON: (nvidia.triton_files, nvidia.TRITON_NOTES),
     Target.JETSON: (others.jetson_files, others.JETSON_NOTES),
-    Target.ISAAC: (lambda s, n, c: {"params.yaml": others.isaac_file(s, n, c)}, others.ISAAC_NOTES),
+    Target.ISAAC: (others.isaac_files, others.ISAAC_NOTES),
 }
 _WITH_LABELS = (Target.DEEPSTREAM, Target.DEEPSTREAM_YAML, Target.NVINFERSERVER, Target.JETSON)
 
 
 @dataclass(frozen=True)
 class Exported:
-    """The files for a target, and what the reader must know of them.
-
-    Attributes
-    ----------
-    target : Target
-        Whose files they are.
-    settings : Settings
-        What they say: the settings that were given, or the nearest.
-    files : Mapping[str, str or bytes]
-        Contents by name.
-    notes : tuple of str
-        What does not transfer, and why.
-    changes : tuple of str
-        What the nearest settings differ in.
-    difference : Difference or None
-        Boxes that are lost and gained there, where a run was given.
-    """
+    """The files for a target, and what the reader must know of them."""
 
     target: Target
-    settings: Settings
-    files: Mapping[str, str | bytes]
-    notes: tuple[str, ...]
-    changes: tuple[str, ...] = ()
-    difference: Difference | None = None
+    settings: Settings  # what they say: the settings that were given, or the nearest
+    files: Mapping[str, str | bytes]  # contents by name
+    notes: tuple[str, ...]  # what does not transfer, and why
+    changes: tuple[str, ...]  # what the nearest settings differ in
+    difference: Difference | None  # boxes that are lost and gained there, where a run was given
 
     def write(self, folder: str | Path, *, overwrite: bool = False) -> list[Path]:
         """Write the files to a folder and return their paths.
@@ -86,21 +55,18 @@ class Exported:
             When a file is there already and ``overwrite`` is not set, or nothing can be written.
         """
         folder = Path(folder).expanduser()
-        paths = [folder / name for name in self.files]
+        files = {folder / name: content for name, content in self.files.items()}
         with writing(folder):
-            there = [path for path in paths if path.exists() and not overwrite]
+            there = [path for path in files if path.exists() and not overwrite]
         if there:
             raise OutputError(
                 "A file of the export is there already",
                 seen=there[0],
                 next_step="choose another folder, or replace it with --overwrite (overwrite=True).",
             )
-        for path, content in zip(paths, self.files.values(), strict=True):
-            if isinstance(content, bytes):
-                write_bytes(path, content)
-            else:
-                write_text(path, content)
-        return paths
+        for path, content in files.items():
+            write_bytes(path, content if isinstance(content, bytes) else content.encode())
+        return list(files)
 
     def row(self) -> dict[str, object]:
         """Return what changes there as a row of a table: the program, what is lost and new, and why."""
@@ -113,15 +79,14 @@ class Exported:
         }
 
     def __str__(self) -> str:
-        changed = [f"  changed: {text}" for text in self.changes]
-        return "\n".join(
-            [f"for {self.target}: {', '.join(self.files)}", *changed, *(f"  note: {t}" for t in self.notes)]
-        )
+        lines = [f"for {self.target}: {', '.join(self.files)}"]
+        lines += [f"  changed: {text}" for text in self.changes]
+        return "\n".join([*lines, *(f"  note: {text}" for text in self.notes)])
 
     def _repr_html_(self) -> str:
-        texts = {name: text for name, text in self.files.items() if isinstance(text, str)}
-        parts = [fold(name, f"<pre>{escape(text)}</pre>") for name, text in texts.items()]
-        return "".join([*(note(text) for text in (*self.changes, *self.notes)), *parts])
+        texts = [(name, text) for name, text in self.files.items() if isinstance(text, str)]
+        parts = [fold(name, f"<pre>{escape(text)}</pre>") for name, text in texts]
+        return "".join([*map(note, (*self.changes, *self.notes)), *parts])
 
 
 def export_settings(
@@ -167,15 +132,10 @@ def export_settings(
     >>> pn.export_settings(pn.preset("deepstream"), "deepstream").write("deepstream")  # doctest: +SKIP
     """
     target = choose(Target, target, "target")
-    network = model if isinstance(model, NetworkFile) else _network(model)
-    if bad := next(
-        (text for text in (network.path, *network.labels) if re.search(r"[\x00-\x1f]", text)), None
-    ):
-        raise SettingsError(
-            "A path or class name with a line break cannot stand in such a file",
-            seen=repr(bad),
-            next_step="rename it.",
-        )
+    network = _network(model)
+    if bad := [text for text in (network.path, *network.labels) if re.search(r"[\x00-\x1f]", text)]:
+        what = "A path or class name with a line break cannot stand in such a file"
+        raise SettingsError(what, seen=repr(bad[0]), next_step="rename it.")
     shape, ran = "", settings.fit
     if settings.fit is FitMode.AUTO:
         ran = _fit_of(run) if run is not None else FitMode.STRETCH
@@ -188,21 +148,20 @@ def export_settings(
             next_step="take the nearest that it can, which is named here: --nearest (nearest=True).",
         )
     make, known = _MAKERS[target]
-    notes = _worth_saying(known, near, network.labels)
-    difference = None
-    if run is not None and near.fit is not ran:
-        notes = (
-            f"Not measured on a run: its frames are {ran}ed, and there they are {near.fit}ed.",
-            *notes,
-        )
-    elif run is not None and near.tiles != settings.tiles:
-        notes = ("Not measured on a run: it has what parts of frames gave, and there are none.", *notes)
-    elif run is not None:
-        difference = expected_difference(settings, near, target, run)
-        notes = (f"Measured on a run: {difference}.", *notes)
+    notes, difference = _worth_saying(known, near, network.labels), None
+    if run is not None:
+        if near.fit is not ran:
+            measured = f"Not measured on a run: its frames are {ran}ed, and there they are {near.fit}ed."
+        elif near.tiles != settings.tiles:
+            measured = "Not measured on a run: it has what parts of frames gave, and there are none."
+        else:
+            difference = expected_difference(settings, near, target, run)
+            measured = f"Measured on a run: {difference}."
+        notes = (measured, *notes)
     fit = f"Thresholds are for frames that are {near.fit}ed to {network.size[0]}x{network.size[1]}.{shape}"
+    name = re.sub(r"[^ -~]", "?", settings.preset)
     comments = [
-        f"PeopleNet for {target}, settings '{_plain(settings.preset)}', written by peoplenet-nb export.",
+        f"PeopleNet for {target}, settings '{name}', written by peoplenet-nb export.",
         fit,
         *(f"Changed: {text}." for text in changes),
         "What does not transfer:",
@@ -218,16 +177,14 @@ def export_settings(
 
 def _worth_saying(notes: str, settings: Settings, labels: Sequence[str]) -> tuple[str, ...]:
     """Return the notes that these settings call for: of lines ``when | text``, by clustering, top_k and sizes."""
-    said = {str(settings.clustering)}
-    if any(settings.own(label, "top_k") for label in labels):
-        said.add("top_k")
-    if any(
-        getattr(settings.for_class(label), name) for label in labels for name in deepstream.PIXELS.values()
-    ):
-        said.add("sizes")
-    each = (settings.default, *settings.classes.values())
-    if settings.fit == "letterbox" and any(numbers.roi_top or numbers.roi_bottom for numbers in each):
-        said.add("region")
+    says = {
+        str(settings.clustering): True,
+        "top_k": any(settings.own(label, "top_k") for label in labels),
+        "sizes": any(settings.own(label, name) for label in labels for name in deepstream.PIXELS.values()),
+        "letterbox": settings.fit is FitMode.LETTERBOX,
+        "region": settings.fit is FitMode.LETTERBOX and not deepstream.crops(settings),
+    }
+    said = {when for when, holds in says.items() if holds}
     lines = (line.partition("|") for line in notes.strip().splitlines())
     return tuple(text.strip() for when, _, text in lines if not when.strip() or said & set(when.split()))
 
@@ -254,17 +211,13 @@ def _fit_of(run: str | Path | Sequence[Grids]) -> FitMode:
             seen="fit: auto",
             next_step="choose one with --fit stretch or --fit letterbox (settings.replace(fit=...)).",
         )
-    return modes.pop()
+    return modes.pop() if modes else FitMode.STRETCH
 
 
-def _plain(text: str) -> str:
-    return re.sub(r"[^ -~]", "?", text)
-
-
-def _network(model: str | Path | None) -> NetworkFile:
-    """Return what the files say of a model file."""
-    if model is None:
-        return NetworkFile()
+def _network(model: str | Path | NetworkFile | None) -> NetworkFile:
+    """Return what the files say of a model."""
+    if model is None or isinstance(model, NetworkFile):
+        return model or NetworkFile()
     from peoplenet_nb.errors import ModelError
     from peoplenet_nb.onnxfile import read_model_file
 
@@ -275,13 +228,6 @@ def _network(model: str | Path | None) -> NetworkFile:
             seen=file.path,
             next_step="name the model that was downloaded, not a variant of it.",
         )
-    _, _, height, width = file.input.shape
-    return NetworkFile(
-        file.path.resolve().as_posix(),
-        file.labels,
-        (int(width), int(height)),
-        file.stride,
-        file.input.name,
-        file.coverage.name,
-        file.boxes.name,
-    )
+    size = int(file.input.shape[3]), int(file.input.shape[2])
+    tensors = file.input.name, file.coverage.name, file.boxes.name
+    return NetworkFile(file.path.resolve().as_posix(), file.labels, size, file.stride, *tensors)

@@ -27,33 +27,15 @@ class Target(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """What a target can say.
+    """What a target can say; numbers are fields of `ClassSettings`."""
 
-    Parameters
-    ----------
-    clusterings : tuple of Clustering
-        The first is taken where the settings ask for another.
-    own : frozenset of str
-        The numbers (fields of `ClassSettings`) that each class can have for its own.
-    common : frozenset of str
-        Those that are one for all classes there.
-    flavour : Flavour
-        Whose DBSCAN.
-    score : Score
-        A DBSCAN cluster's confidence.
-    letterbox : bool
-        Whether it can keep the aspect, padded at the bottom and right.
-    whole_samples : bool
-        Whether ``min_samples`` of TAO's DBSCAN is a whole number there.
-    """
-
-    clusterings: tuple[Clustering, ...]
-    own: frozenset[str]
-    common: frozenset[str] = frozenset()
+    clusterings: tuple[Clustering, ...]  # the first is taken where the settings ask for another
+    own: frozenset[str]  # numbers that each class can have for its own
+    common: frozenset[str] = frozenset()  # those that are one for all classes there
     flavour: Flavour = Flavour.DEEPSTREAM
     score: Score = Score.MAX
-    letterbox: bool = False
-    whole_samples: bool = True
+    letterbox: bool = False  # whether it can keep the aspect, padded at the bottom and right
+    whole_samples: bool = True  # whether ``min_samples`` of TAO's DBSCAN is a whole number there
 
 
 _NMS, _DBSCAN, _HYBRID = Clustering.NMS, Clustering.DBSCAN, Clustering.HYBRID
@@ -81,26 +63,12 @@ ABILITIES: Mapping[Target, Ability] = {
 
 @dataclass(frozen=True, slots=True)
 class NetworkFile:
-    """What the files say of the model.
+    """What the files say of the model."""
 
-    Parameters
-    ----------
-    path : str
-        Where the other program finds it; relative paths start at the written file.
-    labels : tuple of str
-        In the order of the model's classes.
-    size : tuple of int
-        ``(width, height)`` of its input in pixels.
-    stride : int
-        Network pixels per cell.
-    input, coverage, boxes : str
-        Names of its tensors.
-    """
-
-    path: str = "resnet34_peoplenet_int8.onnx"
+    path: str = "resnet34_peoplenet_int8.onnx"  # relative ones start at the written file
     labels: tuple[str, ...] = PEOPLENET_LABELS
-    size: tuple[int, int] = (960, 544)
-    stride: int = 16
-    input: str = "input_1:0"
+    size: tuple[int, int] = (960, 544)  # width and height of its input in pixels
+    stride: int = 16  # network pixels per cell
+    input: str = "input_1:0"  # this and the next two are names of tensors
     coverage: str = "output_cov/Sigmoid:0"
     boxes: str = "output_bbox/BiasAdd:0"

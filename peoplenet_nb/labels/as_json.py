@@ -16,13 +16,7 @@ _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the
 
 
 def from_json(data: Any) -> Raw:
-    """Return what a JSON label file holds.
-
-    Raises
-    ------
-    ValueError, KeyError, TypeError, AttributeError
-        When it is neither of the two, or not whole.
-    """
+    """Return what a JSON label file holds; one that is neither of the two, or not whole, is refused."""
     if isinstance(data, dict) and "images" in data:
         return _coco(data)
     tasks = data if isinstance(data, list) else [data]

@@ -15,8 +15,7 @@ from peoplenet_nb.labels.values import Key
 
 #: Width and height of an image in pixels, by its name.
 Sizes = Callable[[str], tuple[int, int]]
-# MOT16's classes: 1 pedestrian; person on vehicle, static person, distractor and reflection are neither.
-_MOT_CLASS = {1: "pedestrian", 2: "person on vehicle", 7: "static person", 8: "distractor", 12: "reflection"}
+# MOT16: 1 is a pedestrian; on a vehicle, static, distractor and reflection are neither right nor wrong.
 _MOT_NEITHER = (2, 7, 8, 12)
 _MOT_COLUMNS = 9  # of MOT16's truth: flag, class, visibility; that of 2015 has ten and names no class
 _MOST_FRAMES = 2_000_000
@@ -35,34 +34,22 @@ def from_mot(text: str) -> Raw:
     """Return MOTChallenge's truth: ``frame, id, left, top, width, height, flag, ...``.
 
     Frames and pixels count from 1; a flag of 0 marks a box to be ignored.
-
-    Raises
-    ------
-    ValueError
-        When a line is not that.
     """
     lines = [line.split(",") for line in text.splitlines() if line.strip()]
     table = np.array([line[:7] for line in lines], np.float64).reshape(-1, 7)
-    raw = Raw("MOT", names=["pedestrian"])
+    raw, numbers = Raw("MOT", names=["pedestrian"]), list[int]()
     for line, (frame, _, x, y, width, height, flag) in zip(lines, table.tolist(), strict=True):
+        numbers.append(_index(frame - 1))
         kind = int(float(line[7])) if len(line) == _MOT_COLUMNS and is_number(line[7]) else 1
-        if kind not in _MOT_CLASS:
-            continue
-        box = (x - 1, y - 1, x - 1 + width, y - 1 + height)
-        ignore = flag == 0 or kind in _MOT_NEITHER
-        raw.rows.append(Row(_index(frame - 1), "pedestrian", box, ignore))
-    raw.frames = list(spaced([int(frame) - 1 for frame in table[:, 0]]))
+        if kind == 1 or kind in _MOT_NEITHER:
+            box = (x - 1, y - 1, x - 1 + width, y - 1 + height)
+            raw.rows.append(Row(numbers[-1], "pedestrian", box, flag == 0 or kind in _MOT_NEITHER))
+    raw.frames = list(spaced(numbers))
     return raw
 
 
 def from_table(text: str) -> Raw:
-    """Return a table with the columns ``frame``, ``class`` and ``x, y, w, h`` or ``x1, y1, x2, y2``; counted from 0.
-
-    Raises
-    ------
-    ValueError, KeyError
-        When a line is not that.
-    """
+    """Return a table with the columns ``frame``, ``class`` and ``x, y, w, h`` or ``x1, y1, x2, y2``; counted from 0."""
     raw, rows = Raw("table"), csv.DictReader(io.StringIO(text))
     for row in rows:
         if "x1" in row:
@@ -97,13 +84,7 @@ def spaced(numbers: Sequence[int]) -> range:
 
 
 def from_kitti(text: str, name: str) -> Raw:
-    """Return KITTI's labels of one image; DeepStream's, where an id may stand second, too.
-
-    Raises
-    ------
-    ValueError
-        When a line is not that.
-    """
+    """Return KITTI's labels of one image; DeepStream's, where an id may stand second, too."""
     raw = Raw("KITTI", [name])
     for line in text.splitlines():
         words = line.split()
@@ -121,13 +102,7 @@ def from_kitti(text: str, name: str) -> Raw:
 
 
 def from_yolo(text: str, name: str, names: Sequence[str] | None, sizes: Sizes) -> Raw:
-    """Return YOLO's labels of one image, ``class cx cy w h [conf]`` or a polygon, as shares of its size.
-
-    Raises
-    ------
-    ValueError
-        When a line is not that.
-    """
+    """Return YOLO's labels of one image, ``class cx cy w h [conf]`` or a polygon, as shares of its size."""
     raw = Raw("YOLO", [name], names=list(names) if names else None)
     lines = [[float(word) for word in line.split()] for line in text.splitlines() if line.strip()]
     width, height = sizes(name) if lines else (1, 1)

@@ -16,13 +16,7 @@ _MOST_FRAMES, _MOST_BOXES = 2_000_000, 5_000_000
 
 
 def from_cvat(root: Element) -> Raw:
-    """Return what a CVAT file holds: boxes, and the boxes around polygons.
-
-    Raises
-    ------
-    ValueError, KeyError
-        When it is not whole.
-    """
+    """Return what a CVAT file holds: boxes, and the boxes around polygons."""
     labels = [label.text or "" for label in root.iterfind("./meta//labels/label/name")]
     raw = Raw("CVAT", names=labels or None)
     for image in root.iterfind("image"):
@@ -50,9 +44,9 @@ def _frames(root: Element, raw: Raw) -> range:
         for about in ("task", "job")
         if (text := root.findtext(f"./meta/{about}/{key}"))
     }
-    boxes = max((row.frame for row in raw.rows if isinstance(row.frame, int)), default=-1)
-    first = said.get("start_frame", 0)
-    last = max(boxes, said.get("stop_frame", said.get("size", 0) - 1))
+    boxes = [row.frame for row in raw.rows if isinstance(row.frame, int)]
+    first = min([said.get("start_frame", 0), *boxes])
+    last = max([said.get("stop_frame", said.get("size", 0) - 1), *boxes])
     if not 0 <= first <= last + 1 <= _MOST_FRAMES:
         raise ValueError(f"its frames are {first} to {last}")
     return range(first, last + 1)
@@ -90,13 +84,7 @@ def _shape(shape: Element) -> Box | None:
 
 
 def from_voc(root: Element, stem: str) -> Raw:
-    """Return what one Pascal VOC file holds; its corners count from 1, the lower right one is inside the box.
-
-    Raises
-    ------
-    ValueError
-        When it is not whole.
-    """
+    """Return what one Pascal VOC file holds; its corners count from 1, the lower right one is inside the box."""
     name = (root.findtext("filename") or stem).replace("\\", "/").rpartition("/")[2]
     raw = Raw("Pascal VOC", [name])
     for thing in root.iterfind("object"):

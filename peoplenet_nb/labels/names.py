@@ -68,16 +68,9 @@ def _meaning(name: str, classes: Sequence[str], given: Mapping[str, str]) -> str
 
 
 def to_labels(raw: Raw, classes: Sequence[str], given: Mapping[str, str]) -> Labels:
-    """Map the class names of a file and return its boxes as arrays.
+    """Map the class names of a file to those of the model, and return its boxes as arrays.
 
-    Parameters
-    ----------
-    raw : Raw
-        What a reader found.
-    classes : sequence of str
-        The model's classes.
-    given : mapping
-        The user's own meaning of names: a class, ``ignore``, or empty to leave them out.
+    ``given`` is the user's own meaning of names: a class, ``ignore``, or empty to leave them out.
 
     Raises
     ------

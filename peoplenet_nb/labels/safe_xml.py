@@ -17,15 +17,7 @@ _DEEPEST = 32
 
 
 def read_xml(path: Path, most: int) -> Element:
-    """Return the root of an XML file of at most ``most`` bytes.
-
-    Raises
-    ------
-    OSError
-        When it cannot be read.
-    ValueError
-        When it is no XML, too large, nests deeply or declares entities.
-    """
+    """Return the root of an XML file; a `ValueError` for more bytes, deep nests, and entities that it declares."""
     text = read_text(path, most)
     parser, builder, depth = expat.ParserCreate("utf-8"), TreeBuilder(), 0
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from peoplenet_nb.errors import refuse_unknown
 from peoplenet_nb.html_tables import note, table
 
 Key = int | str
@@ -20,18 +21,10 @@ EVERY_CLASS = -1
 
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """Ground truth of one class in one frame.
+    """Ground truth of one class in one frame."""
 
-    Parameters
-    ----------
-    xyxy : ndarray
-        ``(M, 4)`` float64 in frame pixels.
-    ignore : ndarray
-        ``(M,)`` bool: neither to be found nor wrong to find.
-    """
-
-    xyxy: npt.NDArray[np.float64]
-    ignore: npt.NDArray[np.bool_]
+    xyxy: npt.NDArray[np.float64]  # ``(M, 4)`` float64 in frame pixels
+    ignore: npt.NDArray[np.bool_]  # ``(M,)`` bool: neither to be found nor wrong to find
 
     @classmethod
     def of(cls, truth: Truth | npt.ArrayLike) -> Truth:
@@ -123,6 +116,7 @@ class Labels:
 
     def truth(self, label: str) -> dict[Key, Truth]:
         """Return the ground truth of one class by frame, empty frames included."""
+        refuse_unknown([label.lower()], self.classes, "class")
         mine = np.isin(self.class_id, (self.classes.index(label.lower()), EVERY_CLASS))
         order = np.flatnonzero(mine)[np.argsort(self.frame[mine], kind="stable")]
         cuts = np.searchsorted(self.frame[order], np.arange(1, len(self.frames)))

@@ -21,21 +21,14 @@ _RECALL_POINTS = np.linspace(0.0, 1.0, 101)
 
 @dataclass(frozen=True, eq=False)
 class PrecisionRecall:
-    """How detections of one class fare as the threshold falls.
+    """How detections of one class fare as the threshold falls."""
 
-    Parameters
-    ----------
-    confidence, precision, recall : ndarray
-        ``(N,)`` float64, by falling confidence: what is reached when everything down to this confidence
-        is taken.
-    truths : int
-        Number of ground-truth boxes.
-    """
-
+    # confidence, precision, recall: ``(N,)`` float64, by falling confidence: what is reached when everything down to
+    # this confidence is taken
     confidence: Floats
     precision: Floats
     recall: Floats
-    truths: int
+    truths: int  # number of ground-truth boxes
 
     @classmethod
     def of(cls, confidence: Floats, matched: Ints, truths: int) -> PrecisionRecall:

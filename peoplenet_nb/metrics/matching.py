@@ -26,29 +26,15 @@ _AT_ONCE = 1 << 21  # pairs whose overlap is computed together
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Boxes and the truths of their frame that they overlap, by the turn in which a frame's boxes choose.
+    """Boxes and the truths of their frame that they overlap, by the turn in which a frame's boxes choose."""
 
-    Parameters
-    ----------
-    boxes, truths : int
-        How many there are of each.
-    box, truth : ndarray
-        ``(P,)`` int64 indices.
-    overlap : ndarray
-        ``(P,)`` float64: the IoU; with a crowd the share of the box that lies in it.
-    turns : ndarray
-        Where in the pairs each turn begins, and the end of the last.
-    crowd : ndarray
-        ``(truths,)`` bool.
-    """
-
-    boxes: int
+    boxes: int  # boxes, truths: how many there are of each
     truths: int
-    box: Ints
+    box: Ints  # box, truth: ``(P,)`` int64 indices
     truth: Ints
-    overlap: Floats
-    turns: Ints
-    crowd: Mask
+    overlap: Floats  # ``(P,)`` float64: the IoU; with a crowd the share of the box that lies in it
+    turns: Ints  # where in the pairs each turn begins, and the end of the last
+    crowd: Mask  # ``(truths,)`` bool
 
 
 def find_pairs(
@@ -105,19 +91,9 @@ def _overlaps(a: Floats, b: Floats, crowd: Mask) -> Floats:
 def match_pairs(pairs: Pairs, ious: npt.ArrayLike, counts: Mask | None = None) -> Ints:
     """Match at several IoUs at once.
 
-    Parameters
-    ----------
-    pairs : Pairs
-        Found with a ``least`` of at most the lowest IoU.
-    ious : array_like
-        ``(T,)``: least overlap of a match.
-    counts : ndarray, optional
-        ``(truths,)`` bool: which are to be found; left out, all that are no crowds.
-
-    Returns
-    -------
-    ndarray
-        ``(T, boxes)`` int64: the matched truth, -1 for none, `IGNORED` for one that does not count.
+    ``ious`` are ``(T,)`` least overlaps, none below what the pairs were found with; ``counts`` says which truths are to
+    be found, all that are no crowds where it is left out. Returned is ``(T, boxes)`` int64: the matched truth, -1 for
+    none, `IGNORED` for one that does not count.
     """
     least = np.minimum(np.asarray(ious, np.float64).reshape(-1, 1), 1 - 1e-10)
     counts = ~pairs.crowd if counts is None else counts & ~pairs.crowd

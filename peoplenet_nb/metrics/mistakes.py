@@ -16,7 +16,7 @@ import numpy as np
 from peoplenet_nb.decoding import iou_matrix
 from peoplenet_nb.labels import EVERY_CLASS, Labels
 from peoplenet_nb.metrics.found import Found
-from peoplenet_nb.metrics.matching import Floats, Ints, find_pairs, match_pairs
+from peoplenet_nb.metrics.matching import Floats, Ints, match_pairs
 
 _RIGHT, _NEAR = 0.5, 0.1
 _SAME = 0.3  # IoU from which on two errors in neighbouring frames are one to look at
@@ -34,32 +34,15 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Mistake:
-    """One error.
+    """One error."""
 
-    Parameters
-    ----------
-    kind : Kind
-        What is wrong.
-    frame : int
-        Index into ``labels.frames``.
-    label : str
-        The class: of the box that was found, or of the one that was missed.
-    xyxy : ndarray
-        ``(4,)`` float64, the box found or missed.
-    confidence : float
-        NaN for what was missed.
-    truth : ndarray or None
-        ``(4,)`` float64: the labelled box that it belongs to, if any.
-    weight : float
-        How much it matters, 0..1: the confidence of what is wrong; for what was missed how large it is among all.
-    """
-
-    kind: Kind
-    frame: int
-    label: str
-    xyxy: Floats
-    confidence: float
-    truth: Floats | None
+    kind: Kind  # what is wrong
+    frame: int  # index into ``labels.frames``
+    label: str  # the class: of the box that was found, or of the one that was missed
+    xyxy: Floats  # ``(4,)`` float64, the box found or missed
+    confidence: float  # NaN for what was missed
+    truth: Floats | None  # ``(4,)`` float64: the labelled box that it belongs to, if any
+    # how much it matters, 0..1: the confidence of what is wrong; for what was missed how large it is among all
     weight: float
 
 
@@ -70,9 +53,8 @@ def find_mistakes(final: Found, labels: Labels) -> list[Mistake]:
     top = max(1.0, float(final.confidence.max(initial=0.0)))  # sums of coverages may exceed 1
     for label in labels.judged:
         class_id = labels.classes.index(label)
-        mine = final[final.class_id == class_id]
-        truths = np.flatnonzero(np.isin(labels.class_id, (class_id, EVERY_CLASS)))
-        matched = _matched(mine, labels, truths)
+        mine, truths, pairs = final.against(labels, class_id, _RIGHT)
+        matched: Ints = match_pairs(pairs, _RIGHT)[0]
         explained[truths[matched[matched >= 0]]] = True
         own = np.flatnonzero((labels.class_id == class_id) & ~labels.ignore)
         others = np.flatnonzero(
@@ -105,13 +87,6 @@ def find_mistakes(final: Found, labels: Labels) -> list[Mistake]:
     return sorted(made, key=lambda mistake: mistake.frame)
 
 
-def _matched(mine: Found, labels: Labels, truths: Ints) -> Ints:
-    frame, xyxy, ignore = labels.frame[truths], labels.xyxy[truths], labels.ignore[truths]
-    pairs = find_pairs(mine.frame, mine.xyxy, mine.confidence, frame, xyxy, ignore, _RIGHT)
-    matched: Ints = match_pairs(pairs, _RIGHT)[0]
-    return matched
-
-
 def _nearest(mine: Found, i: int, labels: Labels, which: Ints) -> tuple[int, float]:
     """Return which labelled box of its frame a box overlaps most, and by how much."""
     # Labels stand by frame.
@@ -131,16 +106,10 @@ def count_mistakes(mistakes: Sequence[Mistake]) -> dict[str, dict[str, int]]:
 
 
 def worst(mistakes: Sequence[Mistake], count: int = 20, apart: int = 0) -> list[Mistake]:
-    """Return the errors that matter most, the worst first.
+    """Return the errors that matter most, ``count`` at most, the worst first.
 
-    Parameters
-    ----------
-    mistakes : sequence of Mistake
-        All of them.
-    count : int
-        How many at most; one kind takes more than half of them only where there are no others.
-    apart : int
-        Of a video: errors of one kind at one spot within so many labelled frames are one to look at.
+    One kind takes more than half of them only where there are no others. Of a video, errors of one kind at one spot
+    less than so many labelled frames ``apart`` are one to look at.
     """
     chosen: list[Mistake] = []
     ranked = sorted(mistakes, key=lambda m: (-m.weight, m.frame))

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from peoplenet_nb.labels import EVERY_CLASS, Labels
+from peoplenet_nb.labels import Labels
 from peoplenet_nb.metrics.curves import PrecisionRecall, average_precision, f1_of
 from peoplenet_nb.metrics.found import Found
-from peoplenet_nb.metrics.matching import IGNORED, Floats, Ints, Mask, Pairs, find_pairs, match_pairs
+from peoplenet_nb.metrics.matching import IGNORED, Floats, Ints, Mask, match_pairs
 
 IOUS = np.linspace(0.5, 0.95, 10)
 """COCO's ten."""
@@ -51,36 +51,20 @@ class SizeScore:
 
 @dataclass(frozen=True, eq=False)
 class ClassScore:
-    """How one class fares.
+    """How one class fares."""
 
-    Parameters
-    ----------
-    label : str
-        The class.
-    truths, found : int
-        Boxes to be found, and boxes found that are right or false.
-    ap, ap50, ap75 : Estimate
-        Average precision: mean over IoU 0.5 to 0.95, at 0.5, and at 0.75.
-    precision, recall, f1 : Estimate
-        Of the boxes that the settings give, at IoU 0.5.
-    curve, strict_curve : PrecisionRecall
-        At IoU 0.5 and 0.75, down to the lowest confidence there is.
-    sizes : dict
-        A `SizeScore` for each of `SIZES`.
-    """
-
-    label: str
-    truths: int
+    label: str  # the class
+    truths: int  # truths, found: boxes to be found, and boxes found that are right or false
     found: int
-    ap: Estimate
+    ap: Estimate  # ap, ap50, ap75: average precision: mean over IoU 0.5 to 0.95, at 0.5, and at 0.75
     ap50: Estimate
     ap75: Estimate
-    precision: Estimate
+    precision: Estimate  # precision, recall, f1: of the boxes that the settings give, at IoU 0.5
     recall: Estimate
     f1: Estimate
-    curve: PrecisionRecall
+    curve: PrecisionRecall  # curve, strict_curve: at IoU 0.5 and 0.75, down to the lowest confidence there is
     strict_curve: PrecisionRecall
-    sizes: dict[str, SizeScore]
+    sizes: dict[str, SizeScore]  # a `SizeScore` for each of `SIZES`
 
 
 def stretches(frames: int, video: bool) -> Ints:
@@ -91,22 +75,10 @@ def stretches(frames: int, video: bool) -> Ints:
 def score_class(
     class_id: int, low: Found, final: Found, labels: Labels, drawn: Ints, seed: int = 0
 ) -> ClassScore:
-    """Score one class.
+    """Score one class, which is an index into ``labels.classes``.
 
-    Parameters
-    ----------
-    class_id : int
-        Index into ``labels.classes``.
-    low : Found
-        All boxes, down to a low confidence; frames count as ``labels.frames``.
-    final : Found
-        The boxes that the settings give.
-    labels : Labels
-        The truth.
-    drawn : ndarray
-        `stretches`.
-    seed : int
-        Of the bootstrap.
+    ``low`` are all boxes down to a low confidence, ``final`` those that the settings give; their frames count as
+    ``labels.frames``. The bootstrap draws `stretches`.
     """
     curve_of, final_of = _Class(class_id, low, labels), _Class(class_id, final, labels)
     weights = draw_units(int(drawn.max(initial=-1)) + 1, seed)
@@ -136,19 +108,9 @@ class _Class:
     """The boxes and truths of one class, and their overlaps."""
 
     def __init__(self, class_id: int, found: Found, labels: Labels) -> None:
-        self.found = found[found.class_id == class_id]
-        mine = np.isin(labels.class_id, (class_id, EVERY_CLASS))
-        self.frame, self.xyxy, self.area = labels.frame[mine], labels.xyxy[mine], labels.area[mine]
+        self.found, mine, self.pairs = found.against(labels, class_id, IOUS[0])
+        self.frame, self.area = labels.frame[mine], labels.area[mine]
         self.counts: Mask = ~labels.ignore[mine]
-        self.pairs: Pairs = find_pairs(
-            self.found.frame,
-            self.found.xyxy,
-            self.found.confidence,
-            self.frame,
-            self.xyxy,
-            ~self.counts,
-            IOUS[0],
-        )
 
     def within(self, limits: tuple[float, float]) -> tuple[Mask, Mask]:
         """Return which truths to be found, and which boxes, have an area within limits."""

@@ -37,15 +37,7 @@ _BINS = 20
 
 
 def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> Picture:
-    """Return how many cells of each class reach each threshold, with the chosen thresholds marked.
-
-    Parameters
-    ----------
-    grids : Grids
-        Raw output of one frame.
-    settings : Settings, optional
-        Whose thresholds to mark.
-    """
+    """Return how many cells of each class reach each threshold, with those of settings marked."""
     steps = np.linspace(0.02, 0.98, 49)
     figure, (ax,) = panels(1, 1, 3.4)
     texts = []
@@ -73,15 +65,7 @@ def candidates_per_threshold(grids: Grids, settings: Settings | None = None) -> 
 
 
 def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
-    """Return how many objects of each class there are in each frame of a run.
-
-    Parameters
-    ----------
-    frames : DataFrame
-        Columns ``frame``, ``time_s`` (empty for images) and one of counts per class, as ``frames.csv`` has.
-    labels : sequence of str
-        Names of the classes.
-    """
+    """Return how many objects of each class there are in each frame of a run, whose ``frames.csv`` is given."""
     from matplotlib.ticker import MaxNLocator
 
     timed = "time_s" in frames and frames["time_s"].notna().all()
@@ -106,17 +90,7 @@ def counts_over_time(frames: pd.DataFrame, labels: Sequence[str]) -> Picture:
 def confidence_histogram(
     detections: pd.DataFrame, labels: Sequence[str], settings: Settings | None = None
 ) -> Picture:
-    """Return the distribution of confidences of each class, with its threshold marked.
-
-    Parameters
-    ----------
-    detections : DataFrame
-        Columns ``class`` and ``confidence``, as ``detections.csv`` has.
-    labels : sequence of str
-        Names of the classes.
-    settings : Settings, optional
-        Whose thresholds to mark.
-    """
+    """Return the distribution of a run's confidences (``detections.csv``), with the thresholds of settings marked."""
     from matplotlib.ticker import MaxNLocator
 
     figure, axes = panels(1, len(labels), 2.9, sharey=False)
@@ -149,13 +123,7 @@ def confidence_histogram(
 
 
 def latency_bars(rows: Sequence[dict[str, Any]]) -> Picture:
-    """Return milliseconds per frame as bars.
-
-    Parameters
-    ----------
-    rows : sequence of dict
-        Each with ``device``, ``batch`` and ``ms_per_frame``.
-    """
+    """Return milliseconds per frame as bars, of rows with ``device``, ``batch`` and ``ms_per_frame``."""
     figure, (ax,) = panels(1, 1, 0.9 + 0.42 * max(1, len(rows)))
     names = [f"{row['device']}, batch {row['batch']}" for row in rows]
     values = [float(row["ms_per_frame"]) for row in rows]
@@ -170,10 +138,7 @@ def latency_bars(rows: Sequence[dict[str, Any]]) -> Picture:
 def speed_bars(rows: Sequence[dict[str, Any]]) -> Picture:
     """Return frames per second of whole runs as bars, with the bare loop of each marked.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        Each with ``device``, ``precision``, ``fps`` and ``bare_fps``, and ``batch`` where it is not 1.
+    Rows have ``device``, ``precision``, ``fps`` and ``bare_fps``, and ``batch`` where it is not 1.
     """
     figure, (ax,) = panels(1, 1, 0.9 + 0.42 * max(1, len(rows)))
     names = [_configuration(row) for row in rows]
@@ -196,12 +161,7 @@ def speed_bars(rows: Sequence[dict[str, Any]]) -> Picture:
 def stage_bars(rows: Sequence[dict[str, Any]], stages: Sequence[str]) -> Picture:
     """Return where the time of a frame goes: one bar a stage, for one or a few configurations.
 
-    Parameters
-    ----------
-    rows : sequence of dict
-        Each with ``device``, ``precision`` and the milliseconds per frame of each stage.
-    stages : sequence of str
-        Which, from the first to the last.
+    Rows have ``device``, ``precision`` and the milliseconds per frame of each stage.
     """
     colours = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7")
     figure, (ax,) = panels(1, 1, 1.0 + 0.26 * len(stages) * max(1, len(rows)))

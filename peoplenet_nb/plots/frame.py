@@ -79,17 +79,7 @@ def contact_sheet(frames: Sequence[SourceFrame], reports: Sequence[FrameReport])
 
 
 def heatmaps(frame: Frame, grids: Grids, dead: Sequence[str] = ()) -> Picture:
-    """Return the coverage of each class over the frame, on one scale from 0 to 1.
-
-    Parameters
-    ----------
-    frame : ndarray
-        BGR uint8, the frame that the grids came from.
-    grids : Grids
-        Its raw output.
-    dead : sequence of str
-        Classes whose head finds nothing whatever it is shown; their titles say so.
-    """
+    """Return the coverage of each class over its BGR frame, on one scale; titles say which heads are ``dead``."""
     classes = len(grids.labels)
     rows = -(-(classes + 1) // 2)
     figure, axes = frame_panels(frame, rows, 2)
@@ -131,18 +121,9 @@ def cell_rectangle(grids: Grids, row: int, col: int) -> tuple[float, float, floa
 def grid_and_field(
     frame: Frame, grids: Grids, field: ReceptiveField, row: int | None = None, col: int | None = None
 ) -> Picture:
-    """Return the grid over the frame, one cell marked, and the part of the frame that this cell sees.
+    """Return the grid over its BGR frame, one cell marked, and the part of the frame that this cell sees.
 
-    Parameters
-    ----------
-    frame : ndarray
-        BGR uint8.
-    grids : Grids
-        Its raw output.
-    field : ReceptiveField
-        Of the model (`peoplenet_nb.onnxfile.receptive.receptive_field`).
-    row, col : int, optional
-        The cell; left out, the one with the highest coverage.
+    Left out, the cell is the one with the highest coverage. The field is the model's (`onnxfile.receptive`).
     """
     if row is None or col is None:
         _, row, col = (int(i) for i in np.unravel_index(int(grids.coverage.argmax()), grids.shape))
@@ -175,17 +156,7 @@ def grid_and_field(
 
 
 def network_view(frame: Frame, batch: npt.NDArray[np.float32], fit: Fit) -> Picture:
-    """Return the frame beside what the network gets of it.
-
-    Parameters
-    ----------
-    frame : ndarray
-        BGR uint8 ``(H, W, 3)``.
-    batch : ndarray
-        The network input ``(1, 3, H, W)`` float32, RGB in 0..1.
-    fit : Fit
-        How one became the other.
-    """
+    """Return the BGR frame beside the input ``(1, 3, H, W)``, RGB in 0..1, that the network gets of it."""
     width, height = fit.network_size
     ratios = [frame.shape[1] / frame.shape[0], width / height]
     figure, axes = panels(1, 2, (WIDTH_IN - 1.5) / sum(ratios) + 0.8, width_ratios=ratios)

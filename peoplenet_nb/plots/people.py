@@ -23,18 +23,7 @@ _IN, _OUT = (f"#{r:02x}{g:02x}{b:02x}" for b, g, r in (PALETTE[5], PALETTE[6])) 
 def who_is_who(
     frame: Frame, tracks: Tracks, counts: Counts | None = None, *, label: str = "person"
 ) -> Picture:
-    """Return a frame with numbers and trails, and the lines, zones and counters of a scene.
-
-    Parameters
-    ----------
-    frame : Frame
-        Of the video.
-    tracks : Tracks
-    counts : Counts, optional
-        With its scene.
-    label : str
-        Of which class.
-    """
+    """Return a frame with numbers and trails of a class, and the lines, zones and counters of a scene."""
     people = tracks.of_class(label)
     here = people.track[people.at(frame.index)].tolist()
     numbers = ", ".join(map(str, here)) or "nobody"

@@ -67,13 +67,7 @@ class Picture:
         )
 
     def save(self, path: str | Path) -> Path:
-        """Write the picture; the suffix is put right for its kind, and the path returned.
-
-        Raises
-        ------
-        OutputError
-            When it cannot be written.
-        """
+        """Write the picture; the suffix is put right for its kind, and the path returned."""
         path = Path(path).with_suffix(_SUFFIX[self.mime])
         write_bytes(path, self.data)
         return path
@@ -86,13 +80,7 @@ class Picture:
 
 
 def frame_picture(frame: npt.NDArray[np.uint8], alt: str, *, width: int = 960, caption: str = "") -> Picture:
-    """Return a BGR frame as a picture, no wider than ``width`` pixels.
-
-    Raises
-    ------
-    SourceError
-        When the frame is not a BGR picture.
-    """
+    """Return a BGR frame as a picture, no wider than ``width`` pixels."""
     frame = check_frame(frame)
     if frame.shape[1] > width:
         size = (width, max(1, round(frame.shape[0] * width / frame.shape[1])))

@@ -157,12 +157,7 @@ def cell_box(
 ) -> Picture:
     """Return how one cell's four distances become its box; left out, the best cell of the class.
 
-    Raises
-    ------
-    GridsError
-        When the model has no box output.
-    SettingsError
-        When the model has no such class.
+    A coverage-only model is a `GridsError`.
     """
     class_id = class_index(grids.labels, label)
     if grids.boxes is None:

@@ -23,13 +23,7 @@ _LEAST_CHARACTERS = 8
 
 
 def fit_texts(figure: Figure) -> None:
-    """Keep every text of a figure on its canvas, and free of mathematics.
-
-    Parameters
-    ----------
-    figure : Figure
-        Finished but for this; its layout is final afterwards.
-    """
+    """Keep every text of a finished figure on its canvas, and free of mathematics; its layout is final afterwards."""
     from matplotlib.image import AxesImage
     from matplotlib.text import Text
 

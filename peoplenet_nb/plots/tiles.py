@@ -23,13 +23,7 @@ _LEAST = 120.0  # frame pixels that a tile shows
 
 
 def pictures_of(where: str | Path | Source, wanted: set[int]) -> dict[int, tuple[Image, str]]:
-    """Return the pictures of some frames, and their names.
-
-    Raises
-    ------
-    SourceError
-        When the source cannot be opened, or has no such frames any more.
-    """
+    """Return the pictures of some frames, and their names; a `SourceError` where the source has them no more."""
     source = where if isinstance(where, Source) else open_source(where)
     found: dict[int, tuple[Image, str]] = {}
     for frame in source.sampled() if wanted else ():
@@ -47,17 +41,10 @@ def pictures_of(where: str | Path | Source, wanted: set[int]) -> dict[int, tuple
 
 
 def tile(image: Image, focus: Floats, solid: Floats, dashed: Floats, caption: str, *, thick: Floats) -> Image:
-    """Return the surroundings of some boxes.
+    """Return the surroundings of some boxes of a BGR picture, with a line below.
 
-    Parameters
-    ----------
-    image : ndarray
-        ``(H, W, 3)`` BGR uint8.
-    focus, solid, dashed, thick : ndarray
-        ``(N, 4)`` xyxy in frame pixels: what is in the middle, drawn with solid and with dashed lines; of these,
-        what gets thicker ones.
-    caption : str
-        A line below.
+    All boxes are ``(N, 4)`` xyxy in its pixels: what is in the middle (``focus``), drawn with solid and with dashed
+    lines; of these, what gets ``thick`` ones.
     """
     low, high = focus[:, :2].min(axis=0), focus[:, 2:].max(axis=0)
     ratio = _TILE[0] / _TILE[1]

@@ -56,20 +56,14 @@ class _Part:
 
 @dataclass(frozen=True)
 class ByHand:
-    """What to hide and to show besides.
-
-    Raises
-    ------
-    SettingsError
-        When the file holds something else.
-    """
+    """What to hide and to show besides."""
 
     hidden: tuple[_Part, ...] = ()
     shown: tuple[_Part, ...] = ()
 
     @classmethod
     def read(cls, path: Path) -> ByHand:
-        """Read the file; one that explains itself is written where there is none."""
+        """Read the file, or refuse it (`SettingsError`); one that explains itself is written where there is none."""
         if not path.exists():
             write_text(path, _TEMPLATE)
             return cls()
@@ -90,15 +84,7 @@ class ByHand:
         return cls(tuple(map(_hidden, parts["hide"])), tuple(map(_shown, parts["show"])))
 
     def changed(self, regions: pd.DataFrame, frames: Ints, times: Floats) -> pd.DataFrame:
-        """Return the regions with what was added and without what was taken away.
-
-        Parameters
-        ----------
-        regions : DataFrame
-            As from `peoplenet_nb.redaction.regions.regions_of`.
-        frames, times : ndarray
-            ``(F,)``: index and time of all frames.
-        """
+        """Return regions of a video's ``(F,)`` frames with what was added and without what was taken away."""
         import pandas as pd
 
         time_s, track = regions["time_s"].to_numpy(np.float64), regions["track"].to_numpy(np.int64)
@@ -132,6 +118,8 @@ def _hidden(row: object) -> _Part:
     if "box" not in values:
         raise _refused("What is hidden by hand has a box", row)
     then = _box(values["then"]) if "then" in values else None
+    if then is not None and "to" not in values:  # it would never get there
+        raise _refused("A box that moves says until when: from, to, box and then", row)
     return _Part(*_span(values, row), _box(values["box"]), then)
 
 

@@ -32,16 +32,9 @@ class How(StrEnum):
 def hide(
     image: Image, boxes: Sequence[Sequence[float]] | npt.NDArray[np.float64], how: How = How.SOLID
 ) -> None:
-    """Hide parts of a picture.
+    """Hide ``(N, 4)`` boxes of a BGR picture, which is changed.
 
-    Parameters
-    ----------
-    image : ndarray
-        ``(H, W, 3)`` BGR uint8; it is changed.
-    boxes : array_like
-        ``(N, 4)``: left, top, right, bottom in its pixels. They are rounded outwards to even ones, since a video keeps
-        colours for pairs of pixels.
-    how : How
+    They are rounded outwards to even pixels, since a video keeps colours for pairs of them.
     """
     height, width = image.shape[:2]
     for x1, y1, x2, y2 in boxes:

@@ -151,8 +151,8 @@ def redact(
         seen, step = f"margin={margin}, hold={hold}", f"pass margin={MARGIN}, hold={HOLD}, for example."
         raise SettingsError("The margin is 1 to 3, and hold a number of frames", seen=seen, next_step=step)
     result = load_result(run)
-    frames, times, numbers = read_frames(result)
     _check_run(result)
+    frames, times, numbers = read_frames(result)
     original = original_of(result, source)
     folder = result.folder
     _refuse_original(original, folder / REDACTED)

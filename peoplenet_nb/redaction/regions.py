@@ -78,11 +78,8 @@ def regions_of(
         All that was found, frame by frame.
     frame_size : tuple of int
         Width and height in pixels.
-    what : What
-    margin : float
-        How much larger than a box its region is, in width and height.
-    hold : int
-        How many frames a region stays before and after its track, moving on as it moved.
+    what, margin, hold
+        As for `peoplenet_nb.redaction.redact`; regions that stay move on as they moved.
     begins : sequence of int
         Positions at which a shot begins; nothing is held beyond.
 

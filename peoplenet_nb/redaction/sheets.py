@@ -25,18 +25,10 @@ _INK, _PAPER, _MARK = (30, 30, 30), (255, 255, 255), (0, 94, 213)  # BGR
 
 
 class Sheets:
-    """Collects pictures while a video is rendered, and lays them out.
+    """Collects pictures while a video of ``count`` frames is rendered, and lays them out.
 
-    Parameters
-    ----------
-    doubts : DataFrame
-        As from `peoplenet_nb.redaction.regions.regions_of`.
-    count : int
-        How many frames the video has.
-    where : mapping
-        Position of each frame's index.
-    away : int
-        How many frames before and after a moment are shown.
+    ``doubts`` are those of `peoplenet_nb.redaction.regions.regions_of`, ``where`` has the position of each frame's
+    index; pictures are so many frames ``away`` from a moment, before and after it.
     """
 
     def __init__(self, doubts: pd.DataFrame, count: int, where: Mapping[int, int], away: int) -> None:

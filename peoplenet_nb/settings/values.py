@@ -140,9 +140,9 @@ class Settings:
         return self.classes.get(class_name(label), self.default)
 
     def own(self, label: str, name: str) -> Any:
-        """Return one of ``nms_iou``, ``eps``, ``min_samples`` and ``top_k`` as it holds for a class."""
+        """Return a number of `ClassSettings` as it holds for a class: its own, else that of all."""
         value = getattr(self.for_class(label), name)
-        return getattr(self, name) if value is None else value
+        return getattr(self, name, None) if value is None else value
 
     def for_fit(self, fit: FitMode) -> Settings:
         """Return the settings for frames that were resized so; only ``auto`` serves both.

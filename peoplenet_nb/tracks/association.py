@@ -34,22 +34,14 @@ HEIGHTS = {"face": 7.0, "bag": 3.0}
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """Pairs of boxes of two frames; the arrays run in parallel over M pairs, by rising ``first``.
+    """Pairs of boxes of two frames; the arrays run in parallel over M pairs, by rising ``first``."""
 
-    Parameters
-    ----------
-    first, second : ndarray
-        ``(M,)`` int64: indices into the one and the other frame's detections, each used once at most.
-    cost : ndarray
-        ``(M,)`` float64: 0 for a box that stayed as it was (or moved as foreseen), below 1.
-    margin : ndarray
-        ``(M,)`` float64: how much more the next best pair of either box costs, with a box that is half as sure or
-        more; below 0 where a pair yielded to another one.
-    """
-
+    # first, second: ``(M,)`` int64: indices into the one and the other frame's detections, each used once at most
     first: Ints
     second: Ints
-    cost: Floats
+    cost: Floats  # ``(M,)`` float64: 0 for a box that stayed as it was (or moved as foreseen), below 1
+    # ``(M,)`` float64: how much more the next best pair of either box costs, with a box that is half as sure or more;
+    # below 0 where a pair yielded to another one
     margin: Floats
 
     def __len__(self) -> int:
@@ -76,7 +68,7 @@ def pair_costs(
     motion_a: Floats | None = None,
     motion_b: Floats | None = None,
 ) -> Floats:
-    """Return what each pair of boxes costs.
+    """Return what each pair of boxes costs, ``(N, M)`` float64; infinite for boxes of different classes.
 
     Parameters
     ----------
@@ -87,11 +79,6 @@ def pair_costs(
     motion_a, motion_b : ndarray, optional
         ``(N, 2)`` and ``(M, 2)`` float64, in pixels a second: how each box moved before ``a``, and moves after
         ``b``; NaN where that is unknown.
-
-    Returns
-    -------
-    ndarray
-        ``(N, M)`` float64; infinite for boxes of different classes.
     """
     height_a, height_b = heights(a)[:, None], heights(b)
     step = centres(b) - centres(a)[:, None]
@@ -118,18 +105,10 @@ def match_boxes(
     motion_a: Floats | None = None,
     motion_b: Floats | None = None,
 ) -> Matches:
-    """Match the boxes of two frames.
+    """Match the boxes of two frames, given as for `pair_costs`.
 
-    Parameters
-    ----------
-    a, b, seconds, motion_a, motion_b
-        As for `pair_costs`.
-
-    Returns
-    -------
-    Matches
-        Pairs of one class that cost less than 1, each box in one pair at most, so that the costs of the pairs plus
-        one half for each box that stays alone are least.
+    Pairs are of one class and cost less than 1, each box is in one pair at most, so that the costs of the pairs plus
+    one half for each box that stays alone are least.
     """
     from scipy.optimize import linear_sum_assignment
 

@@ -213,7 +213,7 @@ def _crossed(feet: Floats, line: Line, hold: int) -> list[tuple[int, bool]]:
     corners = np.array(line.points, np.float64)
     found = []
     for a, b in pairwise(corners):
-        sides = np.array([turn(a, b, point) for point in feet])
+        sides = turn(a, b, feet)
         on = np.flatnonzero(sides)
         if not len(on):
             continue

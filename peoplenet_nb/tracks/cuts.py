@@ -23,18 +23,7 @@ _FLAT = 2.0  # grey levels; less structure than that is none
 
 
 def thumbnail(image: npt.NDArray[np.uint8]) -> Thumbnail:
-    """Return a small grey copy of a frame, for `scene_cut`.
-
-    Parameters
-    ----------
-    image : ndarray
-        ``(H, W, 3)`` BGR or ``(H, W)`` grey uint8.
-
-    Returns
-    -------
-    ndarray
-        ``(18, 32)`` uint8.
-    """
+    """Return a small grey copy ``(18, 32)`` of a BGR or grey frame, for `scene_cut`."""
     step = max(1, min(image.shape[0] // 72, image.shape[1] // 128))
     few = np.ascontiguousarray(image[::step, ::step])
     grey = cv2.cvtColor(few, cv2.COLOR_BGR2GRAY) if few.ndim == 3 else few
@@ -42,13 +31,7 @@ def thumbnail(image: npt.NDArray[np.uint8]) -> Thumbnail:
 
 
 def scene_cut(before: Thumbnail, after: Thumbnail) -> bool:
-    """Tell whether two neighbouring frames belong to different shots.
-
-    Parameters
-    ----------
-    before, after : ndarray
-        What `thumbnail` gave for each.
-    """
+    """Tell whether two neighbouring frames, as `thumbnail` gave them, belong to different shots."""
     one, other = _structure(before)[_DOWN:-_DOWN, _ACROSS:-_ACROSS], _structure(after)
     flat = [float(part.std()) < _FLAT for part in (one, other)]
     if any(flat):

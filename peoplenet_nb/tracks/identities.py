@@ -166,13 +166,7 @@ def _looked_back(
 
 
 def tracking_library() -> Any:
-    """Return the library `trackers`.
-
-    Raises
-    ------
-    InstallationError
-        When it is not installed.
-    """
+    """Return the library `trackers`, or say how to install it."""
     try:
         import trackers
     except ImportError as error:

@@ -22,27 +22,14 @@ LEAST_LEFT = 0.25  # of a box that walks out of the frame
 def interpolate(
     a: Detections, b: Detections, share: float, frame_size: tuple[int, int], link: Link
 ) -> Detections:
-    """Return the detections at a moment between two frames.
+    """Return the detections at a moment between two frames, by falling confidence.
 
     Corners and confidence of a matched pair go in a straight line. A box of one frame alone goes on as it came (it
     stays where that is unknown) in the half that is nearer to its frame, and fades; in the very middle both halves
-    count.
+    count. ``row`` and ``col`` are those of the nearer frame's box; no box leaves the frame.
 
-    Parameters
-    ----------
-    a, b : Detections
-        Of the earlier and the later frame.
-    share : float
-        0..1, how far on the way; 0 gives ``a`` itself, 1 gives ``b``.
-    frame_size : tuple of int
-        Width and height in pixels; no box leaves it.
-    link : Link
-        What `peoplenet_nb.tracks.link_frames` found between the two.
-
-    Returns
-    -------
-    Detections
-        By falling confidence. ``row`` and ``col`` are those of the nearer frame's box.
+    ``share`` is 0..1, how far on the way from the earlier frame ``a`` to ``b``, and ``link`` what `link_frames` found
+    between the two.
     """
     if share <= 0:
         return a

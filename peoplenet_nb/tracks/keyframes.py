@@ -34,25 +34,13 @@ _DOUBT_S = 0.07  # seconds of doubt for each box
 
 @dataclass(frozen=True)
 class KeyFrames:
-    """How the frames are chosen that the network sees.
+    """How the frames are chosen that the network sees."""
 
-    Parameters
-    ----------
-    every : int, optional
-        The distance of two such frames; 1 is every frame. None: by what moves (``auto``).
-    """
-
-    every: int | None = 1
+    every: int | None = 1  # the distance of two such frames; 1 is every frame. None: by what moves (``auto``)
 
     @classmethod
     def parse(cls, value: KeyFrames | str | int) -> KeyFrames:
-        """Return what a person asked for: ``"off"``, ``"auto"``, or a number as such or as text.
-
-        Raises
-        ------
-        SettingsError
-            For anything else.
-        """
+        """Return what a person asked for: ``off``, ``auto``, or a number as such or as text; else a `SettingsError`."""
         if isinstance(value, KeyFrames):
             return value
         text = str(value).strip().lower()
@@ -83,14 +71,8 @@ class KeyFrames:
 def window_frames(keyframes: KeyFrames, fps: float | None, frame_size: tuple[int, int]) -> int:
     """Return the number of frames from the first one of a window to the first one of the next.
 
-    Parameters
-    ----------
-    keyframes : KeyFrames
-    fps : float, optional
-        Of the frames that are read: that of the video over ``every``. Left out, 25 is assumed.
-    frame_size : tuple of int
-        Width and height in pixels: the window's frames take 96 MB at most, at three bytes a pixel. With ``every`` it
-        is a multiple of that, and one of it at least.
+    ``fps`` is that of the frames that are read, 25 where it is not known. A window's frames take 96 MB at most, at
+    three bytes a pixel; with ``every`` it is a multiple of that, and one of it at least.
     """
     fps = fps if fps is not None and fps > 0 else _UNKNOWN_FPS
     room = _WINDOW_BYTES // max(1, 3 * frame_size[0] * frame_size[1])
@@ -108,7 +90,7 @@ def choose_and_fill(
     frame_size: tuple[int, int],
     announce: Callable[[Sequence[int]], object] | None = None,
 ) -> list[tuple[Detections, bool]]:
-    """Return the detections of every frame of a window, most of them without the network.
+    """Return the detections of every frame of a window, and whether each is inferred (else it is interpolated).
 
     Parameters
     ----------
@@ -121,16 +103,10 @@ def choose_and_fill(
         nothing is interpolated across.
     times : sequence of float, optional
         When each frame is shown, in seconds; left out, or where they do not rise, 25 frames a second.
-    keyframes : KeyFrames
-    frame_size : tuple of int
-        Width and height in pixels.
+    keyframes, frame_size
+        As for `window_frames`.
     announce : callable, optional
         Told which frames ``detect`` is asked for next, so that others can begin with them.
-
-    Returns
-    -------
-    list of tuple
-        For each frame its detections and whether they are inferred (else they are interpolated).
     """
     cuts = [i for i in range(1, count) if is_cut(i)]
     if times is None or any(later <= earlier for earlier, later in pairwise(times)):

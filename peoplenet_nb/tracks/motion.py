@@ -19,40 +19,19 @@ from peoplenet_nb.tracks.association import Floats, Matches, centres, match_boxe
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """What two neighbouring key frames have to do with each other.
+    """What two neighbouring key frames have to do with each other."""
 
-    Parameters
-    ----------
-    matches : Matches
-        Who is who.
-    seconds : float
-        How far apart they are.
-    before, after : ndarray
-        ``(N, 2)`` and ``(M, 2)`` float64, pixels a second: how each box of the earlier one came there from the key
-        frame before, and how each box of the later one goes on to the key frame after it; NaN where unknown.
-    """
-
-    matches: Matches
-    seconds: float
+    matches: Matches  # who is who
+    seconds: float  # how far apart they are
+    # before, after: ``(N, 2)`` and ``(M, 2)`` float64, pixels a second: how each box of the earlier one came there
+    # from the key frame before, and how each box of the later one goes on to the key frame after it; NaN where
+    # unknown
     before: Floats
     after: Floats
 
 
 def link_frames(frames: Sequence[Detections], times: Sequence[float]) -> list[Link]:
-    """Link frames, each to the next one.
-
-    Parameters
-    ----------
-    frames : sequence of Detections
-        Key frames of one shot, in order.
-    times : sequence of float
-        When each is shown, in seconds; they rise.
-
-    Returns
-    -------
-    list of Link
-        One fewer than there are frames.
-    """
+    """Link key frames of one shot, each to the next one; ``times``, in seconds, rise."""
     apart = [later - earlier for earlier, later in pairwise(times)]
     pairs = list(zip(pairwise(frames), apart, strict=True))
     matches = [match_boxes(a, b, seconds) for (a, b), seconds in pairs]

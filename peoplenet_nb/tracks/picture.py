@@ -38,12 +38,12 @@ def draw_tracks(
     counts: Counts | None = None,
     trail_s: float = TRAIL_S,
 ) -> Frame:
-    """Draw who is where in a frame.
+    """Return a copy of a BGR frame with boxes, numbers, trails, lines and zones; a box that closes a gap is thin.
 
     Parameters
     ----------
     image : ndarray
-        ``(H, W, 3)`` BGR uint8: the frame; it is not changed.
+        ``(H, W, 3)`` BGR uint8.
     tracks : Tracks
         In its pixels.
     frame : int
@@ -54,11 +54,6 @@ def draw_tracks(
         Beside each line how many went in and out until then, beside each zone how many are in it.
     trail_s : float
         Seconds of the way of the feet; 0 draws none.
-
-    Returns
-    -------
-    ndarray
-        A copy with boxes, numbers, trails, lines and zones. A box that closes a gap is thin.
     """
     picture = image.copy()
     unit = max(1, round(min(image.shape[:2]) / 360))
@@ -86,16 +81,9 @@ def draw_tracks(
 
 
 def draw_footprints(image: Frame, tracks: Tracks, *, opacity: float = 0.7) -> Frame:
-    """Draw where people stood and walked, over a frame: brighter where they were for longer.
+    """Return a copy of a BGR frame with where people stood and walked: brighter where they were for longer.
 
-    Parameters
-    ----------
-    image : ndarray
-        ``(H, W, 3)`` BGR uint8, the first frame for example; it is not changed.
-    tracks : Tracks
-        In its pixels; select a class with `Tracks.of_class`.
-    opacity : float
-        0..1, where they were for longest.
+    ``opacity``, 0..1, holds where they were for longest; select a class with `Tracks.of_class`.
     """
     height, width = image.shape[:2]
     heat = np.zeros((height, width), np.float32)

@@ -30,34 +30,18 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Line:
-    """A line that is crossed.
+    """A line that is crossed."""
 
-    Parameters
-    ----------
-    points : sequence of tuple
-        Two or more, in frame pixels.
-    swap : bool
-        Whether in and out are turned round.
-    """
-
-    points: tuple[Point, ...]
-    swap: bool = False
+    points: tuple[Point, ...]  # two or more, in frame pixels
+    swap: bool = False  # whether in and out are turned round
 
 
 @dataclass(frozen=True)
 class Zone:
-    """An area that people are in.
+    """An area that people are in."""
 
-    Parameters
-    ----------
-    points : sequence of tuple
-        Its corners in order, three or more, in frame pixels; its edges do not cross.
-    most : int, optional
-        How many people it may hold; more of them are overcrowding.
-    """
-
-    points: tuple[Point, ...]
-    most: int | None = None
+    points: tuple[Point, ...]  # its corners in order, three or more, in frame pixels; its edges do not cross
+    most: int | None = None  # how many people it may hold; more of them are overcrowding
 
 
 @dataclass(frozen=True)
@@ -128,13 +112,7 @@ class Scene:
                 )
 
     def check_size(self, frame_size: tuple[int, int]) -> None:
-        """Refuse frames of another size.
-
-        Raises
-        ------
-        SettingsError
-            When the scene was drawn in frames of another size.
-        """
+        """Refuse frames of another size than those that the scene was drawn in, with a `SettingsError`."""
         if tuple(frame_size) != tuple(self.frame_size):
             raise SettingsError(
                 "The scene was drawn in frames of another size",
@@ -144,13 +122,14 @@ class Scene:
 
     def scaled(self, frame_size: tuple[int, int]) -> Scene:
         """Return the same scene in frames of another size."""
-        ratio = [new / old for new, old in zip(frame_size, self.frame_size, strict=True)]
+        width, height = map(int, frame_size)
 
         def moved(points: Sequence[Point]) -> tuple[Point, ...]:
-            return tuple((x * ratio[0], y * ratio[1]) for x, y in points)
+            # Multiplied first: what lies on an edge stays there, and not a hair outside.
+            return tuple((x * width / self.frame_size[0], y * height / self.frame_size[1]) for x, y in points)
 
         return Scene(
-            (int(frame_size[0]), int(frame_size[1])),
+            (width, height),
             {name: Line(moved(line.points), line.swap) for name, line in self.lines.items()},
             {name: Zone(moved(zone.points), zone.most) for name, zone in self.zones.items()},
         )
@@ -166,13 +145,7 @@ class Scene:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> Scene:
-        """Read a scene.
-
-        Raises
-        ------
-        SettingsError
-            When the file cannot be read, or is none.
-        """
+        """Read a scene; a `SettingsError` when the file cannot be read, or is none."""
         try:
             data = read_yaml(path)
         except (OSError, ValueError) as error:
@@ -184,13 +157,7 @@ class Scene:
 
     @classmethod
     def from_dict(cls, data: object) -> Scene:
-        """Make it from what `to_dict` returns.
-
-        Raises
-        ------
-        SettingsError
-            When it is something else.
-        """
+        """Make it from what `to_dict` returns; a `SettingsError` for anything else."""
         whole = _mapping(data, "a scene", ("frame_size", "lines", "zones"))
         size = whole.get("frame_size", ())
         if not isinstance(size, list | tuple):
@@ -288,9 +255,9 @@ def segments_meet(a: Floats, b: Floats, c: Floats, d: Floats) -> bool:
     return any(side == 0 and _within(begin, end, point) for side, begin, end, point in ends)
 
 
-def turn(a: Floats, b: Floats, point: Floats) -> float:
-    """Return on which side of the way from ``a`` to ``b`` a point lies: above 0 on the right, as a picture shows it."""
-    return float((b[0] - a[0]) * (point[1] - a[1]) - (b[1] - a[1]) * (point[0] - a[0]))
+def turn(a: Floats, b: Floats, points: Floats) -> Any:
+    """Return on which side of the way from ``a`` to ``b`` points ``(…, 2)`` lie: above 0 on the right, as is shown."""
+    return (b[0] - a[0]) * (points[..., 1] - a[1]) - (b[1] - a[1]) * (points[..., 0] - a[0])
 
 
 def _within(a: Floats, b: Floats, point: Floats) -> bool:

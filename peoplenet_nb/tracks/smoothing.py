@@ -14,18 +14,8 @@ def smooth(tracks: Tracks, seconds: float) -> Tracks:
     """Return tracks whose boxes lie on a line fitted to those of the moments around them.
 
     Each corner is a weighted linear regression over time (local linear regression with a Gaussian kernel, Fan and
-    Gijbels 1996), so that somebody who walks is not pulled back.
-
-    Parameters
-    ----------
-    tracks : Tracks
-    seconds : float
-        Standard deviation of the kernel; 0 changes nothing.
-
-    Raises
-    ------
-    SettingsError
-        When it is below 0 or above 10.
+    Gijbels 1996), so that somebody who walks is not pulled back. The kernel's standard deviation is 0 to 10 seconds; 0
+    changes nothing.
     """
     if not 0 <= seconds <= 10:
         raise SettingsError(
@@ -66,13 +56,7 @@ def smooth(tracks: Tracks, seconds: float) -> Tracks:
 
 
 def trim(tracks: Tracks, confidence: float) -> Tracks:
-    """Return tracks without the boxes at either end that are fainter than a confidence; who is left with none goes.
-
-    Raises
-    ------
-    SettingsError
-        When it is not within 0..1.
-    """
+    """Return tracks without ends that are fainter than a confidence within 0..1; who is left with none goes."""
     if not 0 <= confidence <= 1:
         raise SettingsError(
             "A confidence is within 0..1", seen=confidence, next_step="pass 0.5, for example."

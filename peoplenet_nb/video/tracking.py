@@ -18,6 +18,7 @@ from peoplenet_nb.html_tables import note
 from peoplenet_nb.sources.repair import some
 from peoplenet_nb.tracks import Counts, Scene, Tracker, Tracks, count, draw_tracks, smooth, track_boxes, trim
 from peoplenet_nb.tracks.identities import GAP_S
+from peoplenet_nb.tracks.tracked import Ints
 from peoplenet_nb.video.added import COUNTED, DRAWN, TRACKED, TRACKS, drop_tracks
 from peoplenet_nb.video.faint import with_faint
 from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
@@ -254,23 +255,35 @@ def read_frames(result: RunResult) -> tuple[list[Detections], list[float], list[
             seen=result.summary["source"]["name"],
             next_step="pass the run of a video.",
         )
+    looked_at, frames = read_tables(result)
+    return frames, _rising(looked_at["time_s"].tolist(), result), looked_at["frame"].tolist()
+
+
+def read_tables(result: RunResult) -> tuple[pd.DataFrame, list[Detections]]:
+    """Return the table of a run's frames, and what was found in each of them.
+
+    Raises
+    ------
+    OutputError
+        When they cannot be read, or do not go together.
+    """
     try:
-        return _from_tables(result)
-    except (OSError, KeyError, ValueError) as error:  # of pandas too
+        looked_at = result.frames_to_pandas().astype({"frame": np.int64, "time_s": np.float64})
+        return looked_at, _from_table(result, looked_at["frame"].to_numpy())
+    except (KeyError, ValueError, TypeError, OSError) as error:  # of pandas too
         raise OutputError(
             "The tables of the run cannot be read",
-            seen=f"{result.table}: {error!r}",
+            seen=f"{result.folder}: {error!r}",
             next_step="run it again with --overwrite.",
         ) from error
 
 
-def _from_tables(result: RunResult) -> tuple[list[Detections], list[float], list[int]]:
-    labels = tuple(result.summary["counts"])
-    looked_at = result.frames_to_pandas()
-    numbers = looked_at["frame"].astype(int).tolist()
-    table = result.to_pandas()
-    table = table[table["class"].isin(labels)]
-    place = np.searchsorted(np.array(numbers), table["frame"].to_numpy(np.int64))
+def _from_table(result: RunResult, numbers: Ints) -> list[Detections]:
+    labels, table = tuple(result.summary["counts"]), result.to_pandas()
+    frame = table["frame"].to_numpy(np.int64)
+    place = np.searchsorted(numbers, frame)
+    if (np.diff(numbers) <= 0).any() or (np.diff(place) < 0).any() or not np.isin(frame, numbers).all():
+        raise ValueError("their frames are not in order, or not the same")
     xyxy = table[_CORNERS].to_numpy(np.float32)
     confidence = table["confidence"].to_numpy(np.float32)
     class_id = np.array([labels.index(name) for name in table["class"]], np.int64)
@@ -280,8 +293,7 @@ def _from_tables(result: RunResult) -> tuple[list[Detections], list[float], list
     for first, last in pairwise(bounds):
         of = slice(first, last)
         frames.append(Detections(xyxy[of], confidence[of], class_id[of], row[of], col[of], labels))
-    times = _rising(looked_at["time_s"].astype(float).tolist(), result)
-    return frames, times, numbers
+    return frames
 
 
 def _rising(times: list[float], result: RunResult) -> list[float]:
