@@ -9,12 +9,12 @@ from html import escape
 from pathlib import Path
 
 from peoplenet_nb.cells import open_grids
-from peoplenet_nb.errors import OutputError, SettingsError, choose
+from peoplenet_nb.errors import SettingsError, choose
 from peoplenet_nb.export import deepstream, nvidia, others
 from peoplenet_nb.export.difference import MOST_FRAMES, Difference, expected_difference
 from peoplenet_nb.export.nearest import nearest_settings
 from peoplenet_nb.export.targets import ABILITIES, NetworkFile, Target
-from peoplenet_nb.files import write_bytes, writing
+from peoplenet_nb.files import refuse_existing, write_bytes, writing
 from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.html_tables import fold, note
@@ -57,13 +57,8 @@ class Exported:
         folder = Path(folder).expanduser()
         files = {folder / name: content for name, content in self.files.items()}
         with writing(folder):
-            there = [path for path in files if path.exists() and not overwrite]
-        if there:
-            raise OutputError(
-                "A file of the export is there already",
-                seen=there[0],
-                next_step="choose another folder, or replace it with --overwrite (overwrite=True).",
-            )
+            for path in () if overwrite else files:
+                refuse_existing(path, "A file of the export")
         for path, content in files.items():
             write_bytes(path, content if isinstance(content, bytes) else content.encode())
         return list(files)
