@@ -459,7 +459,7 @@ def test_what_lacks_something_is_refused(clip, tmp_path, monkeypatch):
     with pytest.raises(OutputError, match="knows no class person"):
         pn.redact(result, progress=False)
     (result.folder / "run.json").unlink()
-    with pytest.raises(OutputError, match="which video"):
+    with pytest.raises(OutputError, match="manifest of the run"):
         pn.redact(result.folder, progress=False)
 
 
