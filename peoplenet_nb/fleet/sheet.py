@@ -120,7 +120,8 @@ _PAGE = """<!doctype html>
 <title>Videos</title><style>
 :root {{ color-scheme: light dark }}
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 1500px; padding: 0 1.5rem }}
-main {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1.2rem }}
+main {{ display: grid; grid-template-columns: repeat(auto-fill, minmax(240px, 1fr)); gap: 1.2rem;
+  align-items: start; margin-top: 1rem }}
 article {{ border: 1px solid #8886; border-radius: 8px; padding: .7rem; overflow-wrap: anywhere }}
 img, .none {{ width: 100%; aspect-ratio: 16/9; object-fit: contain; background: #8882; border-radius: 4px;
   display: block; margin-bottom: .5rem }}

@@ -13,6 +13,7 @@ import platform
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,7 @@ def _totals(manifest: Manifest, labels: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
+@cache  # a short clip would feel it
 def versions() -> dict[str, str]:
     """Return the versions of what the results depend on."""
     found = {"python": platform.python_version()}
