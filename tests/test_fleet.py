@@ -22,6 +22,7 @@ from peoplenet_nb.fleet import coordinator as module
 from peoplenet_nb.fleet.claims import STATE, started_at
 from peoplenet_nb.fleet.progress import Progress, Standing, duration
 from peoplenet_nb.network import PeopleNet
+from peoplenet_nb.onnxfile import read_model_file
 from peoplenet_nb.settings import Settings, preset
 from runs import tables
 from videos import FakeModel, make_video
@@ -63,27 +64,12 @@ def here(monkeypatch):
     model = FakeModel(sha256="")
 
     def load(path, *_, **__):
-        model.file.sha256 = module.Request.of("standin", preset(), **dict.fromkeys(OPTIONS)).model_sha256
+        model.file.sha256 = read_model_file(path).sha256
         return model
 
     monkeypatch.setattr(module, "Local", InThisProcess)
     monkeypatch.setattr(worker.PeopleNet, "load", load)
     return model
-
-
-OPTIONS = (
-    "device",
-    "precision",
-    "every",
-    "frames",
-    "start",
-    "video",
-    "save_grids",
-    "keyframes",
-    "batch",
-    "decoder",
-)
-OPTIONS += ("encoder",)
 
 
 def run(sources, output, **options):
