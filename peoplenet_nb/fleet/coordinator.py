@@ -54,7 +54,7 @@ def batch(
     Parameters
     ----------
     sources : str, Path or several of them
-        Videos, folders, patterns, addresses, lists; see `peoplenet_nb.fleet.listing.list_jobs`.
+        Videos, folders, patterns, addresses, lists; see `peoplenet_nb.fleet.listing.list_jobs`. No live streams.
     output : str or Path, optional
         A folder ``output / NAME`` for each video, beside ``videos.csv``, ``batch.json`` and ``index.html``; left out,
         ``outputs_dir() / "batch"``.
