@@ -17,7 +17,7 @@ from peoplenet_nb.errors import OutputError, SettingsError, SourceError
 from peoplenet_nb.fit import NARROW, FitMode
 from peoplenet_nb.network.devices import Precision
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
-from peoplenet_nb.settings import Settings, bind
+from peoplenet_nb.settings import Settings
 from peoplenet_nb.sources.frames import Decoder, Source
 from peoplenet_nb.tracks import KeyFrames
 from peoplenet_nb.video.runfolder import refuse_results
@@ -68,10 +68,12 @@ def before_loading(
     SettingsError, SourceError
         As `check_keep` and `key_frames_for`.
     OutputError
-        When the run's folder holds results, and is neither to be continued nor begun anew.
+        When the source, or one of its images, lies in the run's folder, or that holds results, and is neither to be
+        continued nor begun anew.
     """
     check_keep(source, keep)
     chosen = key_frames_for(source, keyframes)
+    _check_apart(source, path)
     if not (resume or overwrite):
         refuse_results(path)
     return chosen
@@ -89,17 +91,8 @@ def fitted(model: PeopleNet, settings: Settings, source: Source) -> PeopleNet:
     return model.looking(FitMode.AUTO.of_frame(*shape), model.tiles)
 
 
-def check_request(source: Source, model: PeopleNet, settings: Settings, folder: Path) -> None:
-    """Refuse what could only go wrong later; nothing is written.
-
-    Raises
-    ------
-    SettingsError
-        When the settings name a class that the model has not, or were chosen for another preprocessing.
-    OutputError
-        When the source, or one of its images, lies in the run's folder.
-    """
-    bind(settings, model.labels, model.fit)
+def _check_apart(source: Source, folder: Path) -> None:
+    """Refuse a source of which a file lies in the run's folder."""
     # The folder of annotated images may be a link to somewhere else.
     ours = {folder.resolve(), (folder / "images").resolve()}
     for file in source.files:

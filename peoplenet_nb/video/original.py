@@ -37,14 +37,14 @@ def original_of(result: RunResult, source: str | Path | None = None) -> Source:
         what = "The run was over a live stream, whose pictures are gone"
         step = "record the stream to a file with another program, and run over that."
         raise SourceError(what, seen=summary["source"]["spec"], next_step=step)
-    depends = read_manifest(result.folder).fingerprint
     try:
+        depends = read_manifest(result.folder).fingerprint
         known, sampling = depends["source"], depends["sampling"]
         sampled = [sampling[name] for name in ("every", "frames", "start")]
         spec = summary["source"]["spec"] if source is None else source
-    except (KeyError, TypeError) as error:
+    except (OutputError, KeyError, TypeError) as error:
         what, step = "The run does not say which video it was over", "run it again with --overwrite."
-        raise OutputError(what, seen=f"{result.folder}: {error!r}", next_step=step) from error
+        raise OutputError(what, seen=f"{result.folder}: {error}", next_step=step) from error
     try:
         opened = open_source(spec, progress=False)
     except SourceError as error:

@@ -15,12 +15,13 @@ taken when a worker is free for it, so that none grows old in the queue: what no
 
 from __future__ import annotations
 
+import ctypes
 import queue
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 from time import perf_counter
 from typing import cast
@@ -37,6 +38,12 @@ _DRAWN_AHEAD = 3
 _AHEAD = 2  # windows of one frame in flight per worker; more only costs memory
 _BATCH_WORKERS = 2
 _GPU_WORKERS = 4  # they only prepare and decode: the GPU takes one batch after the other
+
+
+def give_back_memory() -> None:
+    """Return to the system what was freed: glibc keeps pieces for each thread, more the longer a run lasts."""
+    with suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class Pipeline:

@@ -18,13 +18,12 @@ from peoplenet_nb.errors import OutputError, SourceError, printable
 from peoplenet_nb.network.batching import best_batch
 from peoplenet_nb.network.model import STANDIN_WARNING, PeopleNet
 from peoplenet_nb.paths import outputs_dir
-from peoplenet_nb.settings import Settings, preset
+from peoplenet_nb.settings import Settings, bind, preset
 from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Source
 from peoplenet_nb.tracks import KeyFrames
 from peoplenet_nb.video.checks import (
     before_loading,
-    check_request,
     fingerprint,
     fitted,
     notes_on,
@@ -33,7 +32,7 @@ from peoplenet_nb.video.checks import (
 from peoplenet_nb.video.interrupt import RunInterrupted, ctrl_c
 from peoplenet_nb.video.livelog import read_on, remove_older, update
 from peoplenet_nb.video.parts import PartWriter, image_names
-from peoplenet_nb.video.pipeline import Pipeline
+from peoplenet_nb.video.pipeline import Pipeline, give_back_memory
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.runfolder import RunFolder
 from peoplenet_nb.video.summary import describe_run, finish_run
@@ -154,7 +153,7 @@ def run(
         model = PeopleNet.load()
     settings = settings or preset(fit=model.fit)
     model = fitted(model, settings, source)
-    check_request(source, model, settings, path)
+    bind(settings, model.labels, model.fit)
     info = source.info
     size = (info.width, info.height) if video and info.kind == "video" else None
     encoder = choose_encoder(encoder, size) if size else ""
@@ -280,6 +279,7 @@ class _Run:
         feed = self.source.feed
         if feed is not None:
             update(self.folder.manifest, feed)
+        give_back_memory()
         if keep:
             writer.finish()
             if feed is not None and self.keep is not None:
