@@ -140,7 +140,9 @@ def unattended(name: str, folder: Path, env: dict[str, str], **parameters: objec
     for parameter, value in parameters.items():
         listed = isinstance(value, list)  # papermill takes lists as YAML only
         arguments += ["-y", json.dumps({parameter: value})] if listed else ["-p", parameter, str(value)]
-    ran = CliRunner().invoke(papermill, arguments, env=dict.fromkeys(os.environ) | env)
+    ran = CliRunner().invoke(
+        papermill, arguments, env=dict.fromkeys(os.environ) | env, catch_exceptions=False
+    )
     assert ran.exit_code == 0, ran.output[-4000:]
     return shown(nbformat.read(done, as_version=nbformat.NO_CONVERT).cells)
 

@@ -108,8 +108,7 @@ SHAPES = {
     "wide": (1920, 540),
     "4:3": (768, 576),
     "portrait": (540, 960),
-    "square": (600, 600),
-    "one pixel": (1, 1),
+    "one pixel": (1, 1),  # and square
 }
 
 
