@@ -135,7 +135,7 @@ class TrackedRun:
         return "\n".join([*lines, *(f"  note: {text}" for text in self.notes)])
 
     def _repr_html_(self) -> str:
-        where = f"{escape(str(self.table))} and {escape(self.boxes_table.name)}"
+        where = f"{escape(str(self.table))}</code> and <code>{escape(self.boxes_table.name)}"
         notes = "".join(map(note, self.notes))
         return f"{self.tracks._repr_html_()}<p>Written to <code>{where}</code>.</p>{notes}"
 
