@@ -62,7 +62,7 @@ SHOTS: dict[str, list[tuple[str, str, int]]] = {
     "04": [("cells", "04-cells-and-boxes", 500), ("missing", "04-missing", 700)],
     "05": [("video", "05-video", 720), ("counts", "05-counts", 520)],
     "06": [("runs", "06-speed", 620), ("stages", "06-stages", 520)],
-    "07": [("frame", "07-people", 760), ("draw", "07-drawing", 900), ("beside", "07-redacted", 520)],
+    "07": [("frame", "07-people", 760), ("draw", "07-drawing", 640), ("beside", "07-redacted", 520)],
     "08": [("label", "08-labelling", 900), ("worst", "08-worst", 700), ("compare", "08-before-after", 500)],
     "09": [("compare", "09-compare", 900)],
     "11": [("pictures", "11-clips", 560)],
