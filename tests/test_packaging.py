@@ -20,6 +20,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from tools.list_licences import packages
 from tools.update_constraints import USERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -207,6 +208,12 @@ def test_the_build_is_pinned_too() -> None:
 def conda() -> dict[str, Any]:
     loaded: dict[str, Any] = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     return loaded
+
+
+def test_the_list_of_licences_has_every_package_that_set_up_installs() -> None:
+    text = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| ([\w.-]+) \| \d", text, re.MULTILINE)
+    assert named == packages(), "make licences"
 
 
 def test_conda_gets_the_same_extras_under_the_same_constraints(conda: dict[str, Any]) -> None:
