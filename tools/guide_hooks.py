@@ -84,7 +84,10 @@ def executed(path: Path, home: Path) -> tuple[str, dict[str, bytes]]:
 
     notebook = nbformat.read(path, as_version=4)
     os.environ["PEOPLENET_HOME"] = str(home)
-    NotebookClient(notebook, timeout=SECONDS, resources={"metadata": {"path": str(home)}}).execute()
+    os.environ.pop("PEOPLENET_MODEL", None)
+    where = {"metadata": {"path": str(home)}}
+    # Not the notebooks' own kernel: that names the home of whoever builds the guide, with their model and runs.
+    NotebookClient(notebook, timeout=SECONDS, kernel_name="python3", resources=where).execute()
     notebook.cells = [cell for cell in notebook.cells if not hidden(cell)]
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
