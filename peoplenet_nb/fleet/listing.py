@@ -88,7 +88,7 @@ def live_refused(shown: str) -> SourceError:
     return SourceError(
         "A live stream has no end, so a batch would never be done with it",
         seen=shown,
-        next_step="run it by itself: peoplenet-nb detect ADDRESS --seconds 60, or watch it in notebook 10.",
+        next_step="run it by itself: peoplenet-nb detect ADDRESS --for 60s, or watch it in notebook 10.",
     )
 
 
