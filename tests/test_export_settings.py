@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
@@ -149,6 +151,22 @@ def test_jetsons_script_says_one_threshold_and_wants_an_engine() -> None:
     assert options["confidence"] == "0.5"
     assert float(options["clustering"]) == pytest.approx(2 / 3)
     assert options["output-cvg"] == "output_cov/Sigmoid:0"
+
+
+def test_jetsons_script_runs_from_another_folder(tmp_path: Path) -> None:
+    model = NetworkFile("it's mine.onnx")
+    export_settings(preset("jetson-inference"), "jetson", model=model).write(tmp_path / "jet son")
+    for name, does in {"detectnet": 'printf "%s\\n" "$@"', "trtexec": 'touch "${2#--saveEngine=}"'}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / name).chmod(0o755)
+    path = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    command = ["sh", "jet son/detectnet.sh", "clip.mp4"]
+    said = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, text=True, check=True)
+    *options, source, shown = said.stdout.splitlines()
+    assert (source, shown) == ("clip.mp4", "display://0"), "the clip lies where the script is called"
+    files = [option.partition("=")[2] for option in options[:2]]
+    assert files == ["jet son/it's mine.engine", "jet son/labels.txt"]
+    assert all((tmp_path / file).is_file() for file in files)
 
 
 def test_every_file_says_what_does_not_transfer_and_for_which_fit() -> None:

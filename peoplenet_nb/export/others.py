@@ -103,10 +103,7 @@ def jetson_files(settings: Settings, network: NetworkFile, comments: Sequence[st
     width, height = network.size
     name = PurePosixPath(network.path).name.removesuffix(".onnx")
     model, engine = shlex.quote(f"{name}_b1.onnx"), shlex.quote(f"{name}.engine")
-    command = [
-        "detectnet",
-        f"--model={name}.engine",
-        "--labels=labels.txt",
+    options = [
         f"--input-blob={network.input}",
         f"--output-cvg={network.coverage}",
         f"--output-bbox={network.boxes}",
@@ -117,9 +114,9 @@ def jetson_files(settings: Settings, network: NetworkFile, comments: Sequence[st
     script = f"""#!/bin/sh
 {about}# {name}_b1.onnx is the model with a fixed batch of 1 (input 1x3x{height}x{width}).
 set -e
-cd "$(dirname "$0")"
-[ -f {engine} ] || trtexec --onnx={model} --saveEngine={engine} --fp16
-{shlex.join(command)} "${{1:-csi://0}}" "${{2:-display://0}}"
+here=$(dirname "$0")
+[ -f "$here"/{engine} ] || trtexec --onnx="$here"/{model} --saveEngine="$here"/{engine} --fp16
+detectnet --model="$here"/{engine} --labels="$here"/labels.txt {shlex.join(options)} "${{1:-csi://0}}" "${{2:-display://0}}"
 """
     return {"detectnet.sh": script}
 
