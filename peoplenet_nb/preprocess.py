@@ -51,7 +51,7 @@ class Preprocessor:
     network_size : tuple of int
         ``(width, height)`` of the network's input.
     mode : FitMode or str
-        ``stretch``, ``letterbox``, or ``auto``: by each frame's shape.
+        ``stretch``, ``letterbox``, ``near``, or ``auto``: by each frame's shape.
     as_bytes : bool
         Leave the rest to a network that takes resized BGR bytes (`peoplenet_nb.speed`).
 

@@ -411,7 +411,7 @@ def test_the_choices_in_the_help_are_those_of_the_package() -> None:
     ):
         assert sorted(listed.split("|")) == sorted(known)
     shown = " ".join(invoke("detect", "--help")[1].split())
-    for names in (options.DEVICES, options.PRECISIONS, options.ENCODERS, "stretch|letterbox|auto"):
+    for names in (options.DEVICES, options.PRECISIONS, options.ENCODERS, "stretch|letterbox|near|auto"):
         assert f"[{names}]" in shown
 
 

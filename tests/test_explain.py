@@ -18,6 +18,7 @@ from peoplenet_nb.explain import (
     output_table,
     report_frame,
 )
+from peoplenet_nb.fit import Fit
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import ClassSettings, Settings, preset
 
@@ -63,6 +64,18 @@ def test_below_threshold_names_the_threshold_that_brings_it_back() -> None:
     rescued = decode(grids, HALF.with_class("person", threshold=text.rescue)).detections
     assert (17, 30) in list(zip(rescued.row, rescued.col, strict=True)), "what it promises is true"
     assert text.xyxy == pytest.approx((445.5, 202.5, 515.5, 342.5))
+
+
+@pytest.mark.parametrize(
+    ("fit", "distances", "says"),
+    [("stretch", (3, 4, 3, 4), True), ("stretch", PERSON, False), ("near", (3, 4, 3, 4), False)],
+)
+def test_a_faint_box_that_fills_the_frame_calls_for_the_fit_near(
+    fit: str, distances: tuple[float, float, float, float], says: bool
+) -> None:
+    grids = make_grids({(0, 15, 30): (0.3, distances)}, fit=Fit.of((960, 544), (960, 544), fit))
+    report = explain_cell(grids, HALF.replace(fit=fit), 0, 15, 30)
+    assert ("fit near" in report.sentence) is says
 
 
 def test_no_threshold_of_zero_is_proposed() -> None:

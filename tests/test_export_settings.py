@@ -213,6 +213,8 @@ def test_the_files_name_the_model_that_is_given(tmp_path: Path) -> None:
         ("savant", preset("tao"), ["nms instead of dbscan", "sum of coverages"]),
         ("triton", preset("default"), ["dbscan instead of nms"]),
         ("triton", preset("triton", "letterbox"), ["stretch instead of letterbox"]),
+        ("triton", preset("triton", "near"), ["stretch instead of near"]),
+        ("deepstream", preset("deepstream", "near"), ["letterbox instead of near"]),
         ("tao", preset("triton"), ["min_samples: 1 instead of 0.05"]),
         ("tao", preset("deepstream"), ["top_k: none"]),
         ("jetson", preset("default"), ["threshold: 0.4 for all, person's"]),

@@ -43,11 +43,25 @@ def test_letterbox_keeps_aspect_top_left_on_black(size: tuple[int, int], content
     assert made[..., content[1] :, :].sum() + made[..., content[0] :].sum() == 0
 
 
+@pytest.mark.parametrize(
+    ("size", "content"),
+    [((1280, 720), (480, 270)), ((512, 600), (232, 272)), ((4000, 10), (480, 1)), ((1, 1), (272, 272))],
+)
+def test_near_is_a_letterbox_of_half_the_size(size: tuple[int, int], content: tuple[int, int]) -> None:
+    made, fit = Preprocessor(SIZE, "near")(np.full((size[1], size[0], 3), 255, np.uint8))
+    assert (fit.mode, fit.content_size) == ("near", content)
+    assert (made[..., : content[1], : content[0]] == 1).all()
+    assert made[..., content[1] :, :].sum() + made[..., content[0] :].sum() == 0
+
+
 sizes = st.tuples(st.integers(1, 5000), st.integers(1, 5000))
 
 
 @given(
-    size=sizes, mode=st.sampled_from(["stretch", "letterbox", "auto"]), x=st.floats(0, 1), y=st.floats(0, 1)
+    size=sizes,
+    mode=st.sampled_from(["stretch", "letterbox", "near", "auto"]),
+    x=st.floats(0, 1),
+    y=st.floats(0, 1),
 )
 def test_there_and_back_again(size: tuple[int, int], mode: str, x: float, y: float) -> None:
     fit = Fit.of(size, SIZE, mode)

@@ -83,3 +83,9 @@ def test_letterbox_finds_the_face_that_stretching_loses(real_model_path: Path) -
         for fit in ("stretch", "letterbox")
     }
     assert highest["letterbox"] > 0.2 > highest["stretch"]
+    # The fragments of a face that is too large for the letterbox become one box at half the size.
+    model = PeopleNet.load(real_model_path, device="cpu")
+    assert len(model.detect(frame, preset("default")).of_class("face")) == 2
+    near = model.detect(frame, preset(fit="near")).of_class("face")
+    assert near.confidence[0] > 0.9
+    assert len(near) == 1

@@ -257,8 +257,8 @@ def test_pictures_without_labels_are_refused_before_any_network_runs(tmp_path: P
 def test_wide_and_narrow_pictures_get_one_threshold_and_are_told_so() -> None:
     base = preset("default")
     clip = noisy(60, 0.6, 0.2)
-    mixed = np.arange(len(clip.pool)) % 2 == 0
-    clip = replace(clip, pool=replace(clip.pool, letterboxed=mixed), settings=base)
+    mixed = np.where(np.arange(len(clip.pool)) % 2, "stretch", "letterbox")
+    clip = replace(clip, pool=replace(clip.pool, modes=mixed), settings=base)
     found = recommend(clip)
     assert found.settings.fit == "auto"
     assert found.settings.for_class("person").letterbox_threshold is None

@@ -45,7 +45,7 @@ def test_presets_survive_the_file(name: str, fit: str, tmp_path: Path) -> None:
         ({"clustering": "soft-nms"}, r"Unknown clustering.*soft-nms.*nms, dbscan, hybrid"),
         ({"dbscan": {"flavour": "vanilla"}}, r"Unknown DBSCAN flavour"),
         ({"dbscan": {"min_samples": -1}}, r"min_samples must be a number of at least 0"),
-        ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox, auto"),
+        ({"fit": "crop"}, r"Unknown fit.*stretch, letterbox, near, auto"),
         ({"top_k": 0}, r"top_k must be a whole number"),
         ({"top_k": 2.5}, r"top_k must be a whole number"),
         ({"top_k": 2.0}, r"top_k must be a whole number"),
@@ -207,6 +207,10 @@ def test_presets_have_the_numbers_of_their_source(name: str) -> None:
         "auto",
     )
     assert preset(name, "stretch") == chosen.for_fit(FitMode.STRETCH)
+    near = preset(name, "near")
+    assert near.fit == "near"
+    assert near.for_class("person").threshold == (0.1 if name == "default" else thresholds[0])
+    assert near.for_class("face").threshold == thresholds[2]
     boxed = preset(name, "letterbox")
     assert boxed.fit == "letterbox"
     assert boxed.for_class("person").threshold == (0.5 if name == "default" else thresholds[0])
@@ -301,6 +305,8 @@ def test_auto_has_a_threshold_for_either_fit_and_each_fit_has_its_own() -> None:
         assert bind(both, ("person",), fit).threshold.tolist() == [threshold]
         assert one.for_fit(fit) is one
     assert both.for_fit(FitMode.AUTO) is both
+    with pytest.raises(SettingsError, match=r"preset\(name, fit='near'\)"):
+        both.for_fit(FitMode.NEAR)
     with pytest.raises(SettingsError, match="another preprocessing"):
         both.replace(fit="stretch").for_fit(FitMode.LETTERBOX)
     assert both.with_class("person", threshold=0.3).for_class("person") == ClassSettings(0.3), "for both"

@@ -274,13 +274,13 @@ def test_settings_say_how_the_grids_were_made(tmp_path: Path) -> None:
 
 def test_settings_for_another_fit_are_not_loaded(model: TunerModel, tmp_path: Path) -> None:
     path = preset("default", "letterbox").to_yaml(tmp_path / "letterbox.yaml")
-    with pytest.raises(SettingsError, match="letterboxed.*stretch"):
+    with pytest.raises(SettingsError, match="letterbox.*stretch"):
         model.load(path)
     model.reset()
     assert model.settings == preset("default", "stretch"), "and reset does not go back to them"
-    with pytest.raises(SettingsError, match="letterboxed.*stretch"):
+    with pytest.raises(SettingsError, match="letterbox.*stretch"):
         model.set(preset("default", "letterbox"))
-    with pytest.raises(SettingsError, match="letterboxed.*stretch"):
+    with pytest.raises(SettingsError, match="letterbox.*stretch"):
         TunerModel(model.clip, preset("default", "letterbox"))
 
 

@@ -44,7 +44,8 @@ FitName = Annotated[
     one_of(
         "--fit",
         "|".join(FitMode),
-        "How frames get the network's size; auto: by their shape. Left out: as settings say.",
+        "How frames get the network's size; auto: by their shape; near: for people near the camera. Left out: as "
+        "settings say.",
     ),
 ]
 Tiles = Annotated[

@@ -84,7 +84,7 @@ def read_settings(
     else:
         settings = Settings.from_yaml(file)
         if fit and choose(FitMode, fit, "fit") != settings.fit:
-            if settings.fit is not FitMode.AUTO:  # which has them for both
+            if fit == FitMode.NEAR or settings.fit is not FitMode.AUTO:  # which has them for the other two
                 logging.getLogger(__name__).warning(
                     "%s holds thresholds for '%s', used here with '%s': thresholds belong to a preprocessing",
                     *(file, settings.fit, fit),

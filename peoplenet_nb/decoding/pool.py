@@ -32,7 +32,7 @@ class Pool:
     scale: Floats  # ``(frames, 2)``: frame pixels per network pixel
     height: Ints  # ``(frames,)``: of the frames, in pixels
     labels: tuple[str, ...]  # the model's classes
-    letterboxed: npt.NDArray[np.bool_]  # ``(frames,)`` bool: how each frame was resized
+    modes: npt.NDArray[np.str_]  # ``(frames,)``: the `FitMode` of each frame
     floor: float  # the least coverage that was looked at; settings below it cannot be tried
 
     @classmethod
@@ -58,7 +58,7 @@ class Pool:
             parts.append(find_candidates(grids, low))
             scales.append(grids.fit.scale)
             heights.append(grids.fit.frame_size[1])
-            modes.append(grids.fit.mode is FitMode.LETTERBOX)
+            modes.append(str(grids.fit.mode))
         if labels is None:
             raise GridsError("There is no frame to look at", next_step="run the network on some first.")
         frame = np.arange(len(parts)).repeat([len(part) for part in parts])
@@ -79,8 +79,7 @@ class Pool:
     @property
     def fit(self) -> FitMode:
         """How the frames were resized; ``auto`` where not all in one way."""
-        one = FitMode.LETTERBOX if self.letterboxed[0] else FitMode.STRETCH
-        return one if (self.letterboxed == self.letterboxed[0]).all() else FitMode.AUTO
+        return FitMode(self.modes[0]) if (self.modes == self.modes[0]).all() else FitMode.AUTO
 
     def take(self, frames: npt.ArrayLike) -> Pool:
         """Return some frames, each once and in rising order, numbered anew."""
@@ -92,7 +91,7 @@ class Pool:
         group = number[frame[rows]] * len(self.labels) + class_id[rows]
         kept = self._rows(rows, group)
         sizes = self.scale[which], self.height[which]
-        return Pool(kept, *sizes, self.labels, self.letterboxed[which], self.floor)
+        return Pool(kept, *sizes, self.labels, self.modes[which], self.floor)
 
     def _rows(self, rows: Ints, group: Ints) -> Candidates:
         c = self.candidates
@@ -108,7 +107,7 @@ class Pool:
         )
         of_frame, classes = np.divmod(self.candidates.class_id, len(self.labels))
         least = np.stack([each.least_coverage[:, 0] for each in fits])
-        least = least[self.letterboxed[of_frame].astype(np.int64), classes]
+        least = least[(self.modes == FitMode.LETTERBOX)[of_frame].astype(np.int64), classes]
         rows = np.flatnonzero(self.candidates.coverage >= least)
         found = self._rows(rows, self.candidates.class_id[rows])
         none = np.full(len(rows), -1)

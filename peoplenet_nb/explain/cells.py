@@ -17,10 +17,14 @@ import numpy.typing as npt
 from peoplenet_nb.decoding import Decoded, Fate, cell_boxes, decode, iou_matrix
 from peoplenet_nb.errors import GridsError, refuse_unknown
 from peoplenet_nb.explain.report import fate_name
+from peoplenet_nb.fit import FitMode
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Settings
 
 _ALREADY_FOUND = 0.3  # a cell whose box overlaps a final one this much is about the same object
+_MUCH = (
+    0.1  # of the frame: of people that fill more, `near` finds twice as many (`benchmarks/photographs.py`)
+)
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,10 @@ def explain_cell(grids: Grids, settings: Settings, class_id: int, row: int, col:
         sentence += f"{back} {added} {label} box(es) to this frame."
     elif again is not None:
         sentence += " Lowering the threshold alone would not help: " + _fate_sentence(after, again, lower)
+    if xyxy is not None and grids.fit.mode is not FitMode.NEAR and _fills(xyxy, grids.fit.frame_size):
+        sentence += (
+            " Its box fills much of the frame: people near the camera are found better with the fit near."
+        )
     return CellReport(label, row, col, coverage, threshold, "below threshold", sentence, xyxy, rescue, added)
 
 
@@ -129,6 +137,12 @@ def explain_missing(grids: Grids, settings: Settings, label: str = "person") -> 
         coverage[taken.reshape(coverage.shape)] = -1.0
     row, col = divmod(int(coverage.argmax()), coverage.shape[1])
     return explain_cell(grids, settings, class_id, row, col)
+
+
+def _fills(xyxy: tuple[float, float, float, float], frame_size: tuple[int, int]) -> bool:
+    """Whether a box covers so much of the frame that its object is near the camera, and coverage low for that."""
+    x1, y1, x2, y2 = (min(max(v, 0.0), float(frame_size[i % 2])) for i, v in enumerate(xyxy))
+    return (x2 - x1) * (y2 - y1) >= _MUCH * frame_size[0] * frame_size[1]
 
 
 def _boxes_of(grids: Grids, class_id: int) -> npt.NDArray[np.float64]:

@@ -72,8 +72,9 @@ def _fit(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:
         return settings, ["tiles: none (the whole frame alone there)", *says]
     if settings.fit is FitMode.STRETCH or (can.letterbox and settings.fit is FitMode.LETTERBOX):
         return settings, []
-    what = "it stretches frames; these thresholds were chosen for letterboxed ones"
-    return settings.replace(fit=FitMode.STRETCH), [f"fit: stretch instead of letterbox ({what})"]
+    there = FitMode.LETTERBOX if can.letterbox else FitMode.STRETCH
+    what = f"{there} is what it has; these thresholds were chosen for {settings.fit}"
+    return settings.replace(fit=there), [f"fit: {there} instead of {settings.fit} ({what})"]
 
 
 def _clustering(settings: Settings, can: Ability, labels: Sequence[str]) -> _Step:

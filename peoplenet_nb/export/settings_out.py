@@ -146,7 +146,7 @@ def export_settings(
     notes, difference = _worth_saying(known, near, network.labels), None
     if run is not None:
         if near.fit is not ran:
-            measured = f"Not measured on a run: its frames are {ran}ed, and there they are {near.fit}ed."
+            measured = f"Not measured on a run: its frames have the fit {ran}, those there {near.fit}."
         elif near.tiles != settings.tiles:
             measured = "Not measured on a run: it has what parts of frames gave, and there are none."
         else:

@@ -101,8 +101,8 @@ class PeopleNet:
             MNN where it was found faster on this machine, which is tried once on CPUs without VNNI and AMX
             (`peoplenet_nb.network.mnnfile`); else the CPU.
         fit : FitMode or str
-            ``stretch`` (NVIDIA's pipelines), ``letterbox``, or ``auto``: letterbox below an aspect of 1.45, and what
-            settings say that were chosen for one of them.
+            ``stretch`` (NVIDIA's pipelines), ``letterbox``, ``near`` (a letterbox of half the size, for people near
+            the camera), or ``auto``: letterbox below an aspect of 1.45, and what settings say that were chosen for one.
         threads : int, optional
             Threads of one inference on a CPU; the cores this process may use when left out.
         precision : Precision or str

@@ -91,8 +91,8 @@ class Loaded:
         if own is not None and (name or fit or thresholds):
             step = "send the one or the others."
             raise SettingsError("Whole settings exclude preset, fit and threshold", next_step=step)
-        settings = preset(name) if name else own or self.settings
-        if fit:
+        settings = preset(name, fit or FitMode.AUTO) if name else own or self.settings
+        if fit and not name:
             settings = settings.for_fit(fit)
         for label, threshold in (thresholds or {}).items():
             settings = settings.with_class(label, threshold=threshold)

@@ -29,6 +29,9 @@ _DEFAULT = Settings(
     default=ClassSettings(threshold=0.25),
     classes={"person": ClassSettings(threshold=0.4, letterbox_threshold=0.5), **_WEAKER},
 )
+# Of whom a picture shows only head and shoulders, coverage is low, and nothing else looks like it: at half size the
+# best F1 of photographs lies at 0.1, and no picture without people has 0.05 (`python benchmarks/photographs.py`).
+_NEAR = _DEFAULT.replace(fit=FitMode.NEAR).with_class("person", threshold=0.1)
 # `deepstream_tao_apps` `config_infer_primary_peoplenet.txt`: cluster-mode 2, topk 20.
 _DEEPSTREAM = Settings(
     preset="deepstream",
@@ -84,8 +87,8 @@ def preset(name: str = "default", fit: str | FitMode = FitMode.AUTO) -> Settings
     name : str
         One of `PRESETS`.
     fit : str or FitMode
-        The preprocessing in use. Only the default has thresholds of its own for each; the others were
-        published for ``stretch``.
+        The preprocessing in use. Only the default has thresholds of its own for each (``near`` is for people near
+        the camera); the others were published for ``stretch``.
 
     Raises
     ------
@@ -99,7 +102,8 @@ def preset(name: str = "default", fit: str | FitMode = FitMode.AUTO) -> Settings
     """
     name = str(name).lower()
     refuse_unknown([name], PRESETS, "preset", "choose one of")
-    return _PRESETS[name].replace(fit=choose(FitMode, fit, "fit"))
+    mode = choose(FitMode, fit, "fit")
+    return _NEAR if (name, mode) == ("default", FitMode.NEAR) else _PRESETS[name].replace(fit=mode)
 
 
 def load_settings(name: str | Path = "", fit: str | FitMode = FitMode.AUTO) -> Settings:

@@ -145,7 +145,7 @@ class Settings:
         return getattr(self, name, None) if value is None else value
 
     def for_fit(self, fit: FitMode) -> Settings:
-        """Return the settings for frames that were resized so; only ``auto`` serves both.
+        """Return the settings for frames that were resized so; ``auto`` serves ``stretch`` and ``letterbox``.
 
         Raises
         ------
@@ -154,10 +154,10 @@ class Settings:
         """
         if fit in (self.fit, FitMode.AUTO):
             return self
-        if self.fit is FitMode.AUTO:
+        if self.fit is FitMode.AUTO and fit is not FitMode.NEAR:
             return self._for_each[fit]
         raise SettingsError(
-            f"These settings were chosen for another preprocessing ({self.fit}ed frames): a threshold for one "
+            f"These settings were chosen for another preprocessing ({self.fit}): a threshold for one "
             "finds too much or too little with the other",
             seen=f"settings.fit={str(self.fit)!r}, and the frames here have {str(fit)!r}",
             next_step=f"load the model with fit={str(self.fit)!r}, take preset(name, fit={str(fit)!r}), "
