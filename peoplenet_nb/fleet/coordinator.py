@@ -13,10 +13,11 @@ from peoplenet_nb.errors import SettingsError
 from peoplenet_nb.fleet.claims import STALE_S
 from peoplenet_nb.fleet.listing import list_jobs, reserve_names
 from peoplenet_nb.fleet.local import Local
+from peoplenet_nb.fleet.on_ray import OnRay
 from peoplenet_nb.fleet.progress import Progress
 from peoplenet_nb.fleet.request import Request
 from peoplenet_nb.fleet.result import BatchResult
-from peoplenet_nb.fleet.start import Place, Start
+from peoplenet_nb.fleet.start import Start
 from peoplenet_nb.paths import outputs_dir
 from peoplenet_nb.settings import Settings, preset
 
@@ -121,13 +122,8 @@ def batch(
     run.forget_changed(retry=retry)
     try:
         if run.open:
-            place: Place
-            if on == "ray":
-                from peoplenet_nb.fleet.on_ray import OnRay
-
-                place = OnRay(folder, run.data(), device, workers, address)
-            else:
-                place = Local(folder, run.data(), device, workers)
+            given = folder, run.data(), device, workers
+            place = OnRay(*given, address) if on == "ray" else Local(*given)
             try:
                 run.go(place, Progress(progress))
             finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.fleet.listing import INDEX, SHEET, VIDEOS
-from peoplenet_nb.fleet.sheet import rows_of, totals
+from peoplenet_nb.fleet.sheet import headline, rows_of, totals
 from peoplenet_nb.html_tables import note, table
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class BatchResult:
     def __str__(self) -> str:
         return "\n".join(
             [
-                f"{self._title()}, found {self._found()}",
+                headline(self.summary),
                 f"  written to {self.folder}: {VIDEOS}, {INDEX}",
                 *(f"  put aside: {name}: {' '.join(why.split())}" for name, why in self.failures.items()),
             ]
@@ -100,20 +100,9 @@ class BatchResult:
         labels = self.summary["counts"]
         rows = [{key: row.get(key) for key in (*_SHOWN, *labels)} for row in rows_of(self.records)]
         parts = [
-            f"<p>{escape(self._title())}.</p>",
+            f"<p>{escape(headline(self.summary))}.</p>",
             table(rows, more=f"{VIDEOS} has all."),
             *(note(f"{name} was put aside: {why}") for name, why in self.failures.items()),
             f"<p>Written to <code>{escape(str(self.folder))}</code>: {VIDEOS}, {INDEX}.</p>",
         ]
         return "".join(parts)
-
-    def _title(self) -> str:
-        sums = self.summary
-        aside = f", {sums['aside']} put aside" if sums["aside"] else ""
-        left = f", {sums['open']} open" if sums["open"] else ""
-        return (
-            f"{sums['complete']} of {sums['videos']} videos complete{aside}{left}, {sums['frames']:,} frames"
-        )
-
-    def _found(self) -> str:
-        return ", ".join(f"{number} {label}" for label, number in self.summary["counts"].items()) or "nothing"

@@ -56,6 +56,15 @@ def totals(records: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def headline(sums: Mapping[str, Any]) -> str:
+    """Return the sums in a line."""
+    aside = f", {sums['aside']:,} put aside" if sums["aside"] else ""
+    left = f", {sums['open']:,} open" if sums["open"] else ""
+    found = ", ".join(f"{number:,} {label}" for label, number in sums["counts"].items()) or "nothing"
+    done = f"{sums['complete']:,} of {sums['videos']:,} videos complete{aside}{left}"
+    return f"{done}, {sums['frames']:,} frames, found {found}"
+
+
 def write_results(
     output: Path, records: Mapping[str, dict[str, Any]], request: Request, seconds: float
 ) -> None:
@@ -85,13 +94,9 @@ def _replace(path: Path, text: str) -> None:
 
 def _page(output: Path, rows: list[dict[str, Any]], summary: Mapping[str, Any], warning: str) -> str:
     """Return the contact sheet: a picture, a name and what was found for each video; those put aside first."""
-    found = ", ".join(f"{number:,} {label}" for label, number in summary["counts"].items())
-    lead = f"{summary['complete']:,} of {summary['videos']:,} videos complete, {summary['frames']:,} frames"
-    aside = f", {summary['aside']:,} put aside" if summary["aside"] else ""
     cards = [_card(output, row) for row in sorted(rows, key=lambda row: row["state"] != "aside")]
     warned = f'<p class="aside">{escape(warning)}</p>' if warning else ""
-    lead = escape(f"{lead}{aside}.")
-    return _PAGE.format(lead=lead, found=escape(found), warning=warned, cards="\n".join(cards))
+    return _PAGE.format(lead=escape(headline(summary)), warning=warned, cards="\n".join(cards))
 
 
 def _card(output: Path, row: dict[str, Any]) -> str:
@@ -127,7 +132,7 @@ img, .none {{ width: 100%; aspect-ratio: 16/9; object-fit: contain; background: 
   display: block; margin-bottom: .5rem }}
 .none {{ display: grid; place-items: center; opacity: .6 }}
 p {{ margin: .25rem 0 }} small {{ opacity: .65 }} .aside {{ border-left: 4px solid #d55e00; padding-left: .5rem }}
-</style></head><body><h1>Videos</h1>{warning}<p>{lead} Found: {found}.</p>
+</style></head><body><h1>Videos</h1>{warning}<p>{lead}.</p>
 <main>
 {cards}
 </main></body></html>

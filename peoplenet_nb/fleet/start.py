@@ -11,7 +11,7 @@ import uuid
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from peoplenet_nb.errors import OutputError, PeopleNetError
 from peoplenet_nb.files import read_json
@@ -22,40 +22,13 @@ from peoplenet_nb.fleet.request import Request, error_of
 from peoplenet_nb.fleet.result import BatchResult
 from peoplenet_nb.fleet.sheet import write_results
 
+if TYPE_CHECKING:
+    from peoplenet_nb.fleet.local import Local, LocalWorker
+    from peoplenet_nb.fleet.on_ray import OnRay, RayWorker
+
 _POLL_S = 0.1
 _STOP_S = 30.0  # for workers to end their parts
 _IDLE_DEATHS = 3  # workers that die before they have a video: something is wrong with all of them
-
-
-class Handle(Protocol):
-    """A worker, wherever it runs."""
-
-    token: str
-
-    @property
-    def died(self) -> str | None:
-        """Why it ended before its work was over; empty where it did not, None while it works."""
-
-    def log(self) -> str:
-        """Return the end of what it said."""
-
-    def stop(self) -> None:
-        """Let it end."""
-
-    def close(self, seconds: float) -> None:
-        """Wait for its end, and see to it."""
-
-
-class Place(Protocol):
-    """Where workers run."""
-
-    workers: int
-
-    def begin(self, place: int) -> Handle:
-        """Start a worker."""
-
-    def close(self) -> None:
-        """Give back what is held."""
 
 
 class Start:
@@ -100,9 +73,9 @@ class Start:
         data = {"id": self.id, "request": asdict(self.request), "tries": self.claims.tries}
         return data | {"stale_s": self.claims.stale_s, "jobs": [asdict(self.jobs[name]) for name in names]}
 
-    def go(self, place: Place, progress: Progress) -> None:
+    def go(self, place: Local | OnRay, progress: Progress) -> None:
         """Work until every video has its last word."""
-        began, running = time.monotonic(), dict[int, Handle]()
+        began, running = time.monotonic(), dict[int, "LocalWorker | RayWorker"]()
         self.claims.beat()  # so that an actor on another node knows the folder by it
         try:
             while True:
@@ -138,7 +111,7 @@ class Start:
                 worker.close(max(0.1, until - time.monotonic()))
             progress.close()
 
-    def _reap(self, running: dict[int, Handle]) -> None:
+    def _reap(self, running: dict[int, LocalWorker | RayWorker]) -> None:
         """See which workers have ended, and write of those that died that their video failed."""
         for number, worker in list(running.items()):
             died = worker.died
