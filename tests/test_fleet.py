@@ -231,7 +231,7 @@ def test_a_worker_from_which_a_video_was_taken_ends_at_once(tmp_path, here, monk
 def test_a_live_stream_that_is_seen_when_it_is_opened_is_put_aside(tmp_path, here, monkeypatch):
     monkeypatch.setattr(worker.VideoFile, "endless", True)
     failures = run(make_video(tmp_path / "hls.mp4", 3), tmp_path / "out").failures
-    assert "detect ADDRESS --seconds" in failures["hls"]
+    assert "detect ADDRESS --for" in failures["hls"]
 
 
 def test_the_log_of_a_worker_holds_no_password(tmp_path, here, monkeypatch, caplog):
