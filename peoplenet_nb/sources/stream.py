@@ -49,25 +49,21 @@ _SCHEMES = {
 _OPTIONS = {"fflags": "+genpts+discardcorrupt", "analyzeduration": "500000"}
 _LIMITS = Limits()
 _FASTEST, _USUAL = 240, 25  # frames per second; an RTSP stream may state a clock of 90000
-_REFUSALS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
-    (
-        (HTTPUnauthorizedError,),
+_LATE = ("The stream does not start in time", "check host, port and firewall; try a player.")
+_REFUSALS: dict[type[Exception], tuple[str, str]] = {
+    HTTPUnauthorizedError: (
         "The stream wants another user name or password",
         "write rtsp://name:password@host/path, with %40 for @ and %2F for / in a password.",
     ),
-    ((HTTPForbiddenError,), "The stream is not for this user", "check the user's rights on the camera."),
-    (
-        (HTTPNotFoundError,),
+    HTTPForbiddenError: ("The stream is not for this user", "check the user's rights on the camera."),
+    HTTPNotFoundError: (
         "There is no stream under this name",
         "check what follows the host; it differs by maker.",
     ),
-    ((Refused,), "Nobody listens at this address", "check host and port, and that the camera is on."),
-    (
-        (TimedOut, ExitError),
-        "The stream does not start in time",
-        "check host, port and firewall; try a player.",
-    ),
-)
+    Refused: ("Nobody listens at this address", "check host and port, and that the camera is on."),
+    TimedOut: _LATE,
+    ExitError: _LATE,
+}
 
 
 class LiveSource(VideoFile):
@@ -164,11 +160,9 @@ class LiveSource(VideoFile):
     def _refused(self, kind: Exception, error: Exception) -> SourceError:
         """Return the error for a stream that does not open; FFmpeg's own message holds the whole address."""
         why = hide_secrets_in(str(getattr(error, "strerror", None) or type(error).__name__), str(self._path))
-        for kinds, what, step in _REFUSALS:
-            if isinstance(kind, kinds):
-                return SourceError(what, seen=f"{self._shown}: {why}", next_step=step)
-        step = "check the address in a player (VLC: Open Network Stream)."
-        return SourceError("The stream cannot be opened", seen=f"{self._shown}: {why}", next_step=step)
+        unknown = ("The stream cannot be opened", "check the address in a player (VLC: Open Network Stream).")
+        what, step = _REFUSALS.get(type(kind), unknown)
+        return SourceError(what, seen=f"{self._shown}: {why}", next_step=step)
 
     def _stream(self, container: Any) -> Any:
         stream = super()._stream(container)
