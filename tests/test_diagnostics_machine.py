@@ -150,7 +150,7 @@ def test_mnn_is_optional_and_tried(
 ) -> None:
     with_distributions(monkeypatch, versions)
     answering(monkeypatch, mnn=answer)
-    check = only(machine.check_mnn())
+    check = only(machine.check_engine("MNN", "MNN"))
     assert (check.status, check.value) == (status, says)
     assert "MNN" in check.fix or answer.get("ok")
 

@@ -46,7 +46,7 @@ def test_every_target_gets_the_files_of_the_settings_on_screen(target: Target, t
         with pytest.raises(OutputError, match="take the nearest settings"):
             export.write(tmp_path)
         assert not list(tmp_path.iterdir())
-        export.agree()
+        export.agreed = True
     assert export.write(tmp_path) == []
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert written == set(expected.files)

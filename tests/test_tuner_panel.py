@@ -20,6 +20,7 @@ from peoplenet_nb.cells import Cells, CellsWriter, open_grids
 from peoplenet_nb.errors import GridsError, SettingsError, SourceError
 from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import load_settings, preset
+from peoplenet_nb.sources import open_source
 from peoplenet_nb.tuner import Tuner, TunerModel, tune, tune_run, wire
 from peoplenet_nb.tuner.marks import LETTERS, marks_under
 from peoplenet_nb.tuner.pictures import VideoPictures, jpeg
@@ -338,7 +339,7 @@ def test_frames_of_different_sizes_are_refused(run_folder: Path) -> None:
 
 
 def test_a_video_that_ends_early_answers_with_no_picture(run_folder: Path) -> None:
-    pictures = VideoPictures(run_folder / "video", [0, 2, 100])
+    pictures = VideoPictures(open_source(run_folder / "video", progress=False), [0, 2, 100])
     answers: dict[int, bytes] = {}
     done = threading.Event()
     pictures.ask(2, lambda position, data: (answers.update({position: data}), done.set()))

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from functools import partial
 
 from packaging.version import Version
 
@@ -124,27 +125,16 @@ def _tensorrt_provider(built_with: list[str]) -> list[Check]:
     return [Check("Provider TensorRT", "ok", f"not available: {answer['reason']}", hint)]
 
 
-def check_mnn() -> list[Check]:
-    """Return whether MNN loads, which is faster than ONNX Runtime on CPUs without VNNI and comes with the extra cpu."""
-    if not installed(["MNN"]):
-        hint = f"optional, for the CPU: {pip_command('install', 'MNN')}"
-        return [Check("MNN", "ok", "not installed", hint)]
-    answer = ask("mnn")
+def check_engine(name: str, distribution: str) -> list[Check]:
+    """Return whether an engine for the CPU, which is optional, loads."""
+    if not installed([distribution]):
+        hint = f"optional, for the CPU: {pip_command('install', distribution)}"
+        return [Check(name, "ok", "not installed", hint)]
+    answer = ask(distribution.lower())
     if answer["ok"]:
-        return [Check("MNN", "ok", answer["version"])]
-    return [Check("MNN", "warn", answer["reason"], pip_command("install", "--force-reinstall", "MNN"))]
-
-
-def check_openvino() -> list[Check]:
-    """Return whether OpenVINO, which is optional, loads."""
-    if not installed(["openvino"]):
-        hint = f"optional, for the CPU: {pip_command('install', 'openvino')}"
-        return [Check("OpenVINO", "ok", "not installed", hint)]
-    answer = ask("openvino")
-    if answer["ok"]:
-        return [Check("OpenVINO", "ok", f"{answer['version']}, devices {', '.join(answer['devices'])}")]
-    fix = pip_command("install", "--force-reinstall", "openvino")
-    return [Check("OpenVINO", "warn", answer["reason"], fix)]
+        devices = f", devices {', '.join(answer['devices'])}" if "devices" in answer else ""
+        return [Check(name, "ok", f"{answer['version']}{devices}")]
+    return [Check(name, "warn", answer["reason"], pip_command("install", "--force-reinstall", distribution))]
 
 
 def check_opencv() -> list[Check]:
@@ -205,8 +195,8 @@ CHECKS = (
     ("Threads", check_threads),
     ("GPU", check_gpu),
     ("ONNX Runtime", check_onnxruntime),
-    ("MNN", check_mnn),
-    ("OpenVINO", check_openvino),
+    ("MNN", partial(check_engine, "MNN", "MNN")),
+    ("OpenVINO", partial(check_engine, "OpenVINO", "openvino")),
     ("OpenCV", check_opencv),
     ("H.264 (PyAV)", check_codecs),
     ("YouTube", check_youtube),

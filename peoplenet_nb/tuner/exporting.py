@@ -44,10 +44,6 @@ class Export:
         """Choose a target, or with "" none."""
         self.target, self.agreed, self._measured = Target(target) if target else None, False, None
 
-    def agree(self) -> None:
-        """Take the nearest settings that the target can do."""
-        self.agreed = True
-
     def measure(self) -> None:
         """Note in how many boxes the target differs in the frames of the clip, for the settings of the moment."""
         self._measured = self._model.settings
@@ -135,7 +131,7 @@ class ExportMenu(w.Accordion):  # type: ignore[misc]
         self.follow()
 
     def _agree(self) -> None:
-        self.export.agree()
+        self.export.agreed = True
         self.follow()
 
     def _measure(self) -> None:

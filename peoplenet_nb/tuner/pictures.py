@@ -50,18 +50,12 @@ def jpeg(frame: npt.NDArray[np.uint8], limit: int = LONGEST_SIDE) -> bytes:
 
 
 class VideoPictures:
-    """Pictures of some frames of a source, which are named by their 0-based places in it, rising.
+    """Pictures of some frames of a source, which are named by their 0-based places in it, rising."""
 
-    Raises a `SourceError` when the source cannot be opened.
-    """
-
-    def __init__(self, spec: str | Path | Source, frames: Sequence[int]) -> None:
-        from peoplenet_nb.sources import Source, open_source
-
+    def __init__(self, source: Source, frames: Sequence[int]) -> None:
         self._limit = LONGEST_SIDE if len(frames) < _MANY else LONGEST_SIDE // 2
         self._position = {frame: position for position, frame in enumerate(frames)}
         step = math.gcd(*(frame - frames[0] for frame in frames)) or 1
-        source = spec if isinstance(spec, Source) else open_source(spec, progress=False)
         self._source = source.sampled(step, None, frames[0])
         self.fps: float | None = self._source.info.fps / step if self._source.info.fps else None
         """How many of these frames a second has; None where the source does not say."""

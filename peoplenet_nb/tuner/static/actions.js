@@ -23,11 +23,7 @@ export class Actions {
     on(box, "pointermove", (event) => this.#point(event));
     on(box, "pointerleave", () => this.#unpoint());
     on(box, "click", (event) => gestures.dragged || view.ask(gestures.place(event)));
-    for (const name of ["pointerdown", "dblclick"]) on(view.whole, name, (event) => event.stopPropagation());
-    on(view.whole, "click", (event) => {
-      event.stopPropagation();
-      this.#whole();
-    });
+    for (const name of ["pointerdown", "click", "dblclick"]) on(view.whole, name, (event) => event.stopPropagation());
     if (view.clipRow) {
       on(view.clipRow.strip, "pointerdown", (event) => this.#seek(event));
       on(view.clipRow.strip, "pointermove", (event) => event.buttons & 1 && this.#seek(event));
@@ -105,7 +101,7 @@ export class Actions {
     this.zoomed();
   }
 
-  #whole() {
+  whole() {
     this.view.zoom.reset();
     this.zoomed();
   }
@@ -154,7 +150,7 @@ export class Actions {
       "+": () => this.#zoom(1.5),
       "=": () => this.#zoom(1.5),
       "-": () => this.#zoom(1 / 1.5),
-      0: () => this.#whole(),
+      0: () => this.whole(),
       a: () => this.toggleCompare(),
       z: () => this.view.order({ type: "undo" }),
       y: () => this.view.order({ type: "redo" }),

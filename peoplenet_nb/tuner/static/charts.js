@@ -4,6 +4,7 @@
 // the few that matter.
 
 import { histogram } from "./explain.js";
+import { fontOf, unitOf } from "./pen.js";
 
 const BINS = 50;
 const PAD = 4;
@@ -42,9 +43,9 @@ export class Histograms {
     }
     const { canvas, bins } = this;
     const context = canvas.getContext("2d");
-    const unit = canvas.width / Math.max(1, canvas.clientWidth);
+    const unit = unitOf(canvas);
     context.clearRect(0, 0, canvas.width, canvas.height);
-    context.font = `${11 * unit}px system-ui, sans-serif`;
+    context.font = fontOf(11, unit);
     const width = canvas.width / bins.length;
     const pad = PAD * unit;
     const base = canvas.height - 14 * unit;
@@ -76,7 +77,7 @@ export class Histograms {
 /** Boxes per frame, a class upon the other; a line for settings A; a mark at the frame on screen. */
 export function paintStrip(canvas, counts, countsA, shape, frame, theme) {
   const context = canvas.getContext("2d");
-  const unit = canvas.width / Math.max(1, canvas.clientWidth);
+  const unit = unitOf(canvas);
   const classes = shape.labels.length;
   const frames = counts.length / classes;
   context.clearRect(0, 0, canvas.width, canvas.height);
@@ -114,7 +115,7 @@ export function paintStrip(canvas, counts, countsA, shape, frame, theme) {
   const x = (frame + 0.5) * step;
   context.fillStyle = theme.text;
   context.fillRect(x - unit, 0, 2 * unit, canvas.height);
-  context.font = `${11 * unit}px system-ui, sans-serif`;
+  context.font = fontOf(11, unit);
   const note = `${totals[frame] ?? 0} of at most ${most}`;
   const wide = context.measureText(note).width;
   context.fillText(note, x + wide + 8 * unit > canvas.width ? x - wide - 5 * unit : x + 5 * unit, 10 * unit);

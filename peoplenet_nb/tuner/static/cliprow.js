@@ -4,7 +4,7 @@
 
 import { paintStrip } from "./charts.js";
 import { ClipCounts } from "./clip.js";
-import { fitCanvas, h, setText } from "./dom.js";
+import { button, fitCanvas, h, setText } from "./dom.js";
 
 const STEP = 6; // ms of counting between two looks at the page
 const SPEEDS = [0.25, 0.5, 1, 2, 4];
@@ -15,16 +15,13 @@ export class ClipRow {
     this.view = view;
     this.counts = new ClipCounts(view.store.clip);
     this.countsA = new ClipCounts(view.store.clip);
-    const button = (text, title, action) =>
-      h("button", { type: "button", class: "pnb-button", title, "aria-label": title, onclick: view.guard(action) }, text);
-    const actions = () => view.actions;
-    this.play = button("▶ Play", "Play or pause (key space)", () => actions().play());
-    this.play.removeAttribute("aria-label");
-    const back = button("←", "One frame back (key ←)", () => actions().step(-1));
-    const on = button("→", "One frame on (key →)", () => actions().step(1));
+    const step = (text, title, by) => button(text, title, view.guard(() => view.actions.step(by)), { "aria-label": title });
+    this.play = button("▶ Play", "Play or pause (key space)", view.guard(() => view.actions.play()));
+    const back = step("←", "One frame back (key ←)", -1);
+    const on = step("→", "One frame on (key →)", 1);
     const options = SPEEDS.map((speed) => h("option", { value: speed, ...(speed === 1 && { selected: "" }) }, `${speed}×`));
     this.speed = h("select", { class: "pnb-select", title: "Speed" }, ...options);
-    this.speed.addEventListener("change", view.guard(() => actions().restart()));
+    this.speed.addEventListener("change", view.guard(() => view.actions.restart()));
     const keys = h("span", { class: "pnb-keys" }, "Keys: space plays, ← → step (shift: 10 frames), Home, End");
     this.strip = h("canvas", { class: "pnb-strip", role: "img", "aria-label": "Boxes per frame of the clip; click to go there" });
     this.note = h("div", { class: "pnb-summary" });

@@ -4,6 +4,8 @@
 // boxes of a class stays true when a threshold falls and more come; it is kept, and only carried on. A
 // threshold that moves costs next to nothing, whatever the number of cells. DBSCAN's pairs are kept likewise.
 
+import { countWhile } from "./geometry.js";
+
 function overlapArea(box, a, b) {
   const width = Math.min(box.x2[a], box.x2[b]) - Math.max(box.x1[a], box.x1[b]);
   if (width <= 0) return 0;
@@ -93,14 +95,7 @@ class Suppression {
 /** How many of the ranked entries reach a threshold. */
 function reaching(frame, c, threshold) {
   const order = frame.order[c];
-  let low = 0;
-  let high = order.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (frame.coverage[order[middle]] >= threshold) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return countWhile(order.length, (rank) => frame.coverage[order[rank]] >= threshold);
 }
 
 /** NMS of a class over all cells that reach its threshold: `{kept, by, iou}` with entries for indices. */

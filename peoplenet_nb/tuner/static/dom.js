@@ -16,6 +16,11 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+/** A button; `title` says what it does. */
+export function button(text, title, action, more = {}) {
+  return h("button", { type: "button", class: "pnb-button", title, onclick: action, ...more }, text);
+}
+
 /** The toggles: name, key, what the button says, what it does. */
 export const TOGGLES = [
   ["boxes", "b", "Boxes", "Final boxes"],

@@ -3,7 +3,7 @@
 // The keyboard has a pointer of its own: arrows move it, the space bar presses and lets go, so that whatever a mouse
 // can draw, keys can. Events are taken before the picture's own gestures see them; the wheel still zooms.
 
-import { h, setText } from "./dom.js";
+import { button, h, setText } from "./dom.js";
 import { SceneEditor } from "./scene.js";
 import { paintScene } from "./scenepaint.js";
 
@@ -32,15 +32,13 @@ export class Drawing {
 
   #build() {
     const { view, editor } = this;
-    const button = (text, title, action) => {
-      const run = view.guard(() => {
-        action();
-        this.#show();
-      });
-      return h("button", { type: "button", class: "pnb-button", title, onclick: run }, text);
-    };
-    this.button = button("Draw", "Lines and zones: draw and change them (key d)", () => this.toggle());
-    this.tools = TOOLS.map(([name, text, title]) => [name, button(text, title, () => this.#choose(name))]);
+    const then = (action) => view.guard(() => {
+      action();
+      this.#show();
+    });
+    const does = (text, title, action) => button(text, title, then(action));
+    this.button = does("Draw", "Lines and zones: draw and change them (key d)", () => this.toggle());
+    this.tools = TOOLS.map(([name, text, title]) => [name, does(text, title, () => this.#choose(name))]);
     this.list = h("select", { class: "pnb-select", title: "The line or zone that is selected", "aria-label": "Selected line or zone" });
     view.listenTo(this.list, "change", () => {
       editor.select(Number(this.list.value));
@@ -61,10 +59,10 @@ export class Drawing {
     };
     this.name = input("text", "Name of the selected line or zone", "name", (text) => editor.rename(text));
     this.most = input("number", "How many people the selected zone may hold", "at most", (text) => editor.limit(text));
-    this.flip = button("Flip", "Turn in and out of the selected line round (key f)", () => editor.flip());
-    this.remove = button("Delete", "Take the selected line or zone away (key Delete)", () => editor.remove());
-    this.undo = button("Undo drawing", "Take the last change of the drawing back (key z)", () => editor.undo());
-    this.count = button("Count", "Follow people through the clip with these settings: who crosses, who stays", () => this.#ask());
+    this.flip = does("Flip", "Turn in and out of the selected line round (key f)", () => editor.flip());
+    this.remove = does("Delete", "Take the selected line or zone away (key Delete)", () => editor.remove());
+    this.undo = does("Undo drawing", "Take the last change of the drawing back (key z)", () => editor.undo());
+    this.count = does("Count", "Follow people through the clip with these settings: who crosses, who stays", () => this.#ask());
     this.count.hidden = !view.store.clip;
     this.hint = h("div", { class: "pnb-hint", role: "status" });
     const row = h("div", { class: "pnb-toolbar", role: "toolbar", "aria-label": "Lines and zones" });

@@ -120,12 +120,18 @@ export function floatsOf(view) {
 export function entryAt(frame, c, row, col) {
   const wanted = c * frame.perClass + row * frame.shape.cols + col;
   if (frame.dense) return wanted;
-  let low = frame.starts[c];
-  let high = frame.starts[c + 1];
+  const [from, to] = [frame.starts[c], frame.starts[c + 1]];
+  const entry = from + countWhile(to - from, (i) => frame.cells[from + i] < wanted);
+  return entry < to && frame.cells[entry] === wanted ? entry : null;
+}
+
+/** How many of the first `n` numbers pass a test that all before the first failure pass. */
+export function countWhile(n, passes) {
+  let [low, high] = [0, n];
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (frame.cells[middle] < wanted) low = middle + 1;
+    if (passes(middle)) low = middle + 1;
     else high = middle;
   }
-  return low < frame.starts[c + 1] && frame.cells[low] === wanted ? low : null;
+  return low;
 }

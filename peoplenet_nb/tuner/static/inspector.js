@@ -4,7 +4,7 @@
 
 import { ClipCounts } from "./clip.js";
 import { FATES } from "./decode.js";
-import { h, setText } from "./dom.js";
+import { button, h, setText } from "./dom.js";
 import { boxInFrame, cellAt, explainEntry, bestEntryAt, withThreshold } from "./explain.js";
 import { entryAt } from "./geometry.js";
 
@@ -31,7 +31,7 @@ export class Inspector {
     this.answerTitle = h("div", { class: "pnb-pane-title" }, "Somebody missing?");
     this.answer = h("p", { class: "pnb-answer", "aria-live": "polite" });
     this.inClip = h("p", { class: "pnb-answer", "aria-live": "polite" });
-    this.button = h("button", { type: "button", class: "pnb-button", hidden: "", onclick: () => this.#take() });
+    this.button = button("", "Take this threshold", () => this.#take(), { hidden: "" });
     this.pane = h("div", { class: "pnb-pane" }, this.answerTitle, this.answer, this.inClip, this.button);
     this.element = h("div", { class: "pnb-inspector" }, this.pane, h("div", { class: "pnb-pane" }, this.title, table));
     this.forget();

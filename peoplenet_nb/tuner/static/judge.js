@@ -7,6 +7,7 @@
 // kept: a threshold of NMS then costs a look into it.
 
 import { decode, Fate, limitOf } from "./decode.js";
+import { countWhile } from "./geometry.js";
 import { LEAST_IOU, matchFrame, Verdict } from "./truths.js";
 
 const CURVE = 0.01; // from which threshold on a curve is drawn, as in peoplenet_nb/evaluation/clip.py
@@ -168,12 +169,7 @@ export class Curve {
 
   /** What is reached when everything down to a confidence is taken; NaN where there is nothing to say. */
   at(confidence) {
-    let [low, high] = [0, this.confidence.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.confidence[middle] >= confidence) low = middle + 1;
-      else high = middle;
-    }
+    const low = countWhile(this.confidence.length, (i) => this.confidence[i] >= confidence);
     const right = low ? this.hits[low - 1] : 0;
     const [precision, recall] = [right / low, this.truths ? right / this.truths : NaN];
     const f1 = this.truths ? f1Of(low ? precision : 0, recall) : NaN;

@@ -1,6 +1,6 @@
 // How labelled boxes look: sure ones drawn through, those in doubt dashed with a question mark, regions hatched.
 
-import { INK } from "./paint.js";
+import { DARK, fontOf, INK, penOn } from "./pen.js";
 
 const GREY = "#d0d4da";
 const HANDLE = 4; // CSS pixels, half of one
@@ -12,10 +12,7 @@ const HANDLE = 4; // CSS pixels, half of one
  * @param drawn `{c, box}` that is being drawn or dragged, or null; with `i` it stands for that box
  */
 export function paintLabelled(canvas, zoom, work, shape, over, drawn) {
-  const scale = zoom.apply(canvas);
-  const context = canvas.getContext("2d");
-  const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
-  const looks = { context, scale, unit, shape };
+  const looks = { ...penOn(canvas, zoom), shape };
   work.boxes.forEach((one, i) => {
     const now = drawn?.i === i ? { ...one, box: drawn.box, sure: true } : one;
     paintOne(looks, now, i === over, i === work.selected);
@@ -53,12 +50,12 @@ function paintOne({ context, scale, unit, shape }, { c, box, sure, score }, over
 }
 
 function nameOn(context, text, x, y, colour, unit) {
-  context.font = `600 ${12 * unit}px system-ui, sans-serif`;
+  context.font = fontOf(12, unit, 600);
   const [width, height] = [context.measureText(text).width + 8 * unit, 16 * unit];
   const top = y - height < 0 ? y : y - height;
   context.fillStyle = colour;
   context.fillRect(x - unit, top, width, height);
-  context.fillStyle = "#101014";
+  context.fillStyle = DARK;
   context.fillText(text, x + 3 * unit, top + 12 * unit);
 }
 

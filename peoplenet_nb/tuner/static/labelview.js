@@ -2,7 +2,7 @@
 //
 // The page holds all records and sends those that an action changed; it never waits for the kernel.
 
-import { h, setText, Stage } from "./dom.js";
+import { button, h, setText, Stage } from "./dom.js";
 import { paintHeat } from "./heat.js";
 import { paintLabelled } from "./labelpaint.js";
 import { IGNORE, LabelWork } from "./labelwork.js";
@@ -41,23 +41,23 @@ export class LabelView extends Paced {
   // -- the page
 
   #build() {
-    const button = (text, title, action) => h("button", { type: "button", class: "pnb-button", title, onclick: this.guard(action) }, text);
+    const does = (text, title, action) => button(text, title, this.guard(action));
     const kinds = [...this.classes, IGNORE];
     this.classButtons = kinds.map((c, i) => {
       const [text, key] = c === IGNORE ? ["Not judged", 0] : [this.shape.labels[c], i + 1];
-      return [c, button(text, `What is drawn next, or the class of what is selected (key ${key})`, () => this.#classed(c))];
+      return [c, does(text, `What is drawn next, or the class of what is selected (key ${key})`, () => this.#classed(c))];
     });
-    this.next = button("Done, next ⏎", "This frame is right; on to the next (Enter)", () => this.#act("finish"));
+    this.next = does("Done, next ⏎", "This frame is right; on to the next (Enter)", () => this.#act("finish"));
     this.next.classList.add("pnb-next");
-    this.heatButton = button("Heatmap", "Coverage of the class that is drawn (key h)", () => this.#heat());
+    this.heatButton = does("Heatmap", "Coverage of the class that is drawn (key h)", () => this.#heat());
     const toolbar = h("div", { class: "pnb-toolbar", role: "toolbar", "aria-label": "Labelling" });
-    toolbar.append(...this.classButtons.map(([, one]) => one), button("Delete", "Delete what is selected (key d)", () => this.#delete(this.work.selected)));
-    toolbar.append(button("Undo", "Take the last action back (key z)", () => this.#act("undo")), button("Redo", "Do it again (key y)", () => this.#act("redo")));
+    toolbar.append(...this.classButtons.map(([, one]) => one), does("Delete", "Delete what is selected (key d)", () => this.#delete(this.work.selected)));
+    toolbar.append(does("Undo", "Take the last action back (key z)", () => this.#act("undo")), does("Redo", "Do it again (key y)", () => this.#act("redo")));
     toolbar.append(this.heatButton, this.next);
     this.stage = new Stage("");
     this.stage.shapeLike(this.shape);
     this.stage.element.classList.add("pnb-alone");
-    this.frames = this.work.records.map((_, p) => button("", `Frame ${this.#name(p)}`, () => this.#go(p)));
+    this.frames = this.work.records.map((_, p) => does("", `Frame ${this.#name(p)}`, () => this.#go(p)));
     this.strip = h("div", { class: "pnb-frames", role: "group", "aria-label": "Frames" }, ...this.frames);
     this.summary = h("div", { class: "pnb-summary", role: "status" });
     this.saved = h("div", { class: "pnb-summary pnb-saved", role: "status" });

@@ -2,7 +2,7 @@
 
 import { Histograms } from "./charts.js";
 import { ClipRow } from "./cliprow.js";
-import { Legend, h, Stage, TOGGLES } from "./dom.js";
+import { button, h, Legend, Stage, TOGGLES } from "./dom.js";
 import { Drawing } from "./drawing.js";
 import { Inspector } from "./inspector.js";
 import { ScoreRow } from "./scorerow.js";
@@ -17,18 +17,16 @@ export function buildPage(view) {
   for (const stage of [view.a, view.b]) stage.shapeLike(shape);
   const truth = view.model.get("truth");
   view.scoreRow = view.store.clip && truth.frames ? new ScoreRow(view, truth) : null;
-  view.toggles = TOGGLES.filter(([name]) => name !== "verdicts" || view.scoreRow).map(([name, key, text, title]) => {
-    const button = h("button", { type: "button", class: "pnb-button", title: `${title} (key ${key})` }, text);
-    button.addEventListener("click", () => view.actions.toggle(name));
-    return [name, button];
-  });
+  view.toggles = TOGGLES.filter(([name]) => name !== "verdicts" || view.scoreRow).map(([name, key, text, title]) => [
+    name,
+    button(text, `${title} (key ${key})`, () => view.actions.toggle(name)),
+  ]);
   const nameOf = (c) => (shape.dead[c] ? `${shape.labels[c]} (dead head)` : shape.labels[c]);
   const options = shape.labels.map((_, c) => h("option", { value: c }, nameOf(c)));
   view.classSelect = h("select", { class: "pnb-select", title: "Class of the heatmap and of what you click" }, ...options);
   view.classSelect.addEventListener("change", () => view.actions.setView({ class_id: Number(view.classSelect.value) }));
-  view.pin = h("button", { type: "button", class: "pnb-button", title: "Keep these settings as A and compare (key a)" }, "A/B");
-  view.pin.addEventListener("click", () => view.actions.toggleCompare());
-  view.whole = h("button", { type: "button", class: "pnb-whole", title: "Show the whole frame (key 0, or double click)", hidden: "" });
+  view.pin = button("A/B", "Keep these settings as A and compare (key a)", () => view.actions.toggleCompare());
+  view.whole = button("", "Show the whole frame (key 0, or double click)", () => view.actions.whole(), { class: "pnb-whole", hidden: "" });
   view.b.box.append(view.whole);
   view.summary = h("div", { class: "pnb-summary", role: "status" });
   view.final = h("div", { class: "pnb-final" });
@@ -41,7 +39,7 @@ export function buildPage(view) {
   view.gone = h("div", { class: "pnb-gone", role: "status", hidden: "" }, NO_KERNEL);
   view.trouble = h("div", { class: "pnb-trouble", role: "alert", hidden: "" });
   const toolbar = h("div", { class: "pnb-toolbar", role: "toolbar", "aria-label": "What is drawn" });
-  toolbar.append(...view.toggles.map(([, button]) => button), h("label", { class: "pnb-class" }, "Class ", view.classSelect), view.pin);
+  toolbar.append(...view.toggles.map(([, one]) => one), h("label", { class: "pnb-class" }, "Class ", view.classSelect), view.pin);
   const line = h("div", { class: "pnb-line" }, view.summary, view.final);
   const stagesRow = h("div", { class: "pnb-stages" }, view.a.element, view.b.element);
   const [transport, ...clip] = view.clipRow?.elements ?? [];

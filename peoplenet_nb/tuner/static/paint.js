@@ -6,10 +6,10 @@
 
 import { Fate } from "./decode.js";
 import { placeLabels } from "./labels.js";
+import { DARK, fontOf, INK, penOn, strokeTwice } from "./pen.js";
 
 const FEW = 150; // up to here every box has a halo and its label
 const FEW_DASHED = 400; // dashes are dear: beyond, suppressed boxes are plain thin lines
-export const INK = "rgba(12, 12, 16, 0.85)";
 
 /** The network's cells as thin lines, every fifth a little stronger. */
 export function paintGrid(canvas, shape, zoom) {
@@ -49,9 +49,7 @@ function rect(context, x1, y1, x2, y2) {
  * @param marks {only: Set of detections to mark, text} of an A/B comparison, or null
  */
 export function paintOverlay(canvas, zoom, result, view, marks = null) {
-  const scale = zoom.apply(canvas);
-  const context = canvas.getContext("2d");
-  const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
+  const { scale, context, unit } = penOn(canvas, zoom);
   if (result.frame.shape.hasBoxes && (view.candidates || view.suppressed)) {
     paintCandidates(context, result, view, scale, unit);
   }
@@ -149,7 +147,7 @@ function paintLabels(context, { detections, frame }, zoom, scale, unit, marks) {
   const order = Array.from(classId.keys())
     .filter((i) => seen(boxOf(i)))
     .sort((a, b) => confidence[b] - confidence[a]);
-  const [large, small] = [12, 10].map((size) => `600 ${Math.round(size * unit)}px system-ui, sans-serif`);
+  const [large, small] = [12, 10].map((size) => fontOf(size, unit, 600));
   const formsOf = (i) => {
     const score = confidence[i].toFixed(2);
     const mark = marks?.only.has(i) ? `${marks.text} ` : "";
@@ -166,7 +164,7 @@ function paintLabels(context, { detections, frame }, zoom, scale, unit, marks) {
     context.fillStyle = colours[classId[order[k]]];
     context.fillRect(place.x, place.y, width, height);
     context.font = font;
-    context.fillStyle = "#101014";
+    context.fillStyle = DARK;
     context.fillText(text, place.x + 3 * unit, place.y + height / 2 + unit / 2);
   });
 }
@@ -185,21 +183,12 @@ function formOf(context, text, font, height, unit) {
 
 /** The cell under the pointer, the box it predicts, and the box that it lost to. */
 export function paintPointer(canvas, zoom, shape, reports, point = null) {
-  const scale = zoom.apply(canvas);
-  const context = canvas.getContext("2d");
-  const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
+  const pen = penOn(canvas, zoom);
+  const { scale, context } = pen;
   const stroke = (box, colour, dash) => {
-    context.setLineDash(dash.map((v) => v * unit));
-    for (const [width, style] of [
-      [3.5, "rgba(0,0,0,0.6)"],
-      [1.5, colour],
-    ]) {
-      context.lineWidth = width * unit;
-      context.strokeStyle = style;
-      context.beginPath();
-      rect(context, ...box.map((v) => v * scale));
-      context.stroke();
-    }
+    context.beginPath();
+    rect(context, ...box.map((v) => v * scale));
+    strokeTwice(pen, colour, 1.5, { dash, halo: 2 });
   };
   for (const report of reports) {
     const [w, h] = [shape.stride * shape.scale[0], shape.stride * shape.scale[1]];
@@ -207,15 +196,17 @@ export function paintPointer(canvas, zoom, shape, reports, point = null) {
     if (report.xyxy) stroke(report.xyxy, shape.colours[report.class_id], [6, 3]);
     if (report.by) stroke(report.by, "#ffffff", [2, 2]);
   }
-  context.setLineDash([]);
-  if (!point) return;
-  context.lineWidth = 2 * unit;
-  context.strokeStyle = "white";
+  if (point) paintCross(pen, point, 7);
+}
+
+/** A cross at a point of the frame. */
+export function paintCross(pen, { x, y }, size) {
+  const { context, scale, unit } = pen;
+  const r = size * unit;
   context.beginPath();
-  const [x, y, r] = [point.x * scale, point.y * scale, 7 * unit];
-  context.moveTo(x - r, y);
-  context.lineTo(x + r, y);
-  context.moveTo(x, y - r);
-  context.lineTo(x, y + r);
-  context.stroke();
+  for (const [dx, dy] of [[r, 0], [0, r]]) {
+    context.moveTo(x * scale - dx, y * scale - dy);
+    context.lineTo(x * scale + dx, y * scale + dy);
+  }
+  strokeTwice(pen, "white", 2);
 }

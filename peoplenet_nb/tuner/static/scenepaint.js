@@ -1,8 +1,9 @@
 // The lines and zones over the picture, on a layer of their own.
 
+import { paintCross } from "./paint.js";
+import { fontOf, INK, path, penOn, strokeTwice } from "./pen.js";
 import { arrowOf } from "./scene.js";
 
-const SHADE = "rgba(12, 12, 16, 0.8)";
 const SCENE_COLOURS = { line: "#ffd23f", zone: "#5ad1ff" };
 
 /**
@@ -12,33 +13,12 @@ const SCENE_COLOURS = { line: "#ffd23f", zone: "#5ad1ff" };
  * @param counted what was counted, by name
  */
 export function paintScene(canvas, zoom, editor, { drawing, cursor, counted }) {
-  const scale = zoom.apply(canvas);
-  const context = canvas.getContext("2d");
-  const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
-  const pen = { context, scale, unit };
-  context.lineJoin = context.lineCap = "round";
+  const pen = penOn(canvas, zoom);
+  pen.context.lineJoin = pen.context.lineCap = "round";
   editor.shapes.forEach((shape, index) => paintShape(pen, shape, drawing && index === editor.selected));
   if (editor.draft) paintDraft(pen, editor.draft);
   for (const shape of editor.shapes) plate(pen, zoom, shape, counted[shape.name] ?? "");
-  if (cursor) paintCross(pen, cursor);
-}
-
-/** Stroke a path twice, dark and wider below, so that it is seen on any picture. */
-function stroke({ context, unit }, colour, width) {
-  for (const [style, more] of [
-    [SHADE, 3],
-    [colour, 0],
-  ]) {
-    context.strokeStyle = style;
-    context.lineWidth = (width + more) * unit;
-    context.stroke();
-  }
-}
-
-function path({ context, scale }, points, closed) {
-  context.beginPath();
-  for (const [x, y] of points) context.lineTo(x * scale, y * scale);
-  if (closed) context.closePath();
+  if (cursor) paintCross(pen, cursor, 10);
 }
 
 function paintShape(pen, shape, selected) {
@@ -51,7 +31,7 @@ function paintShape(pen, shape, selected) {
     context.fill();
     context.globalAlpha = 1;
   }
-  stroke(pen, colour, selected ? 3 : 2);
+  strokeTwice(pen, colour, selected ? 3 : 2);
   if (shape.kind === "line") paintArrow(pen, shape, colour);
   if (selected) for (const point of shape.points) knob(pen, point, "white");
 }
@@ -65,13 +45,13 @@ function paintArrow(pen, shape, colour) {
   for (const run of [[from, to], [barb(1), to, barb(-1)]]) {
     run.forEach(([x, y], i) => (i ? context.lineTo(x * scale, y * scale) : context.moveTo(x * scale, y * scale)));
   }
-  stroke(pen, colour, 2);
+  strokeTwice(pen, colour, 2);
   const word = [to[0] + 0.35 * dx, to[1] + 0.35 * dy].map((v) => v * scale);
-  context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
+  context.font = fontOf(12, unit, 600);
   context.textAlign = "center";
   context.textBaseline = "middle";
   context.lineWidth = 4 * unit;
-  context.strokeStyle = SHADE;
+  context.strokeStyle = INK;
   context.strokeText("in", ...word);
   context.fillStyle = colour;
   context.fillText("in", ...word);
@@ -79,12 +59,9 @@ function paintArrow(pen, shape, colour) {
 }
 
 function paintDraft(pen, { kind, points, end }) {
-  const { context, unit } = pen;
   const colour = SCENE_COLOURS[kind];
-  context.setLineDash(kind === "zone" ? [6 * unit, 5 * unit] : []);
-  path(pen, end ? [...points, end] : points, false);
-  stroke(pen, colour, 2);
-  context.setLineDash([]);
+  path(pen, end ? [...points, end] : points);
+  strokeTwice(pen, colour, 2, { dash: kind === "zone" ? [6, 5] : [] });
   if (kind === "line") paintArrow(pen, { points }, colour);
   points.forEach((point, i) => knob(pen, point, kind === "zone" && i === 0 ? colour : "white"));
 }
@@ -95,25 +72,14 @@ function knob({ context, scale, unit }, [x, y], colour) {
   context.fillStyle = colour;
   context.fill();
   context.lineWidth = 1.5 * unit;
-  context.strokeStyle = SHADE;
+  context.strokeStyle = INK;
   context.stroke();
-}
-
-function paintCross(pen, { x, y }) {
-  const { context, scale, unit } = pen;
-  const r = 10 * unit;
-  context.beginPath();
-  for (const [dx, dy] of [[r, 0], [0, r]]) {
-    context.moveTo(x * scale - dx, y * scale - dy);
-    context.lineTo(x * scale + dx, y * scale + dy);
-  }
-  stroke(pen, "white", 2);
 }
 
 /** The name of a shape, and what was counted there: beyond its first point, away from the rest, in the picture. */
 function plate({ context, scale, unit }, zoom, { kind, name, points }, counted) {
   const text = counted ? `${name}: ${counted}` : name;
-  context.font = `600 ${Math.round(12 * unit)}px system-ui, sans-serif`;
+  context.font = fontOf(12, unit, 600);
   context.textBaseline = "middle";
   const [width, height] = [context.measureText(text).width + 10 * unit, 18 * unit];
   const rest = points.slice(1, kind === "line" ? 2 : undefined);
@@ -125,7 +91,7 @@ function plate({ context, scale, unit }, zoom, { kind, name, points }, counted) 
   const [right, low] = [left + context.canvas.width, top + context.canvas.height];
   if (x > right || y > low || x + width < left || y + height < top) return;
   const at = [Math.min(Math.max(x, left), right - width), Math.min(Math.max(y, top), low - height)];
-  context.fillStyle = SHADE;
+  context.fillStyle = INK;
   context.fillRect(...at, width, height);
   context.fillStyle = SCENE_COLOURS[kind];
   context.fillText(text, at[0] + 5 * unit, at[1] + height / 2 + unit / 2);

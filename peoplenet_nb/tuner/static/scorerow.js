@@ -3,8 +3,9 @@
 // The figures are part of every drawing where they can be had in time; what takes longer (the first listing of a clip,
 // DBSCAN's boxes) goes on in small steps between two drawings, and old figures stand there, dimmed, meanwhile.
 
-import { fitCanvas, h, setText } from "./dom.js";
+import { button, fitCanvas, h, setText } from "./dom.js";
 import { ClipJudge } from "./judge.js";
+import { fontOf, unitOf } from "./pen.js";
 import { matchFrame, Truths } from "./truths.js";
 import { paintVerdicts, sign, SIGNS } from "./verdicts.js";
 
@@ -23,8 +24,8 @@ export class ScoreRow {
     const { labels, colours } = view.shape;
     this.rows = this.truths.judged.map((c) => {
       const cells = COLUMNS.slice(1).map(() => h("td", {}, "–"));
-      const take = h("button", { type: "button", class: "pnb-button pnb-take", onclick: view.guard(() => this.#take(c)) }, "Set");
-      take.setAttribute("aria-label", `Set the ${labels[c]} threshold that gives the best F1`);
+      const title = `Set the ${labels[c]} threshold that gives the best F1`;
+      const take = button("Set", title, view.guard(() => this.#take(c)), { class: "pnb-button pnb-take", "aria-label": title });
       const dot = h("span", { class: "pnb-dot", style: `background:${colours[c]}` });
       return { c, cells, take, element: h("tr", {}, h("th", { scope: "row" }, dot, labels[c]), ...cells, h("td", {}, take)) };
     });
@@ -123,13 +124,13 @@ export class ScoreRow {
     const { curve: canvas, view } = this;
     fitCanvas(canvas, canvas.clientWidth, canvas.clientHeight);
     const context = canvas.getContext("2d");
-    const unit = canvas.width / Math.max(1, canvas.clientWidth);
+    const unit = unitOf(canvas);
     const { text, faint, line } = view.theme;
     const [left, top] = [30 * unit, 8 * unit];
     const [width, height] = [canvas.width - left - 10 * unit, canvas.height - top - 28 * unit];
     const at = ([recall, precision]) => [left + recall * width, top + (1 - precision) * height];
     context.clearRect(0, 0, canvas.width, canvas.height);
-    context.font = `${11 * unit}px system-ui, sans-serif`;
+    context.font = fontOf(11, unit);
     context.lineWidth = unit;
     context.strokeStyle = line;
     context.fillStyle = faint;

@@ -3,7 +3,7 @@
 // Right: the box as ever, and a tick in a disc. False: dashed, and a cross in a square. Missed: the labelled box,
 // dotted, and a bar in a diamond. Colours are of Okabe and Ito's set, which every kind of sight tells apart.
 
-import { INK } from "./paint.js";
+import { DARK, INK, strokeTwice, unitOf } from "./pen.js";
 import { Verdict } from "./truths.js";
 
 export const SIGNS = {
@@ -22,7 +22,7 @@ const KIND = { [Verdict.RIGHT]: "right", [Verdict.FALSE]: "false", [Verdict.IGNO
 export function paintVerdicts(canvas, zoom, detections, judged, truths) {
   const context = canvas.getContext("2d");
   const scale = (canvas.width * zoom.factor) / zoom.width; // as `zoom.apply` left it
-  const unit = canvas.width / Math.max(1, canvas.clientWidth || canvas.width);
+  const unit = unitOf(canvas);
   const marked = [];
   for (let i = 0; i < detections.count; i++) {
     if (judged.verdict[i]) marked.push([KIND[judged.verdict[i]], detections.xyxy.subarray(4 * i, 4 * i + 4)]);
@@ -34,16 +34,9 @@ export function paintVerdicts(canvas, zoom, detections, judged, truths) {
 
 function outline(context, [x1, y1, x2, y2], { colour, dash }, unit) {
   context.lineCap = "butt";
-  for (const [width, style, pattern] of [
-    [4, INK, []],
-    [2.5, colour, dash],
-  ]) {
-    context.setLineDash(pattern.map((v) => v * unit));
-    context.lineWidth = width * unit;
-    context.strokeStyle = style;
-    context.strokeRect(Math.round(x1), Math.round(y1), Math.round(x2 - x1), Math.round(y2 - y1));
-  }
-  context.setLineDash([]);
+  context.beginPath();
+  context.rect(Math.round(x1), Math.round(y1), Math.round(x2 - x1), Math.round(y2 - y1));
+  strokeTwice({ context, unit }, colour, 2.5, { dash, halo: 1.5 });
 }
 
 /** The sign of a kind, centred on the lower right corner of a box. */
@@ -54,7 +47,10 @@ export function sign(context, x, y, kind, unit, radius = 7) {
   context.beginPath();
   if (shape === "disc") context.arc(x, y, r, 0, 2 * Math.PI);
   else if (shape === "square") context.rect(x - r, y - r, 2 * r, 2 * r);
-  else polygon(context, [[x, y - 1.25 * r], [x + 1.25 * r, y], [x, y + 1.25 * r], [x - 1.25 * r, y]]);
+  else {
+    for (const [dx, dy] of [[0, -1], [1, 0], [0, 1], [-1, 0]]) context.lineTo(x + 1.25 * dx * r, y + 1.25 * dy * r);
+    context.closePath();
+  }
   context.fillStyle = colour;
   context.fill();
   context.lineWidth = 1.5 * unit;
@@ -76,14 +72,6 @@ export function sign(context, x, y, kind, unit, radius = 7) {
     context.lineTo(x + k, y);
   }
   context.lineWidth = 2 * unit;
-  context.strokeStyle = "#101014";
+  context.strokeStyle = DARK;
   context.stroke();
-}
-
-function polygon(context, points) {
-  for (const [i, [x, y]] of points.entries()) {
-    if (i) context.lineTo(x, y);
-    else context.moveTo(x, y);
-  }
-  context.closePath();
 }
