@@ -223,7 +223,7 @@ def test_a_and_b_stand_side_by_side(shown: Page) -> None:
         assert figures.count() == 2
         # The page counts after the drag, in its own time.
         text = lambda: shown.page.inner_text(".pnb-summary >> nth=1")  # noqa: E731
-        shown.until(lambda: re.match(r"A has [1-9]", text()), "a higher threshold loses boxes")
+        shown.until(lambda: re.match(r"Boxes in A only: [1-9]", text()), "a higher threshold loses boxes")
     finally:
         shown.panel.toggle("A/B")  # later tests look at one picture
         shown.until(lambda: figures.count() == 1, "A is still there")
