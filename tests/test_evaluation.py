@@ -208,6 +208,9 @@ def test_a_run_with_its_raw_output_takes_any_settings_and_one_without_only_its_o
     assert any("by the run's table" in note for note in own.notes)
     with pytest.raises(OutputError, match="kept no raw output"):
         evaluate(bare, labels, strict)
+    bare.frames_table.write_text("nothing\n")
+    with pytest.raises(OutputError, match="tables of the run cannot be read"):
+        evaluate(bare, labels)
 
 
 def test_pictures_of_the_worst_errors(street: tuple[Path, Path], tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame, Image, Source
 from peoplenet_nb.video.checks import fitted, notes_on
 from peoplenet_nb.video.result import RunResult, is_run, load_result
-from peoplenet_nb.video.tracking import read_tables
+from peoplenet_nb.video.tracking import frames_table, read_tables
 
 
 def read_clip(
@@ -88,8 +88,7 @@ def _of_run(
 ) -> Clip:
     about, source = result.summary, result.summary["source"]
     names, video = tuple(about["counts"]), source["kind"] == "video"
-    looked_at, detections = read_tables(result)
-    run = looked_at["frame"].tolist()
+    run = frames_table(result)["frame"].tolist()
     aligned = None if labels is None else run_labels(result, labels, classes)
     used, notes = Settings.from_dict(about["settings"]), list[str]()
     if settings is not None and settings.tiles != used.tiles:
@@ -115,7 +114,7 @@ def _of_run(
         pool = Pool.of((saved[place[frame]] for frame in frames), FLOOR)
     else:
         notes.append("Judged by the run's table: curves and average precision end at its own thresholds.")
-        of_frame = dict(zip(run, detections, strict=True))
+        of_frame = dict(zip(run, read_tables(result)[1], strict=True))
         found = Found.of([of_frame[frame] for frame in frames])
     judged = _only(aligned, names, frames)
     notes += _missing(aligned, frames)
@@ -126,7 +125,7 @@ def image_names(result: RunResult) -> list[str] | None:
     """Return the file names of a run's images by their index in the source; None of a video."""
     if result.summary["source"]["kind"] == "video":
         return None
-    table, _ = read_tables(result)  # it knows the names of those that were run
+    table = frames_table(result)  # it knows the names of those that were run
     by_index = dict(zip(table["frame"].tolist(), table["source"].astype(str).tolist(), strict=True))
     return [by_index.get(i, "") for i in range(max(by_index, default=-1) + 1)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from html import escape
 from itertools import pairwise
@@ -267,9 +268,21 @@ def read_tables(result: RunResult) -> tuple[pd.DataFrame, list[Detections]]:
     OutputError
         When they cannot be read, or do not go together.
     """
-    try:
-        looked_at = result.frames_to_pandas().astype({"frame": np.int64, "time_s": np.float64})
+    looked_at = frames_table(result)
+    with _readable(result):
         return looked_at, _from_table(result, looked_at["frame"].to_numpy())
+
+
+def frames_table(result: RunResult) -> pd.DataFrame:
+    """Return the table of a run's frames; an `OutputError` when it cannot be read."""
+    with _readable(result):
+        return result.frames_to_pandas().astype({"frame": np.int64, "time_s": np.float64})
+
+
+@contextmanager
+def _readable(result: RunResult) -> Iterator[None]:
+    try:
+        yield
     except (KeyError, ValueError, TypeError, OSError) as error:  # of pandas too
         raise OutputError(
             "The tables of the run cannot be read",
