@@ -1,19 +1,17 @@
 """The service under load: against the bare session, at 80 % of what it can, and at twice as much.
 
-    python benchmarks/service.py --write                            # ten minutes of overload for each network
-    python benchmarks/service.py --minutes 1 --repeats 3            # a shorter look
+    python benchmarks/service.py --write                 # rates and times, on a machine that nobody else uses
+    python benchmarks/service.py --overload --write      # ten minutes at twice the capacity, on any
 
 For the stand-in and, where PEOPLENET_SHARED names them, the real weights: ``peoplenet-nb serve`` runs in a process of
 its own; this one sends JPEGs over connections that stay open. In every repeat, in turn: a bare loop of ``session.run``
 on prepared inputs, all cores in one inference; the same with the JPEG decoded and preprocessed before each, in one
 thread; and as many clients as ``--clients``, each sending its next picture when the last one is answered. Clients and
-service share the machine, so the service pays for both; milliseconds of processor time tell the same on a machine
-that others use too.
+service share the machine; milliseconds of processor time tell the same on one that others use too.
 
 Then calls on a clock of their own, whether the service keeps up or not: at 80 % of what it did, evenly spaced and at
-random (Poisson), and at twice of it. A call's time counts from when it was due. Beside what was measured stands what
-one queue would make of the same arrivals if each picture took exactly the time that the capacity says (M/D/1 where
-they are random): no order of service comes below that for long.
+random (Poisson), or at twice of it. A call's time counts from when it was due. Beside it stands what one queue, first
+come first served, makes of the same arrivals where each picture takes what the capacity says (M/D/1 if at random).
 
 The bars: 0.95 of the bare session; 99 % of calls within 2.5 times a picture's time at 80 %; at twice the capacity no
 call without an answer, and memory that does not grow.
@@ -184,76 +182,70 @@ def one_queue(dues: Sequence[float], service: float) -> float:
     return float(np.quantile(times, 0.99))
 
 
-def measure(name: str, model: Path | str, video: Path, options: argparse.Namespace) -> list[list[object]]:
-    """Return the rows of one network."""
-    image = next(iter(open_source(video))).image
-    body = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-    bare_model = PeopleNet.load(model, device="cpu")
-    prepared = bare_model.preprocess(image)[0]
+Row = Callable[[str, str], None]
+
+
+def rates(
+    row: Row, port: int, process: psutil.Process, body: bytes, model: PeopleNet, options: argparse.Namespace
+) -> None:
+    """Compare the service with the session alone and with a chain in one thread; then load it to 80 %."""
+    prepared = model.preprocess(decode_image(body, "the picture"))[0]
 
     def bare() -> None:
-        bare_model.backend.run(prepared)
+        model.backend.run(prepared)
 
     def chain() -> None:
-        bare_model.backend.run(bare_model.preprocess(decode_image(body, "the picture"))[0])
+        model.backend.run(model.preprocess(decode_image(body, "the picture"))[0])
 
     frames = max(5, round(options.seconds / timed(bare, 3)[0]))
-    rates: dict[str, list[float]] = {"bare": [], "chain": [], "service": []}
-    rows: list[list[object]] = []
-
-    def row(what: str, measured: str) -> None:
-        rows.append([name, what, measured])
-        print(f"{name}: {what}: {measured}", file=sys.stderr, flush=True)
-
-    with serving(model) as (port, process):
-        busy(port, body, options.clients, 2.0)
-        work = sending = answers = 0.0
-        for _ in range(options.repeats):
-            rates["bare"].append(1 / timed(bare, frames)[0])
-            rates["chain"].append(1 / timed(chain, frames)[0])
-            before, own = sum(process.cpu_times()[:2]), time.process_time()
-            answered, took = busy(port, body, options.clients, options.seconds)
-            rates["service"].append(answered / took)
-            work += sum(process.cpu_times()[:2]) - before
-            sending += time.process_time() - own
-            answers += answered
-        alone, work, sending = 1e3 * timed(bare, frames)[1], 1e3 * work / answers, 1e3 * sending / answers
-        capacity = statistics.median(rates["service"])
-        for what, against, bar in (
-            ("bare session", "bare", " (bar: 0.95)"),
-            ("JPEG to grids in one thread", "chain", ""),
-        ):
-            ratio = statistics.median(s / b for s, b in zip(rates["service"], rates[against], strict=True))
-            row(f"{what}, frames a second", f"{statistics.median(rates[against]):.1f}")
-            row(f"**service by {what}**{bar}", f"**{ratio:.3f}**")
-        row(f"service, {options.clients} clients, answers a second", f"{capacity:.1f}")
-        row(
-            "ms of processor time: bare session, service, clients; bare by both",
-            f"{alone:.1f}, {work:.1f}, {sending:.1f}; {alone / (work + sending):.3f}",
+    turns = []
+    for _ in range(options.repeats):
+        alone, one_thread = timed(bare, frames), timed(chain, frames)
+        before, own = sum(process.cpu_times()[:2]), time.process_time()
+        answered, took = busy(port, body, options.clients, options.seconds)
+        work, sending = sum(process.cpu_times()[:2]) - before, time.process_time() - own
+        turns.append(
+            (alone[0], one_thread[0], took / answered, alone[1], work / answered, sending / answered)
         )
-        number = round(0.8 * capacity * 2 * options.seconds)
-        random = np.random.default_rng(0).exponential(1 / (0.8 * capacity), number).cumsum()
-        for kind, dues in (("evenly spaced", np.arange(number) / (0.8 * capacity)), ("at random", random)):
-            told = on_a_clock(port, body, dues.tolist(), 64)
-            half, most = np.quantile(told.seconds, (0.5, 0.99))
-            row(
-                f"80 % load, {kind}: median, 99 % in a picture's times (bar: 2.5); 99 % of one queue",
-                f"{capacity * half:.1f}, {capacity * most:.1f}; {capacity * one_queue(dues.tolist(), 1 / capacity):.1f}"
-                f" ({1e3 * most:.0f} ms; {told.statuses[200]} of {number} calls)",
-            )
-        rate = 2 * capacity
-        dues = (np.arange(rate * 60 * options.minutes) / rate).tolist()
-        with memory_of(process) as memory:
-            told = on_a_clock(port, body, dues, OVERLOAD_CONNECTIONS)
-    counted = ", ".join(f"{count} of {status}" for status, count in sorted(told.statuses.items()))
+    per_frame = [statistics.median(column) for column in zip(*turns, strict=True)]
+    capacity = 1 / per_frame[2]
+    for at, what, bar in ((0, "bare session", " (bar: 0.95)"), (1, "JPEG to grids in one thread", "")):
+        row(f"{what}, frames a second", f"{1 / per_frame[at]:.1f}")
+        row(
+            f"**service by {what}**{bar}",
+            f"**{statistics.median(turn[at] / turn[2] for turn in turns):.3f}**",
+        )
+    row(f"service, {options.clients} clients, answers a second", f"{capacity:.1f}")
+    session, work, sending = (1e3 * seconds for seconds in per_frame[3:])
     row(
-        f"twice the capacity, {options.minutes:g} minutes: answers; calls without one",
-        f"{counted}; {told.lost}",
+        "ms of processor time: bare session, service, clients; bare by both",
+        f"{session:.1f}, {work:.1f}, {sending:.1f}; {session / (work + sending):.3f}",
     )
+    number = round(0.8 * capacity * 2 * options.seconds)
+    random = np.random.default_rng(0).exponential(1 / (0.8 * capacity), number).cumsum()
+    for kind, dues in (("evenly spaced", np.arange(number) / (0.8 * capacity)), ("at random", random)):
+        told = on_a_clock(port, body, dues.tolist(), 64)
+        half, most = np.quantile(told.seconds, (0.5, 0.99))
+        row(
+            f"80 % load, {kind}: median, 99 % in a picture's times (bar: 2.5); 99 % of one queue",
+            f"{capacity * half:.1f}, {capacity * most:.1f}; {capacity * one_queue(dues.tolist(), 1 / capacity):.1f}"
+            f" ({1e3 * most:.0f} ms; {told.statuses[200]} of {number} calls)",
+        )
+
+
+def overload(row: Row, port: int, process: psutil.Process, body: bytes, options: argparse.Namespace) -> None:
+    """Send twice what the service can do, and look at its memory."""
+    answered, took = busy(port, body, options.clients, options.seconds)
+    rate = 2 * answered / took
+    dues = (np.arange(rate * 60 * options.minutes) / rate).tolist()
+    with memory_of(process) as memory:
+        told = on_a_clock(port, body, dues, OVERLOAD_CONNECTIONS)
+    counted = ", ".join(f"{count} of {status}" for status, count in sorted(told.statuses.items()))
+    row("answers a second before; calls a second then", f"{rate / 2:.1f}; {rate:.1f}")
+    row(f"{options.minutes:g} minutes: answers; calls without one (bar: 0)", f"{counted}; {told.lost}")
     at = {minutes: memory[6 * minutes - 1] for minutes in (1, 5, 10) if 6 * minutes <= len(memory)}
     shown = [f"{memory[0]:.0f} at 10 s", *(f"{mb:.0f} at {minutes} min" for minutes, mb in at.items())]
     row("MiB resident", f"{', '.join(shown)}; {max(memory):.0f} at most")
-    return rows
 
 
 def timed(work: Callable[[], None], times: int) -> tuple[float, float]:
@@ -271,6 +263,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8.0, help="of a measurement")
+    parser.add_argument("--overload", action="store_true", help="ten minutes at twice the capacity instead")
     parser.add_argument("--minutes", type=float, default=10.0, help="of overload")
     parser.add_argument("--only", choices=["stand-in", "PeopleNet"])
     parser.add_argument("--write", action="store_true")
@@ -279,19 +272,34 @@ def main() -> None:
     networks: list[tuple[str, Path | str, Path]] = [("stand-in", "standin", demo_clip())]
     if os.environ.get("PEOPLENET_SHARED"):
         networks.append(("PeopleNet", *find_inputs()))
-    rows = [
-        row
-        for name, model, video in networks
-        if options.only in (None, name)
-        for row in measure(name, model, video, options)
-    ]
+    rows: list[list[object]] = []
+    for name, model, video in networks:
+        if options.only not in (None, name):
+            continue
+        image = next(iter(open_source(video))).image
+        body = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+
+        def row(what: str, measured: str, name: str = name) -> None:
+            rows.append([name, what, measured])
+            print(f"{name}: {what}: {measured}", file=sys.stderr, flush=True)
+
+        with serving(model) as (port, process):
+            busy(port, body, options.clients, 2.0)
+            if options.overload:
+                overload(row, port, process, body, options)
+                show(f"The service at twice its capacity: {name}", rows, before, options)
+                rows.clear()
+            else:
+                rates(row, port, process, body, PeopleNet.load(model, device="cpu"), options)
+    if rows:
+        show("The service", rows, before, options)
+
+
+def show(title: str, rows: list[list[object]], before: float, options: argparse.Namespace) -> None:
     load = f"load of the machine before: {before:.1f}, after: {os.getloadavg()[0]:.1f}"
-    lines = [
-        f"FP32, `--device cpu`. Medians of {options.repeats} turns; {load}.",
-        "",
-        *table(["network", "what", "measured"], rows),
-    ]
-    show_section("The service", lines, write=options.write)
+    turns = "" if options.overload else f" Medians of {options.repeats} turns;"
+    lines = [f"FP32, `--device cpu`.{turns} {load}.", "", *table(["network", "what", "measured"], rows)]
+    show_section(title, lines, write=options.write)
 
 
 if __name__ == "__main__":
