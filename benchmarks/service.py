@@ -22,22 +22,20 @@ from __future__ import annotations
 import argparse
 import http.client
 import os
-import queue
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
 import numpy as np
 import psutil
+from load_generator import busy, on_a_clock, one_queue
 from results_file import show_section, table
 from video_throughput import find_inputs
 
@@ -48,37 +46,6 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.stills import decode_image
 
 OVERLOAD_CONNECTIONS = 160  # more than the service lets in
-
-
-@dataclass
-class Told:
-    """What the service answered to many calls."""
-
-    statuses: Counter[int] = field(default_factory=Counter)
-    seconds: list[float] = field(default_factory=list)  # of those with boxes
-    lost: int = 0
-
-
-class Caller:
-    """One connection."""
-
-    def __init__(self, port: int, body: bytes) -> None:
-        self._port, self._body = port, body
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
-
-    def call(self, told: Told, due: float) -> None:
-        """Send the picture and note the answer."""
-        try:
-            self._connection.request("POST", "/detect", self._body)
-            answer = self._connection.getresponse()
-            answer.read()
-        except (OSError, http.client.HTTPException):
-            told.lost += 1
-            self._connection.close()
-            return
-        told.statuses[answer.status] += 1
-        if answer.status == 200:
-            told.seconds.append(time.perf_counter() - due)
 
 
 @contextmanager
@@ -107,56 +74,6 @@ def serving(model: Path | str) -> Iterator[tuple[int, psutil.Process]]:
 
 
 @contextmanager
-def connections(number: int, work: Callable[[Told], None]) -> Iterator[list[Told]]:
-    """Run something in so many threads while the block runs, and wait for them; each notes what it was told."""
-    told = [Told() for _ in range(number)]
-    threads = [threading.Thread(target=work, args=(own,)) for own in told]
-    for thread in threads:
-        thread.start()
-    yield told
-    for thread in threads:
-        thread.join()
-
-
-def busy(port: int, body: bytes, clients: int, seconds: float) -> tuple[int, float]:
-    """Return how many answers so many clients get, and in how many seconds, each sending when it was answered."""
-    began = time.perf_counter()
-
-    def work(own: Told) -> None:
-        caller = Caller(port, body)
-        while time.perf_counter() < began + seconds:
-            caller.call(own, time.perf_counter())
-
-    with connections(clients, work) as told:
-        pass
-    assert all(set(own.statuses) == {200} and not own.lost for own in told)
-    return sum(len(own.seconds) for own in told), time.perf_counter() - began
-
-
-def on_a_clock(port: int, body: bytes, dues: Sequence[float], number: int) -> Told:
-    """Send calls when they are due, seconds from now, whatever becomes of those before."""
-    waiting: queue.SimpleQueue[float | None] = queue.SimpleQueue()
-
-    def work(own: Told) -> None:
-        caller = Caller(port, body)
-        while (due := waiting.get()) is not None:
-            caller.call(own, due)
-
-    with connections(number, work) as told:
-        began = time.perf_counter()
-        for due in dues:
-            time.sleep(max(0.0, began + due - time.perf_counter()))
-            waiting.put(began + due)
-        for _ in told:
-            waiting.put(None)
-    return Told(
-        sum((own.statuses for own in told), Counter()),
-        [seconds for own in told for seconds in own.seconds],
-        sum(own.lost for own in told),
-    )
-
-
-@contextmanager
 def memory_of(process: psutil.Process) -> Iterator[list[float]]:
     """Note the resident MiB of a process every ten seconds while the block runs."""
     noted: list[float] = []
@@ -171,15 +88,6 @@ def memory_of(process: psutil.Process) -> Iterator[list[float]]:
     yield noted
     over.set()
     watching.join()
-
-
-def one_queue(dues: Sequence[float], service: float) -> float:
-    """Return the 99 % of the times from when calls are due, one after another, each taking the same time."""
-    done, times = 0.0, []
-    for due in dues:
-        done = max(done, due) + service
-        times.append(done - due)
-    return float(np.quantile(times, 0.99))
 
 
 Row = Callable[[str, str], None]
@@ -242,7 +150,10 @@ def overload(row: Row, port: int, process: psutil.Process, body: bytes, options:
         told = on_a_clock(port, body, dues, OVERLOAD_CONNECTIONS)
     counted = ", ".join(f"{count} of {status}" for status, count in sorted(told.statuses.items()))
     row("answers a second before; calls a second then", f"{rate / 2:.1f}; {rate:.1f}")
-    row(f"{options.minutes:g} minutes: answers; calls without one (bar: 0)", f"{counted}; {told.lost}")
+    row(
+        f"{options.minutes:g} minutes: answers; calls without one (bar: 0)",
+        f"{counted}; {dict(told.lost) or 0}",
+    )
     at = {minutes: memory[6 * minutes - 1] for minutes in (1, 5, 10) if 6 * minutes <= len(memory)}
     shown = [f"{memory[0]:.0f} at 10 s", *(f"{mb:.0f} at {minutes} min" for minutes, mb in at.items())]
     row("MiB resident", f"{', '.join(shown)}; {max(memory):.0f} at most")
