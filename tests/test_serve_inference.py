@@ -15,9 +15,9 @@ from services import WAIT, Gated, gated, until
 FIT = Fit.of((960, 544), (960, 544), "stretch")
 
 
-def job(model, value: float = 0.0, pictures: int = 1, most: int = 4) -> Job:
+def job(model, value: float = 0.0, pictures: int = 1, most: int = 4, beside=None) -> Job:
     inputs = np.full((pictures, 3, 544, 960), value, np.float32)
-    return Job(model, inputs, [FIT] * pictures, most)
+    return Job(model, inputs, [FIT] * pictures, most, beside)
 
 
 def test_every_call_gets_its_own_pictures_back_whatever_shared_its_batch() -> None:
@@ -97,15 +97,12 @@ def test_models_do_not_share_a_batch() -> None:
 def test_on_a_cpu_pictures_go_side_by_side_once_there_is_one_for_each_core() -> None:
     all_cores, few = Gated(), Gated(open_=True)
     model, beside, thread = gated(all_cores), gated(few), InferenceThread(wait=WAIT)
-
-    def one(value: float, pictures: int = 1) -> Job:
-        inputs = np.full((pictures, 3, 544, 960), value, np.float32)
-        return Job(model, inputs, [FIT] * pictures, 2, beside)
-
-    first = thread.put(one(0.1))  # alone: it does not wait for another, and gets all cores
+    first = thread.put(
+        job(model, 0.1, 1, 2, beside)
+    )  # alone: it does not wait for another, and gets all cores
     assert all_cores.entered.wait(WAIT)
-    rest = [thread.put(one(value)) for value in (0.2, 7.0, 0.3)]
-    rest.append(thread.put(one(0.4, pictures=5)))
+    more = ((0.2, 1), (7.0, 1), (0.3, 1), (0.4, 5))
+    rest = [thread.put(job(model, value, pictures, 2, beside)) for value, pictures in more]
     all_cores.open.set()
     for answer, value, batch in ((first, 0.1, 1), (rest[0], 0.2, 2), (rest[2], 0.3, 1), (rest[3], 0.4, 5)):
         assert float(answer.result(WAIT).grids[0].coverage[0, 0, 0]) == pytest.approx(value)
