@@ -154,9 +154,9 @@ def overload(row: Row, port: int, process: psutil.Process, body: bytes, options:
         f"{options.minutes:g} minutes: answers; calls without one (bar: 0)",
         f"{counted}; {dict(told.lost) or 0}",
     )
-    at = {minutes: memory[6 * minutes - 1] for minutes in (1, 5, 10) if 6 * minutes <= len(memory)}
+    at = {minutes: memory[6 * minutes - 1] for minutes in (1, 5) if 6 * minutes <= len(memory)}
     shown = [f"{memory[0]:.0f} at 10 s", *(f"{mb:.0f} at {minutes} min" for minutes, mb in at.items())]
-    row("MiB resident", f"{', '.join(shown)}; {max(memory):.0f} at most")
+    row("MiB resident", f"{', '.join(shown)}, {memory[-1]:.0f} at the end; {max(memory):.0f} at most")
 
 
 def timed(work: Callable[[], None], times: int) -> tuple[float, float]:
