@@ -267,7 +267,6 @@ def test_cell_box_draws_the_formula() -> None:
 @pytest.mark.parametrize(
     ("grids", "reason"),
     [
-        (make_grids(), "a frame with nobody in it"),
         (Grids(GRIDS.coverage, None, GRIDS.fit, GRIDS.labels), "a coverage-only model"),
         (
             Grids(
@@ -276,7 +275,7 @@ def test_cell_box_draws_the_formula() -> None:
                 Fit.of((160, 160), (160, 160), "stretch"),
                 ("person",),
             ),
-            "one class, a small square network",
+            "one class, a small square network, nobody in the frame",
         ),
     ],
 )
