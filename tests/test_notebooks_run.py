@@ -27,6 +27,8 @@ from videos import make_video
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = {path.name[:2]: path for path in sorted(FOLDER.glob("*.ipynb"))}
+# The live panel of 10 goes on until the kernel ends.
+ALL = [*(number for number in NOTEBOOKS if number != "10"), "10"]
 NOWHERE = "http://127.0.0.1:9/v2/models"  # nobody listens on the discard port: NGC is unreachable, at once
 
 Chosen = dict[str, dict[str, Any]]
@@ -43,21 +45,24 @@ def with_parameters(number: str, chosen: Chosen) -> Any:
     return parameterize_notebook(load_notebook_node(str(NOTEBOOKS[number])), chosen.get(number, {}))
 
 
-def execute(notebook: Any, folder: Path, env: dict[str, str]) -> Any:
-    """Run a notebook beside its neighbours, with a kernel of its own, until a cell fails."""
-    where = {"metadata": {"path": str(folder)}}
-    return NotebookClient(notebook, timeout=240, kernel_name="python3", resources=where).execute(env=env)
+# What runs after a notebook: the next finds no name of it, and imports this package anew.
+FORGET = """%reset -f
+import sys
+for _name in [name for name in sys.modules if name.partition(".")[0] == "peoplenet_nb"]:
+    del sys.modules[_name]
+%reset -f"""
 
 
-def in_one_kernel(numbers: list[str], chosen: Chosen, folder: Path, env: dict[str, str]) -> dict[str, str]:
-    """Run notebooks one after the other in one kernel, which imports everything once, and return what each showed.
+def execute(numbers: list[str], chosen: Chosen, folder: Path, env: dict[str, str]) -> dict[str, str]:
+    """Run notebooks one after the other until a cell fails, and return what each showed.
 
-    No name of one is seen by the next.
+    One kernel is enough, so that NumPy, OpenCV, pandas and the like are imported once.
     """
     whole = nbformat.v4.new_notebook()
     for number in numbers:
-        whole.cells += [*with_parameters(number, chosen).cells, nbformat.v4.new_code_cell("%reset -f")]
-    done = execute(whole, folder, env)
+        whole.cells += [*with_parameters(number, chosen).cells, nbformat.v4.new_code_cell(FORGET)]
+    where = {"metadata": {"path": str(folder)}}
+    done = NotebookClient(whole, timeout=240, kernel_name="python3", resources=where).execute(env=env)
     return {n: shown([cell for cell in done.cells if cell.id.startswith(f"nb{n}-")]) for n in numbers}
 
 
@@ -66,7 +71,7 @@ def shown(cells: list[Any]) -> str:
     return json.dumps([cell.get("outputs", []) for cell in cells])
 
 
-@pytest.mark.slow(80)
+@pytest.mark.slow(60)
 @pytest.mark.timeout(600)
 def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, secret = tmp_path / "home", "nvapi-this-must-not-be-seen-anywhere"
@@ -83,8 +88,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: 
         "10": {"SECONDS": 2},
         "11": {"CLIPS": 2},
     }
-    env = environment(home, NGC_API_KEY=secret)
-    pages = {n: shown(execute(with_parameters(n, chosen), tmp_path, env).cells) for n in NOTEBOOKS}
+    pages = execute(ALL, chosen, tmp_path, environment(home, NGC_API_KEY=secret))
     assert list((home / "outputs").glob("demo-street-*/video.mp4")), "05 wrote no video"
     assert Settings.from_yaml(home / "settings.yaml").preset == "default", "04 saved no settings for 05"
     assert (home / "speed.yaml").is_file(), "06 kept no profile for the others"
@@ -119,8 +123,7 @@ def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) ->
     }
     home = tmp_path / "home"
     env = environment(home, PEOPLENET_SHARED=str(shared), PEOPLENET_NB_EXPECT_BOXES="1")
-    # The live panel of 10 goes on until the kernel ends: last.
-    pages = in_one_kernel([*(n for n in NOTEBOOKS if n != "10"), "10"], chosen, tmp_path, env)
+    pages = execute(ALL, chosen, tmp_path, env)
     assert list((home / "outputs" / "take-it-along-files" / "coco" / "images" / "default").glob("*.jpg"))
     runs = [json.loads(path.read_text()) for path in (home / "outputs").glob("vtest-*/summary.json")]
     (summary,) = [one for one in runs if one["sampling"]["every"] == 100]
@@ -178,7 +181,7 @@ def test_a_video_without_people_is_a_good_run(tmp_path: Path) -> None:
             writer.write(np.zeros((180, 320, 3), np.uint8), i / 10)
     env = environment(tmp_path / "home")
     source = {"SOURCE": str(video)}
-    in_one_kernel(
+    execute(
         ["04", "05"],
         {"04": source | {"FRAME": 1}, "05": source | {"NAME": "empty", "SAMPLES": 2}},
         tmp_path,

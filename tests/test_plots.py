@@ -106,7 +106,6 @@ def test_ground_is_white_in_every_theme(name: str) -> None:
 
 SHAPES = {
     "wide": (1920, 540),
-    "4:3": (768, 576),
     "portrait": (540, 960),
     "one pixel": (1, 1),  # and square
 }
@@ -224,6 +223,7 @@ def test_a_dollar_in_a_label_is_no_mathematics(monkeypatch: pytest.MonkeyPatch) 
     for name, draw in over_a_frame((768, 576), (bad, f"${bad}$", "a$b$c")).items():
         figure = drawn_figure(monkeypatch, draw)
         assert not any(text.get_parse_math() for text in texts_of(figure)), name
+        assert outside(figure) == [], name
     head = HeadHealth(bad, 1.0, 1.0, True, bad)
     run = RUN.rename(columns={"person": bad})
     times = [{"device": bad, "batch": 1, "ms_per_frame": 1.0}]
