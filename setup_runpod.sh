@@ -2,7 +2,7 @@
 # Set up PeopleNet on a fresh machine and run it once.
 #
 #     bash setup_runpod.sh          everything: environment, kernel, notebooks, model, then the demo clip
-#     bash setup_runpod.sh test     the same, then every check of the project (pytest's summary comes last)
+#     bash setup_runpod.sh test     the same with two seconds of the clip, then every check (pytest's summary comes last)
 #     bash setup_runpod.sh check    only the checks, in an environment that already exists
 #
 # It asks no questions. Everything goes under one home: $PEOPLENET_HOME, or else /workspace/peoplenet if that
