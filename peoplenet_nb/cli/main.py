@@ -15,7 +15,7 @@ import peoplenet_nb
 from peoplenet_nb.cli import batch, bill, export, model, people, proof, runs, serve, speed
 from peoplenet_nb.cli.shell import LogLines, guarded, say
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     help="Run NVIDIA PeopleNet, see inside it, and tune it on its raw grids.",
     epilog="Start with `peoplenet-nb doctor`, then `peoplenet-nb detect street.mp4`.",
     no_args_is_help=True,

@@ -53,7 +53,8 @@ class Client:
         self.destination: Destination = destination
         self.retries: int = retries
         self.backoff: float = backoff
-        self.api, self._auth = checked_base(api, destination), checked_base(auth, destination)
+        self.api: str = checked_base(api, destination)
+        self._auth = checked_base(auth, destination)
         self._key, self._org, self._team = account
         self._token: Secret | None = None
         self._session = Session(retries, backoff)

@@ -53,7 +53,8 @@ class Player:
     def __init__(self, video: RunResult | str | Path, alt: str = "", width: int = 800) -> None:
         self.video: Path | None = None
         self._images: Path | None = None
-        self.alt, self.width = alt or "The video with its boxes.", width
+        self.alt: str = alt or "The video with its boxes."
+        self.width: int = width
         if isinstance(video, RunResult):
             found = ", ".join(f"{number} {label}" for label, number in video.summary["counts"].items())
             self.alt = alt or f"The video of {video.summary['frames']} frames with its boxes ({found})."

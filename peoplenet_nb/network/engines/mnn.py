@@ -60,7 +60,8 @@ def version() -> str:
 class MnnBackend:
     """MNN on a file of its own format; ``runs`` names its tensors."""
 
-    device, precision = Device.MNN, Precision.FP32
+    device: Device = Device.MNN
+    precision: Precision = Precision.FP32
 
     def __init__(self, runs: ModelFile, threads: int | None = None) -> None:
         self.threads: int = threads or available_threads()

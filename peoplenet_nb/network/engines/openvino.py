@@ -41,7 +41,8 @@ class OpenVinoBackend:
     ) -> None:
         import openvino as ov
 
-        self.device, self.precision = Device.OPENVINO, precision
+        self.device: Device = Device.OPENVINO
+        self.precision: Precision = precision
         cores = available_threads()
         self.threads: int = threads or cores
         config: dict[str, Any] = {

@@ -53,12 +53,12 @@ class OrtBackend:
         self.threads: int = threads or available_threads()
         self._bound: BufferedRunner | None = None
         self._lock = threading.Lock()
-        self.graph = False
+        self.graph: bool = False
         if device is Device.CUDA:
             self._open_with_graph()
         else:
             self.session = self._open()
-        self.providers = tuple(self.session.get_providers())
+        self.providers: tuple[str, ...] = tuple(self.session.get_providers())
         if device is Device.TENSORRT:
             self._bound = self._bind()
 
