@@ -237,7 +237,8 @@ def speed(model: str, source: Path, rounds: int, lengths: tuple[int, int]) -> li
     return [
         f"Whole commands with their start, by turns, medians of {rounds}. One after another: `detect` in as many "
         f"processes as workers, each with its share of the videos and of the {cores} cores. Load average of the "
-        f"machine {min(load):.1f} to {max(load):.1f}. The bar is 0.97.",
+        f"machine {min(load):.1f} to {max(load):.1f}. The bar is 0.97. Where the load is above the cores, only the "
+        "ratio of the processor's time tells: of a busy machine, more processes get more.",
         *tables,
         "",
         "What claims cost on this machine's disk, half of the videos done:",
