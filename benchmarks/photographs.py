@@ -45,7 +45,8 @@ CLIENTS = {
 }
 CLUSTERINGS: dict[str, dict[str, object]] = {
     "NMS 0.3": {"nms_iou": 0.3},
-    "NMS 0.5": {},
+    "NMS 0.4": {"nms_iou": 0.4},
+    "NMS 0.5": {"nms_iou": 0.5},
     "NMS 0.7": {"nms_iou": 0.7},
     "DBSCAN 0.3": {"clustering": "dbscan", "eps": 0.3, "min_samples": 0.05},
     "DBSCAN 0.7": {"clustering": "dbscan", "eps": 0.7, "min_samples": 0.05},
@@ -194,6 +195,8 @@ def sections(pictures: list[Picture], seen: dict[str, list[Grids]]) -> list[str]
 
     def of(label: str, name: str, which: list[int], least: float | None = None, **changes: object) -> Scored:
         settings = settings_of(FitMode(name.partition(",")[0]), **changes)
+        if changes:
+            settings = settings.with_class(label, nms_iou=None)  # of its own
         if least is not None:
             settings = settings.with_class(label, threshold=least)
         return scored([pictures[i] for i in which], [seen[name][i] for i in which], label, settings)
