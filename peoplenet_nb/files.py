@@ -123,13 +123,7 @@ def read_yaml(path: str | Path, most: int = 1 << 16) -> Any:
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Turn what goes wrong while writing below a path into an `OutputError`.
-
-    Parameters
-    ----------
-    path : str or Path
-        The file or folder that is named in the error.
-    """
+    """Turn what goes wrong while writing below a path into an `OutputError` that names the path."""
     try:
         yield
     except OSError as error:
@@ -212,10 +206,6 @@ def write_bytes(path: str | Path, data: bytes, *, durable: bool = False) -> None
 
     Parameters
     ----------
-    path : str or Path
-        Where it goes; its folder is made.
-    data : bytes
-        All of it.
     durable : bool
         Wait until it is on the disk, so that it is whole even if the machine stops in the next moment.
 

@@ -19,7 +19,7 @@ from peoplenet_nb.cli.main import app
 from peoplenet_nb.detections import Detections
 from peoplenet_nb.errors import InstallationError, OutputError, SettingsError, SourceError
 from peoplenet_nb.tracks import Line, Scene, Tracker, count, track_boxes
-from peoplenet_nb.video import tracking
+from peoplenet_nb.video import tables
 from runs import run
 from videos import FakeModel, MovingModel, make_video
 
@@ -367,5 +367,5 @@ def test_detect_follows_people_too(tmp_path):
 
 def test_times_that_do_not_rise_are_those_of_the_frames_that_were_taken():
     result = SimpleNamespace(summary={"source": {"fps": 25.0}, "sampling": {"every": 5}})
-    assert tracking._rising([0.0, 0.0, 1.0], result) == pytest.approx([0.0, 0.2, 0.4])
-    assert tracking._rising([0.0, 0.1, 1.0], result) == [0.0, 0.1, 1.0]
+    assert tables._rising([0.0, 0.0, 1.0], result) == pytest.approx([0.0, 0.2, 0.4])
+    assert tables._rising([0.0, 0.1, 1.0], result) == [0.0, 0.1, 1.0]

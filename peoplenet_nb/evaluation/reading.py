@@ -29,7 +29,7 @@ from peoplenet_nb.sources import open_source
 from peoplenet_nb.sources.frames import Frame, Image, Source
 from peoplenet_nb.video.checks import fitted, notes_on
 from peoplenet_nb.video.result import RunResult, is_run, load_result
-from peoplenet_nb.video.tracking import frames_table, read_tables
+from peoplenet_nb.video.tables import frames_table, read_tables
 
 
 def read_clip(

@@ -13,7 +13,7 @@ from peoplenet_nb.errors import OutputError, SourceError
 from peoplenet_nb.sources.imagesize import image_size
 from peoplenet_nb.sources.stills import read_image
 from peoplenet_nb.video.result import RunResult, load_result
-from peoplenet_nb.video.tracking import read_tables
+from peoplenet_nb.video.tables import read_tables
 
 _HEAD = 1 << 16  # bytes in which an image says its size
 # Pictures that may have been turned when they were read, so that their size is not what they say of themselves.

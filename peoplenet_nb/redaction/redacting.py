@@ -33,7 +33,7 @@ from peoplenet_nb.video.faint import with_faint
 from peoplenet_nb.video.original import frames_bar, original_of, render, same_frames, shots_of
 from peoplenet_nb.video.result import RunResult, load_result
 from peoplenet_nb.video.sound import with_sound
-from peoplenet_nb.video.tracking import read_frames, write_table
+from peoplenet_nb.video.tables import read_frames, write_table
 
 LEAST = 0.2
 """Coverage from which people and faces are hidden where cells were saved: a false one costs a patch."""

@@ -33,8 +33,7 @@ logger: logging.Logger = logging.getLogger(__name__)
 # see the same frames. Four are enough for 4K, and bound the frames in flight.
 _DECODER_THREADS = 4
 _PROBE_PACKETS = 2000  # packets that may fail before the first frame
-_DEMUX_FAILURES = 10_000  # in a row; each passes over some 64 KB of a hole in an MPEG transport stream
-_LINK_FAILURES = 3
+_DEMUX_FAILURES, _LINK_FAILURES = 10_000, 3  # in a row; each passes over 64 KB of a hole in a stream
 # What may name other files and addresses is left out, whatever its name and its first bytes are.
 NO_PLAYLISTS = {"format_whitelist": ",".join(av.formats_available - {"hls", "concat", "dash", "imf", "sdp"})}
 FILE_ONLY = NO_PLAYLISTS | {"protocol_whitelist": "file"}

@@ -81,7 +81,7 @@ export class LabelView extends Paced {
     on(box, "pointerdown", (event) => this.#down(event));
     on(box, "pointermove", (event) => this.#move(event));
     on(box, "pointerup", (event) => this.#up(event));
-    on(box, "pointercancel", () => this.#let());
+    on(box, "pointercancel", () => ((this.hand = null), this.schedule()));
     on(box, "pointerleave", () => this.#point(null));
     on(this.root, "keydown", (event) => this.#key(event));
     on(window, "beforeunload", (event) => !this.#kept && this.gone.hidden && event.preventDefault());
@@ -198,11 +198,6 @@ export class LabelView extends Paced {
     if (!hand.moved) this.#click(hand.hit);
     else if (hand.held) this.#act("setBox", hand.held.i, this.#drawn(hand, this.gestures.place(event)).box);
     else this.#act("add", this.drawing, this.#drawn(hand, this.gestures.place(event)).box);
-    this.schedule();
-  }
-
-  #let() {
-    this.hand = null;
     this.schedule();
   }
 
