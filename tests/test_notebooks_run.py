@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,6 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from nbclient import NotebookClient
 from papermill.cli import papermill
 from papermill.iorw import load_notebook_node
 from papermill.parameterize import parameterize_notebook
@@ -25,10 +26,9 @@ from peoplenet_nb.speed import build_uint8
 from peoplenet_nb.video.writer import VideoWriter
 from videos import make_video
 
-FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "notebooks"
 NOTEBOOKS = {path.name[:2]: path for path in sorted(FOLDER.glob("*.ipynb"))}
-# The live panel of 10 goes on until the kernel ends.
-ALL = [*(number for number in NOTEBOOKS if number != "10"), "10"]
 NOWHERE = "http://127.0.0.1:9/v2/models"  # nobody listens on the discard port: NGC is unreachable, at once
 
 Chosen = dict[str, dict[str, Any]]
@@ -40,38 +40,30 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | {"PEOPLENET_HOME": str(home), "PEOPLENET_NGC_API": NOWHERE, "NO_PROXY": "127.0.0.1", **more}
 
 
-def with_parameters(number: str, chosen: Chosen) -> Any:
-    """A notebook with parameters injected, as ``papermill -p`` does."""
-    return parameterize_notebook(load_notebook_node(str(NOTEBOOKS[number])), chosen.get(number, {}))
+def nbmake(chosen: Chosen, folder: Path, env: dict[str, str]) -> dict[str, str]:
+    """Run all notebooks with nbmake, with parameters injected as ``papermill -p`` does; return what each showed."""
+    folder = folder / "notebooks"
+    folder.mkdir()
+    for number, path in NOTEBOOKS.items():
+        notebook = parameterize_notebook(load_notebook_node(str(path)), chosen.get(number, {}))
+        nbformat.write(notebook, folder / path.name)
+    options = ["--nbmake", "--nbmake-kernel=python3", "--nbmake-timeout=240", "--overwrite"]
+    options += ["-q", "-n0", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-P", "-m", "pytest", *options, "-c", str(ROOT / "pyproject.toml")]
+    command += [f"--rootdir={ROOT}", str(folder)]
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    assert f"{len(NOTEBOOKS)} passed" in done.stdout
+    return {path.name[:2]: shown(path) for path in folder.glob("*.ipynb")}
 
 
-# What runs after a notebook: the next finds no name of it, and imports this package anew.
-FORGET = """%reset -f
-import sys
-for _name in [name for name in sys.modules if name.partition(".")[0] == "peoplenet_nb"]:
-    del sys.modules[_name]
-%reset -f"""
-
-
-def execute(numbers: list[str], chosen: Chosen, folder: Path, env: dict[str, str]) -> dict[str, str]:
-    """Run notebooks one after the other until a cell fails, and return what each showed.
-
-    One kernel is enough, so that NumPy, OpenCV, pandas and the like are imported once.
-    """
-    whole = nbformat.v4.new_notebook()
-    for number in numbers:
-        whole.cells += [*with_parameters(number, chosen).cells, nbformat.v4.new_code_cell(FORGET)]
-    where = {"metadata": {"path": str(folder)}}
-    done = NotebookClient(whole, timeout=240, kernel_name="python3", resources=where).execute(env=env)
-    return {n: shown([cell for cell in done.cells if cell.id.startswith(f"nb{n}-")]) for n in numbers}
-
-
-def shown(cells: list[Any]) -> str:
-    """Everything that cells which ran show."""
+def shown(path: Path) -> str:
+    """Everything that a notebook that ran shows."""
+    cells = nbformat.read(path, as_version=nbformat.NO_CONVERT).cells
     return json.dumps([cell.get("outputs", []) for cell in cells])
 
 
-@pytest.mark.slow(60)
+@pytest.mark.slow(100)
 @pytest.mark.timeout(600)
 def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, secret = tmp_path / "home", "nvapi-this-must-not-be-seen-anywhere"
@@ -88,7 +80,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: 
         "10": {"SECONDS": 2},
         "11": {"CLIPS": 2},
     }
-    pages = execute(ALL, chosen, tmp_path, environment(home, NGC_API_KEY=secret))
+    pages = nbmake(chosen, tmp_path, environment(home, NGC_API_KEY=secret))
     assert list((home / "outputs").glob("demo-street-*/video.mp4")), "05 wrote no video"
     assert Settings.from_yaml(home / "settings.yaml").preset == "default", "04 saved no settings for 05"
     assert (home / "speed.yaml").is_file(), "06 kept no profile for the others"
@@ -105,7 +97,7 @@ def test_all_run_on_the_demo_clip_with_the_standin(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.real
-@pytest.mark.slow(60)
+@pytest.mark.slow(100)
 @pytest.mark.timeout(600)
 def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) -> None:
     video = str(shared / "data" / "vtest.avi")
@@ -123,7 +115,7 @@ def test_all_run_with_the_real_weights_on_vtest(shared: Path, tmp_path: Path) ->
     }
     home = tmp_path / "home"
     env = environment(home, PEOPLENET_SHARED=str(shared), PEOPLENET_NB_EXPECT_BOXES="1")
-    pages = execute(ALL, chosen, tmp_path, env)
+    pages = nbmake(chosen, tmp_path, env)
     assert list((home / "outputs" / "take-it-along-files" / "coco" / "images" / "default").glob("*.jpg"))
     runs = [json.loads(path.read_text()) for path in (home / "outputs").glob("vtest-*/summary.json")]
     (summary,) = [one for one in runs if one["sampling"]["every"] == 100]
@@ -147,7 +139,7 @@ def unattended(name: str, folder: Path, env: dict[str, str], **parameters: objec
         papermill, arguments, env=dict.fromkeys(os.environ) | env, catch_exceptions=False
     )
     assert ran.exit_code == 0, ran.output[-4000:]
-    return shown(nbformat.read(done, as_version=nbformat.NO_CONVERT).cells)
+    return shown(done)
 
 
 @pytest.mark.slow
@@ -180,12 +172,7 @@ def test_a_video_without_people_is_a_good_run(tmp_path: Path) -> None:
         for i in range(4):
             writer.write(np.zeros((180, 320, 3), np.uint8), i / 10)
     env = environment(tmp_path / "home")
-    source = {"SOURCE": str(video)}
-    execute(
-        ["04", "05"],
-        {"04": source | {"FRAME": 1}, "05": source | {"NAME": "empty", "SAMPLES": 2}},
-        tmp_path,
-        env,
-    )
+    unattended("04_threshold_debug.ipynb", tmp_path, env, SOURCE=video, FRAME=1)
+    unattended("05_video_runs.ipynb", tmp_path, env, SOURCE=video, NAME="empty", SAMPLES=2)
     summary = json.loads((tmp_path / "home" / "outputs" / "empty" / "summary.json").read_text())
     assert (summary["frames"], sum(summary["counts"].values())) == (4, 0)

@@ -18,7 +18,7 @@ import typer
 
 from peoplenet_nb.errors import PeopleNetError, SettingsError, choose, printable
 from peoplenet_nb.fit import FitMode
-from peoplenet_nb.settings import Settings, preset
+from peoplenet_nb.settings import Settings, preset, thresholds_of
 from peoplenet_nb.urls import hide_secrets_in
 
 _LONGEST = 300  # characters of a value that caused an error
@@ -91,18 +91,8 @@ def read_settings(
                 )
             settings = settings.replace(fit=fit)
     settings = settings if tiles is None else settings.replace(tiles=tiles)
-    for text in thresholds or []:
-        label, _, value = text.rpartition("=")
-        try:
-            settings = settings.with_class(label, threshold=float(value))
-        except ValueError:
-            label = ""
-        if not label:
-            raise SettingsError(
-                "--threshold takes a class and a number",
-                seen=repr(text),
-                next_step="write it as --threshold face=0.1.",
-            )
+    for label, value in thresholds_of(thresholds or [], "--threshold ").items():
+        settings = settings.with_class(label, threshold=value)
     return settings
 
 

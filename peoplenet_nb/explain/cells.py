@@ -22,9 +22,8 @@ from peoplenet_nb.grids import Grids
 from peoplenet_nb.settings import Settings
 
 _ALREADY_FOUND = 0.3  # a cell whose box overlaps a final one this much is about the same object
-_MUCH = (
-    0.1  # of the frame: of people that fill more, `near` finds twice as many (`benchmarks/photographs.py`)
-)
+# Of the frame; of people that fill more, `near` finds twice as many (`benchmarks/photographs.py`).
+_MUCH = 0.1
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ def unpack(
             for member in sorted(members, key=_is_link):
                 _write(archive, member, folder)
     except _BROKEN as error:
-        return f"{zipped.name}: {type(error).__name__}"
+        return f"{zipped.name}: {str(error) or type(error).__name__}"
     return ""
 
 

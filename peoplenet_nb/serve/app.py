@@ -30,7 +30,7 @@ from peoplenet_nb.serve.service import Service, settings_of
 from peoplenet_nb.serve.tensors import MODEL, VERSION
 from peoplenet_nb.serve.uploads import KINDS
 from peoplenet_nb.serve.values import Detected, Problem, Served, State
-from peoplenet_nb.settings import PRESETS
+from peoplenet_nb.settings import PRESETS, thresholds_of
 
 _KINDS = ("image/jpeg", "image/png", "image/webp", "image/bmp", "application/octet-stream")
 _PICTURE: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
@@ -195,7 +195,7 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
                 raise SettingsError("Settings came in the form and in the query", next_step=step)
             text = own if settings is None else settings
             whole = None if text is None else settings_of(text)
-            chosen = loaded.choose(whole, preset, fit, _thresholds(threshold))
+            chosen = loaded.choose(whole, preset, fit, thresholds_of(threshold, "threshold="))
             seen = await calls.see(body, loaded, chosen, hold, keep=draw)
             del body
             found = await calls.beside(partial(detected, seen, chosen, loaded))
@@ -219,16 +219,3 @@ def _add_pictures(app: FastAPI, service: Service, calls: Calls) -> None:
             chosen = loaded.settings.replace(fit=fit) if fit else loaded.settings
             seen = await calls.see(body, loaded, chosen, hold)
             return Response(await calls.beside(partial(npz, seen.grids)), media_type="application/x-npz")
-
-
-def _thresholds(texts: list[str]) -> dict[str, float]:
-    chosen = {}
-    for text in texts:
-        label, _, value = text.rpartition("=")
-        try:
-            chosen[label] = float(value) if label else float("")
-        except ValueError:
-            step = "write it as threshold=face=0.1."
-            what = "threshold takes a class and a number"
-            raise SettingsError(what, seen=repr(text), next_step=step) from None
-    return chosen

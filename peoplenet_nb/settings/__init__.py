@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peoplenet_nb.settings.checks import thresholds_of
 from peoplenet_nb.settings.of_class import OWN, ClassSettings
 from peoplenet_nb.settings.per_class import PerClass, bind
 from peoplenet_nb.settings.presets import PRESETS, load_settings, preset
@@ -26,4 +27,5 @@ __all__ = [
     "bind",
     "load_settings",
     "preset",
+    "thresholds_of",
 ]

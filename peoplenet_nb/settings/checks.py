@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 from typing import Any
 
@@ -49,3 +49,19 @@ def mapping(value: object, what: str) -> dict[str, Any]:
 def class_name(name: object) -> str:
     """Return a class's name as settings hold it."""
     return str(name).strip().lower()
+
+
+def thresholds_of(texts: Iterable[str], option: str) -> dict[str, float]:
+    """Return thresholds by class, written as ``face=0.1`` after an option or parameter, which an error names."""
+    chosen = {}
+    for text in texts:
+        label, _, value = text.rpartition("=")
+        try:
+            chosen[label] = float(value)
+        except ValueError:
+            label = ""
+        if not label:
+            raise wrong(
+                f"{option.strip(' =')} takes a class and a number", text, f"write it as {option}face=0.1."
+            )
+    return chosen

@@ -18,19 +18,8 @@ MODULES = tuple(
     f"{name}.js"
     for name in (
         *("geometry", "cluster", "decode", "explain", "assign", "between", "clip", "truths", "judge"),
-        *(
-            "zoom",
-            "labels",
-            "heat",
-            "pen",
-            "paint",
-            "verdicts",
-            "scene",
-            "scenepaint",
-            "charts",
-            "store",
-            "dom",
-        ),
+        *("zoom", "labels", "heat", "pen", "paint", "verdicts"),
+        *("scene", "scenepaint", "charts", "store", "dom"),
         *("inspector", "cliprow", "scorerow", "drawing", "page", "kernel", "actions", "paced", "view"),
         *("labelwork", "labelpaint", "labelview", "widget"),
     )
